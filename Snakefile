@@ -1,0 +1,44 @@
+# The plan. What a study computes is decided in unlearn/study.py, where results lie in
+# rules/common.smk; each rule calls the command of its name in scripts/.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+if "study" not in config:  # a study given with --configfile stands alone
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/requests.smk"
+include: "rules/train.smk"
+include: "rules/unlearn.smk"
+include: "rules/score.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
+
+
+report: OVERVIEW
+
+
+wildcard_constraints:
+    dataset=one_of(STUDY.datasets),
+    model=one_of(model for _, model in STUDY.models),
+    trainer=one_of(STUDY.trainers),
+    variant=one_of(STUDY.variants),
+    request=one_of(STUDY.requests),
+    fleet=one_of(STUDY.fleets),
+    experiment=one_of(STUDY.experiments),
+
+
+rule all:
+    """Everything a study promises; `complete` fails when a cell failed."""
+    default_target: True
+    localrule: True
+    input:
+        tables=tables(),
+        figures=figures(),
+        scores=SCORES,
+        report=REPORT,
+        complete=COMPLETE,

@@ -1,0 +1,231 @@
+"""The study, the layout of its results, and the parameters of its jobs."""
+
+import importlib.metadata
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from snakemake.exceptions import WorkflowError
+from unlearn import codehash, study
+
+# Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+
+if not os.path.isfile("scripts/command.py"):
+    raise WorkflowError(f"start snakemake in the project's root, {workflow.basedir}")
+
+try:
+    STUDY = study.load(config, " + ".join(map(os.path.relpath, workflow.configfiles)))
+except study.StudyError as error:
+    raise WorkflowError(str(error))
+
+# Not a parameter: where the raw data lie must not decide what reruns.
+os.environ.setdefault("UNLEARN_DATA", STUDY.settings["data"])
+
+# -- layout ------------------------------------------------------------------------------------
+
+RESULTS = os.path.join(STUDY.settings["results"], STUDY.name)
+DATASET = f"{RESULTS}/data/{{dataset}}/dataset.json"
+REQUEST = f"{RESULTS}/requests/{{dataset}}/{{request}}/request.npz"
+TRAINED = f"{RESULTS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}"
+CELL = "{dataset}/{model}/{variant}/{request}/{fleet}"
+UNLEARNED = f"{RESULTS}/unlearned/{CELL}"
+CELL_SCORES = f"{RESULTS}/scores/{CELL}/scores.csv"
+SCORES = f"{RESULTS}/scores.csv"
+TABLE = f"{RESULTS}/tables/{{experiment}}.csv"
+FIGURE = f"{RESULTS}/figures/{{experiment}}"
+OVERVIEW = os.path.abspath(f"{RESULTS}/overview.rst")
+REPORT = f"{RESULTS}/report.html"
+COMPLETE = f"{RESULTS}/complete.json"
+LOGS = f"{RESULTS}/logs"
+
+
+def _nearest_existing(path):
+    path = os.path.abspath(path)
+    return path if os.path.exists(path) else _nearest_existing(os.path.dirname(path))
+
+
+if not os.access(_nearest_existing(RESULTS), os.W_OK):
+    raise WorkflowError(f"the results folder {RESULTS} cannot be written; name another: results")
+
+
+def one_of(names):
+    """A wildcard constraint: exactly these names."""
+    return "|".join(sorted(map(re.escape, set(names)), key=len, reverse=True))
+
+
+# -- files -------------------------------------------------------------------------------------
+
+
+def dataset_files(name):
+    """Paths of one file of the data artefact, by data set."""
+    return os.path.join(os.path.dirname(DATASET), name)
+
+
+def trained_of(wildcards):
+    """The trained fleet that a cell starts from."""
+    trainer = STUDY.variants[wildcards.variant].trainer.name
+    fleet = TRAINED.format(trainer=trainer, **_known(wildcards, "dataset", "model", "fleet"))
+    return f"{fleet}/trained.safetensors"
+
+
+def oracle_of(wildcards):
+    """The fleet retrained by the trainer of the cell."""
+    oracle = STUDY.oracle(wildcards.variant)
+    known = _known(wildcards, "dataset", "model", "request", "fleet")
+    return f"{UNLEARNED.format(variant=oracle, **known)}/unlearned.safetensors"
+
+
+def cell_scores(wildcards):
+    """The scores of an experiment's cells; of all cells where there is no experiment."""
+    name = getattr(wildcards, "experiment", None)
+    cells = STUDY.experiments[name].cells if name else STUDY.cells
+    return [CELL_SCORES.format(**cell._asdict()) for cell in cells]
+
+
+def fleet_costs(_):
+    """The records of every training and unlearning job."""
+    trained = {
+        TRAINED.format(trainer=STUDY.variants[c.variant].trainer.name, **c._asdict()): None
+        for c in STUDY.cells
+    }
+    unlearned = [UNLEARNED.format(**cell._asdict()) for cell in STUDY.cells]
+    return [f"{folder}/costs.json" for folder in [*trained, *unlearned]]
+
+
+def tables():
+    """The table of every experiment."""
+    return [TABLE.format(experiment=name) for name in STUDY.experiments]
+
+
+def figures():
+    """The figure of every experiment, as SVG and PNG."""
+    return [
+        f"{FIGURE.format(experiment=name)}.{kind}"
+        for name in STUDY.experiments
+        for kind in ("svg", "png")
+    ]
+
+
+# -- parameters: one JSON string a job, keys sorted, because Snakemake compares params by value
+
+
+def as_json(content):
+    """The one textual form of a parameter."""
+    return json.dumps(content, sort_keys=True)
+
+
+def dataset_block(wildcards):
+    return as_json(_block(STUDY.datasets[wildcards.dataset]))
+
+
+def request_block(wildcards):
+    return as_json(_block(STUDY.requests[wildcards.request]))
+
+
+def train_job(wildcards):
+    """What a training job is told."""
+    return as_json(_fleet_job(wildcards, STUDY.trainers[wildcards.trainer]))
+
+
+def unlearn_job(wildcards):
+    """What an unlearning job is told."""
+    variant = STUDY.variants[wildcards.variant]
+    return as_json(_fleet_job(wildcards, variant.trainer) | {"method": _block(variant)})
+
+
+def cell_columns(wildcards):
+    """The columns that identify a cell's scores; the rate is left out where the sampler has none."""
+    request = STUDY.requests[wildcards.request]
+    columns = {
+        "dataset": wildcards.dataset,
+        "model": wildcards.model,
+        "method": STUDY.variants[wildcards.variant].kind,
+        "variant": wildcards.variant,
+        "request": wildcards.request,
+        "sampler": request.kind,
+    }
+    rate = request.parameters.get("rate")
+    return as_json(columns | ({} if rate is None else {"rate": rate}))
+
+
+def table_job(wildcards):
+    """What a table shows: metrics, splits, and the parameters that become columns."""
+    experiment = STUDY.experiments[wildcards.experiment]
+    shown = {key: study.as_list(experiment.figure[key]) for key in ("y", "split")}
+    return as_json(shown | {"columns": experiment.columns})
+
+
+def figure_job(wildcards):
+    return as_json(STUDY.experiments[wildcards.experiment].figure)
+
+
+def caption(wildcards):
+    return STUDY.experiments[wildcards.experiment].description
+
+
+def study_config(_):
+    return as_json(config)
+
+
+def _fleet_job(wildcards, trainer):
+    model = STUDY.models[wildcards.dataset, wildcards.model]
+    return {
+        "model": _block(model),
+        "recipe": _block(model.recipe),
+        "trainer": _block(trainer),
+        "seeds": STUDY.fleets[wildcards.fleet],
+        "device": STUDY.settings["device"],
+        "precision": STUDY.settings["precision"],
+        "torch": importlib.metadata.version("torch"),
+    }
+
+
+def _block(part):
+    return {"kind": part.kind, "parameters": part.parameters}
+
+
+def _known(wildcards, *names):
+    return {name: getattr(wildcards, name) for name in names}
+
+
+# -- code: the digests of what a command imports, computed names included
+
+
+def code(*modules):
+    """For rules whose code does not depend on wildcards."""
+    return codehash.digests(*modules)
+
+
+def data_code(wildcards):
+    kind = STUDY.datasets[wildcards.dataset].kind
+    return code("scripts.data", f"unlearn.data.{kind}")
+
+
+def request_code(wildcards):
+    kind = STUDY.requests[wildcards.request].kind
+    return code("scripts.request", f"unlearn.requests.{kind}")
+
+
+def train_code(wildcards):
+    kind = STUDY.trainers[wildcards.trainer].kind
+    return code("scripts.train", f"unlearn.trainers.{kind}")
+
+
+def unlearn_code(wildcards):
+    variant = STUDY.variants[wildcards.variant]
+    method, trainer = f"unlearn.methods.{variant.kind}", f"unlearn.trainers.{variant.trainer.kind}"
+    return code("scripts.unlearn", method, trainer)
+
+
+def figure_code(wildcards):
+    kind = STUDY.experiments[wildcards.experiment].figure["kind"]
+    return code("scripts.figure", f"unlearn.figures.{kind}")
+
+
+def retraining_first(wildcards):
+    """Longest jobs first: retraining takes as long as training."""
+    return 20 if STUDY.variants[wildcards.variant].kind == "retrain" else 10

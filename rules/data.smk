@@ -1,0 +1,29 @@
+rule data:
+    """One data set as memory-mappable arrays."""
+    output:
+        dataset=DATASET,
+        arrays=[
+            dataset_files(f"{name}.npy")
+            for name in (
+                "train_images",
+                "train_labels",
+                "test_images",
+                "test_labels",
+                "held_out",
+            )
+        ],
+    log:
+        f"{LOGS}/data/{{dataset}}.log",
+    threads: 1
+    priority: 40
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        dataset=dataset_block,
+        code=data_code,
+    conda:
+        "../envs/torch.yaml"
+    shell:
+        "python -m scripts.data --dataset {params.dataset:q} --folder \"$UNLEARN_DATA\""
+        " --output {output.dataset:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,55 @@
+rule table:
+    """Means, 95 % intervals and numbers of seeds of one experiment."""
+    input:
+        cell_scores,
+    output:
+        table=report(
+            TABLE,
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"experiment": "{experiment}"},
+        ),
+    log:
+        f"{LOGS}/tables/{{experiment}}.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        job=table_job,
+        caption=caption,
+        code=code("scripts.table"),
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python -m scripts.table {input:q} --job {params.job:q}"
+        " --output {output.table:q} --code {params.code:q} 2>&1 | tee {log:q}"
+
+
+rule figure:
+    """The figure of one experiment, from its table."""
+    input:
+        table=TABLE,
+    output:
+        svg=report(
+            f"{FIGURE}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"experiment": "{experiment}"},
+        ),
+        png=f"{FIGURE}.png",
+    log:
+        f"{LOGS}/figures/{{experiment}}.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        job=figure_job,
+        caption=caption,
+        code=figure_code,
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python -m scripts.figure --table {input.table:q} --job {params.job:q}"
+        " --svg {output.svg:q} --png {output.png:q} --code {params.code:q} 2>&1 | tee {log:q}"

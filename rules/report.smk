@@ -1,0 +1,52 @@
+rule report:
+    """Figures, tables and what was run, in one page that needs no network."""
+    input:
+        tables=tables(),
+        figures=figures(),
+        scores=SCORES,
+        datasets=expand(DATASET, dataset=STUDY.datasets),
+        costs=fleet_costs,
+    output:
+        report=REPORT,
+        overview=OVERVIEW,
+        provenance=f"{RESULTS}/provenance.json",
+        study=f"{RESULTS}/study.json",
+    log:
+        f"{LOGS}/report.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        config=study_config,
+        code=code("scripts.report"),
+    conda:
+        "../envs/workflow.yaml"
+    shell:
+        "python -m scripts.report --config {params.config:q} --tables {input.tables:q}"
+        " --figures {input.figures:q} --datasets {input.datasets:q} --costs {input.costs:q}"
+        " --report {output.report:q} --overview {output.overview:q}"
+        " --provenance {output.provenance:q} --study {output.study:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"
+
+
+rule complete:
+    """Ends the run with an error if a method failed, after everything else is made."""
+    input:
+        costs=fleet_costs,
+        report=REPORT,
+    output:
+        complete=COMPLETE,
+    log:
+        f"{LOGS}/complete.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code("scripts.complete"),
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python -m scripts.complete {input.costs:q} --output {output.complete:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,48 @@
+rule score:
+    """The metrics of one cell, from logits, weights and costs."""
+    input:
+        dataset=DATASET,
+        request=REQUEST,
+        trained=trained_of,
+        unlearned=f"{UNLEARNED}/unlearned.safetensors",
+        oracle=oracle_of,
+    output:
+        scores=CELL_SCORES,
+    log:
+        f"{LOGS}/scores/{CELL}.log",
+    threads: 1
+    priority: 25
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        cell=cell_columns,
+        code=code("scripts.score"),
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python -m scripts.score --dataset {input.dataset:q} --request {input.request:q}"
+        " --trained {input.trained:q} --unlearned {input.unlearned:q}"
+        " --oracle {input.oracle:q} --cell {params.cell:q}"
+        " --output {output.scores:q} --code {params.code:q} 2>&1 | tee {log:q}"
+
+
+rule scores:
+    """The scores of all cells in one file."""
+    input:
+        cell_scores,
+    output:
+        scores=SCORES,
+    log:
+        f"{LOGS}/scores.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code("scripts.scores"),
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        "python -m scripts.scores {input:q} --output {output.scores:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"

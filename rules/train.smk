@@ -1,0 +1,25 @@
+rule train:
+    """The fleet of one model by one trainer, on the base training set."""
+    input:
+        dataset=DATASET,
+    output:
+        fleet=f"{TRAINED}/trained.safetensors",
+        logits=f"{TRAINED}/logits.npy",
+        costs=f"{TRAINED}/costs.json",
+    log:
+        f"{LOGS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}.log",
+    cache: True  # shared between workflows where SNAKEMAKE_OUTPUT_CACHE is set; hashes params
+    threads: 1
+    priority: 30
+    resources:
+        mem_mb=1500,
+        runtime=240,
+    params:
+        job=train_job,
+        code=train_code,
+    conda:
+        "../envs/torch.yaml"
+    shell:
+        "python -m scripts.train --dataset {input.dataset:q} --job {params.job:q}"
+        " --fleet {output.fleet:q} --logits {output.logits:q} --costs {output.costs:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"

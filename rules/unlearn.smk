@@ -1,0 +1,29 @@
+rule unlearn:
+    """One request served by one method, for the whole fleet."""
+    input:
+        dataset=DATASET,
+        request=REQUEST,
+        trained=trained_of,
+    output:
+        fleet=f"{UNLEARNED}/unlearned.safetensors",
+        logits=f"{UNLEARNED}/logits.npy",
+        costs=f"{UNLEARNED}/costs.json",
+    log:
+        f"{LOGS}/unlearned/{CELL}.log",
+    benchmark:
+        f"{LOGS}/unlearned/{CELL}.benchmark.jsonl"
+    threads: 1
+    priority: retraining_first
+    resources:
+        mem_mb=1500,
+        runtime=240,
+    params:
+        job=unlearn_job,
+        code=unlearn_code,
+    conda:
+        "../envs/torch.yaml"
+    shell:
+        "python -m scripts.unlearn --dataset {input.dataset:q} --trained {input.trained:q}"
+        " --request {input.request:q} --job {params.job:q}"
+        " --fleet {output.fleet:q} --logits {output.logits:q} --costs {output.costs:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"

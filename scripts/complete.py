@@ -1,0 +1,37 @@
+"""Rule `complete`: an error if a method failed, so that nobody overlooks it.
+
+The artefacts of what failed are removed: the next call tries it again.
+"""
+
+from pathlib import Path
+
+from scripts import command
+from unlearn import artifacts
+
+
+def main(arguments):
+    """Count what went well, name and remove what did not."""
+    failed = {}
+    for path in map(Path, arguments.costs):
+        record = artifacts.read_json(path)
+        if record["status"] == "failed":
+            failed[path.parent] = record["error"]
+    for folder in failed:
+        for path in folder.iterdir():
+            target = path.resolve()  # an entry of the between-workflow cache is a link
+            path.unlink()
+            target.unlink(missing_ok=True)
+    if failed:
+        lines = [f"  {folder}: {error}" for folder, error in failed.items()]
+        raise command.CommandError(
+            f"{len(failed)} of {len(arguments.costs)} fleets failed; tables, figures and report "
+            "show them as failed, the next call tries them again:\n" + "\n".join(lines)
+        )
+    artifacts.write_json(arguments.output, {"fleets": len(arguments.costs), "failed": 0})
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("costs", nargs="+", help="costs.json of every fleet")
+    parser.add_argument("--output", required=True)
+    command.run(main, parser)

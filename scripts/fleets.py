@@ -1,0 +1,49 @@
+"""The three outputs of a torch job, written when it succeeds and when its method fails.
+
+A method that raises must not stop the other cells, so its failure is a result: an empty fleet and
+a `costs.json` that says why. Rule `complete` ends the run with an error for it and removes it, so
+that the next call tries again. Trouble with files or memory is no result: the job itself fails.
+"""
+
+import argparse
+import traceback
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from unlearn import artifacts, jobs
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """The output arguments."""
+    parser.add_argument("--fleet", required=True, help="output: weights, safetensors")
+    parser.add_argument("--logits", required=True, help="output: logits, npy")
+    parser.add_argument("--costs", required=True, help="output: costs and status, json")
+
+
+def write(
+    arguments: argparse.Namespace,
+    job: Mapping,
+    identity: Mapping[str, str],
+    work: Callable[[], jobs.Result],
+) -> None:
+    """Do the work and write its result or its failure."""
+    try:
+        result, error = work(), None
+    except (OSError, MemoryError, artifacts.ArtifactError):
+        raise
+    except Exception as failure:
+        traceback.print_exc()
+        empty = np.empty(0, np.float32)
+        result, error = jobs.Result([], empty, [], [], {}), f"{type(failure).__name__}: {failure}"
+    artifacts.write_fleet(arguments.fleet, result.states, identity)
+    artifacts.write_array(arguments.logits, result.logits)
+    record = {
+        "status": "failed" if error else "ok",
+        "error": error,
+        "seeds": job["seeds"],
+        "machine": result.machine,
+        "models": result.costs,
+        "weights": result.parameters,
+    }
+    artifacts.write_json(arguments.costs, record)

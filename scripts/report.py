@@ -1,0 +1,94 @@
+"""Rule `report`: Snakemake's own report, with a landing page that says what was run."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from scripts import command
+from unlearn import artifacts, overview
+
+PACKAGES = "snakemake torch torchvision numpy pandas matplotlib scipy safetensors".split()
+
+
+def main(arguments):
+    """Gather provenance, write the landing page, have Snakemake make the report."""
+    config = json.loads(arguments.config)
+    artifacts.write_json(arguments.study, config)
+    records = {path: artifacts.read_json(path) for path in arguments.costs}
+    datasets = [artifacts.read_json(path) for path in arguments.datasets]
+    machines = {json.dumps(r["machine"], sort_keys=True): r["machine"] for r in records.values()}
+    machines.pop("{}", None)
+    provenance = {
+        "study": config["study"],
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "datasets": {d["name"]: d["sha256"] for d in datasets},
+        "machines": list(machines.values()),
+        "failed": {str(Path(p).parent): r["error"] for p, r in records.items() if r["error"]},
+    }
+    artifacts.write_json(arguments.provenance, provenance)
+    experiments = {}
+    for path in arguments.tables:
+        block = config["experiments"][Path(path).stem]
+        table = pd.read_csv(path, float_precision="round_trip")
+        experiments[Path(path).stem] = (block.get("description", ""), block["figure"]["x"], table)
+    page = overview.page(
+        config["study"], _facts(provenance), datasets, experiments, provenance["failed"]
+    )
+    artifacts.write_text(arguments.overview, page)
+    with artifacts.replacing(arguments.report) as partial:
+        made = Path(f"{partial}.html")  # snakemake tells the format from the ending
+        _snakemake(arguments.study, made, [*arguments.tables, *arguments.figures])
+        made.replace(partial)
+
+
+def _snakemake(study: str, report: Path, targets: list[str]) -> None:
+    call = [sys.executable, "-m", "snakemake", *targets, "--report", str(report)]
+    done = subprocess.run(
+        [*call, "--configfile", study, "--nolock"], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise command.CommandError(f"snakemake --report failed:\n{done.stdout}{done.stderr}")
+
+
+def _commit() -> str:
+    """The commit of the working tree, with a mark if it has changes; "unknown" outside git."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + (" with uncommitted changes" if _git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _facts(provenance: dict) -> list[tuple[str, str]]:
+    packages = ", ".join(f"{k} {v}" for k, v in provenance["packages"].items())
+    facts = [
+        ("Study", provenance["study"]),
+        ("Commit", provenance["commit"]),
+        ("Versions", f"Python {provenance['python']}, {packages}"),
+    ]
+    for machine in provenance["machines"]:
+        facts.append(("Hardware", f"{machine['processor']}, {machine['threads']} thread a job"))
+        facts.append(("Device, precision", f"{machine['device']}, {machine['precision']}"))
+    return list(dict.fromkeys(facts))
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--config", required=True, help="JSON: the whole configuration")
+    for name in ("tables", "figures", "datasets", "costs"):
+        parser.add_argument(f"--{name}", required=True, nargs="+")
+    for name in ("report", "overview", "provenance", "study"):
+        parser.add_argument(f"--{name}", required=True, help="output")
+    command.run(main, parser)

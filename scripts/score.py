@@ -1,0 +1,69 @@
+"""Rule `score`: the scores of one cell, from logits, weights and costs."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+
+from scripts import command
+from unlearn import artifacts, dataset, scoring
+
+COLUMNS = (
+    "dataset,model,method,variant,request,sampler,rate,step,seed,metric,split,value".split(",")
+)
+
+
+def main(arguments):
+    """Write the tidy rows of the cell."""
+    data = dataset.load(Path(arguments.dataset).parent)
+    request = artifacts.read_request(arguments.request, data.description["sha256"])
+    steps = list(request.steps(len(data.train_labels), data.base))
+    cell = json.loads(arguments.cell)
+    total = len(steps[-1].forget) + len(steps[-1].added)
+    cell.setdefault("rate", total / len(data.base))
+    learned = artifacts.read_json(Path(arguments.trained).with_name("costs.json"))
+    original = artifacts.Fleet(arguments.trained)
+    rows = scoring.score(
+        np.concatenate([data.train_labels, data.test_labels]),
+        steps,
+        learned["seeds"],
+        _fleet(arguments.unlearned),
+        _fleet(arguments.oracle),
+        original,
+        learned["models"],
+    )
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for step, seed, metric, split, value in rows:
+        cell |= {"step": step, "seed": seed, "metric": metric, "split": split}
+        writer.writerow([*(cell[c] for c in COLUMNS[:-1]), "" if value is None else repr(value)])
+    artifacts.write_text(arguments.output, table.getvalue())
+
+
+def _fleet(path: str) -> scoring.Fleet | None:
+    """The fleet whose weights lie in `path`, with its logits and costs; None if it failed."""
+    costs = artifacts.read_json(Path(path).with_name("costs.json"))
+    if costs["status"] == "failed":
+        return None
+    weights = artifacts.Fleet(path)
+    return scoring.Fleet(
+        logits=artifacts.read_array(Path(path).with_name("logits.npy")),
+        weights=lambda k, t: {name: weights[k][name][t] for name in costs["weights"]},
+        names=costs["weights"],
+        costs=costs["models"],
+    )
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--dataset", required=True, help="dataset.json")
+    parser.add_argument("--request", required=True, help="request.npz")
+    parser.add_argument("--trained", required=True, help="weights before the request")
+    parser.add_argument("--unlearned", required=True, help="weights after it")
+    parser.add_argument("--oracle", required=True, help="weights of the oracle")
+    parser.add_argument("--cell", required=True, help="JSON: the columns that identify the cell")
+    parser.add_argument("--output", required=True)
+    command.run(main, parser)

@@ -1,0 +1,34 @@
+"""Rule `unlearn`: serve one request from a trained fleet with one method."""
+
+import json
+from pathlib import Path
+
+from scripts import command, fleets
+from unlearn import artifacts, dataset, jobs
+
+
+def main(arguments):
+    """Unlearn, or record why that failed."""
+    data = dataset.load(Path(arguments.dataset).parent)
+    job = json.loads(arguments.job)
+    request = artifacts.read_request(arguments.request, data.description["sha256"])
+    identity = jobs.identity(data, job)
+    trained = artifacts.Fleet(arguments.trained, identity)
+    label = f"{job['method']['kind']} {job['model']['kind']} on {data.description['name']}: "
+
+    def serve() -> jobs.Result:
+        if not len(trained):
+            raise command.CommandError("there is no trained model, its training failed")
+        return jobs.unlearn(data, job, trained, request, label)
+
+    fleets.write(arguments, job, identity, serve)
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--dataset", required=True, help="dataset.json")
+    parser.add_argument("--trained", required=True, help="trained.safetensors")
+    parser.add_argument("--request", required=True, help="request.npz")
+    parser.add_argument("--job", required=True, help="JSON: method, model, recipe, seeds, ...")
+    fleets.add_outputs(parser)
+    command.run(main, parser)

@@ -1,0 +1,1 @@
+"""Machine unlearning: methods, and how to judge them. Knows nothing of Snakemake."""

@@ -1,0 +1,44 @@
+"""What the library offers and what each module declares, read without importing it.
+
+The plan of a study needs a few facts of a module (the trainer of a method, the size of a data
+set) long before any job imports torch. They are literals in the module's source, so they are
+read from its syntax tree.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+@cache
+def names(family: str) -> tuple[str, ...]:
+    """Sorted names of the modules in `unlearn/<family>/`; those with a leading _ are helpers."""
+    return tuple(sorted(p.stem for p in (PACKAGE / family).glob("*.py") if p.stem[0] != "_"))
+
+
+@cache
+def facts(family: str, name: str) -> dict:
+    """The literals that module `unlearn/<family>/<name>.py` declares.
+
+    Module-level constants and attributes of its public classes, `{"CLASSES": 10, ...}` or
+    `{"trainer": "standard", "guarantee": "none"}`. Values that are no literals are left out.
+    """
+    tree = ast.parse((PACKAGE / family / f"{name}.py").read_text(encoding="utf-8"))
+    found = _literals(tree.body)
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            found |= _literals(node.body)
+    return found
+
+
+def _literals(body: list[ast.stmt]) -> dict:
+    found = {}
+    for node in body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    return found

@@ -1,0 +1,113 @@
+"""What training and forgetting cost: time, gradient evaluations, arithmetic, memory."""
+
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from unlearn.machine import Machine
+
+
+class Meter:
+    """Counts of work, charged by the code that does it.
+
+    `gradient_evaluations`: samples that went forward and backward; `forward_evaluations`: samples
+    that only went forward; `flops`: floating-point operations of both, two for a multiply-add,
+    matrix products and convolutions only.
+    """
+
+    def __init__(self, known: dict | None = None):
+        """`known`: FLOPs a sample that an earlier meter has counted, shared to save the counting."""
+        self.gradient_evaluations = 0
+        self.forward_evaluations = 0
+        self.flops = 0
+        self.known = {} if known is None else known
+
+    def gradients(self, model: nn.Module, images: torch.Tensor) -> None:
+        """Charge a forward and backward pass of `model` over a batch."""
+        forward, backward = self._per_sample(model, images)
+        self.gradient_evaluations += len(images)
+        self.flops += len(images) * (forward + backward)
+
+    def forwards(self, model: nn.Module, images: torch.Tensor) -> None:
+        """Charge a forward pass of `model` over a batch."""
+        self.forward_evaluations += len(images)
+        self.flops += len(images) * self._per_sample(model, images)[0]
+
+    def _per_sample(self, model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
+        weights = tuple((p.shape, p.requires_grad) for p in model.parameters())
+        key = (type(model), images.shape[1:], weights)
+        if key not in self.known:
+            self.known[key] = flops_per_sample(model, images[:1])
+        return self.known[key]
+
+
+def flops_per_sample(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
+    """FLOPs of one sample forward and backward, counted by torch on a batch of one.
+
+    Normalisation, activations, pooling and the optimiser's step count 0, as in torch's counter.
+    Neither the model's gradients nor its mode nor its buffers change.
+    """
+    modes = {module: module.training for module in model.modules()}
+    gradients = [parameter.grad for parameter in model.parameters()]
+    model.eval()
+    counts = []
+    with torch.enable_grad():
+        with FlopCounterMode(display=False) as counter:
+            logits = model(images.detach()[:1])
+        counts.append(counter.get_total_flops())
+        loss = functional.cross_entropy(logits, torch.zeros(1, dtype=torch.long, device=logits.device))
+        with FlopCounterMode(display=False) as counter:
+            loss.backward()
+        counts.append(counter.get_total_flops())
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        parameter.grad = gradient
+    for module, mode in modes.items():
+        module.training = mode
+    return counts[0], counts[1]
+
+
+def measure(machine: Machine, meter: Meter, call: Callable[[], object]) -> tuple[object, dict]:
+    """Run `call()`, which charges `meter`; its result, and what it cost.
+
+    Seconds on the wall and of this process's CPU, the meter's counts, and the peak of the resident
+    memory (on CUDA: of the device's allocator) in bytes.
+    """
+    _reset_peak_memory(machine)
+    machine.synchronize()
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = call()
+    machine.synchronize()
+    return result, {
+        "wall_seconds": time.perf_counter() - wall,
+        "cpu_seconds": time.process_time() - cpu,
+        "gradient_evaluations": meter.gradient_evaluations,
+        "forward_evaluations": meter.forward_evaluations,
+        "flops": meter.flops,
+        "peak_memory_bytes": _peak_memory(machine),
+    }
+
+
+def _reset_peak_memory(machine: Machine) -> None:
+    if machine.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(machine.device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        pass  # not Linux: the peak is then the process's so far
+
+
+def _peak_memory(machine: Machine) -> int:
+    if machine.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(machine.device)
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,43 @@
+"""MNIST (LeCun, Bottou, Bengio, Haffner 1998): grey images of 28 x 28."""
+
+from pathlib import Path
+
+import numpy as np
+
+CLASSES = 10
+SHAPE = (28, 28, 1)
+TRAIN = 60000
+TEST = 10000
+MEAN = (0.1307,)
+STD = (0.3081,)
+
+SHA256 = {
+    "MNIST/raw/train-images-idx3-ubyte": (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+    ),
+    "MNIST/raw/train-labels-idx1-ubyte": (
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+    ),
+    "MNIST/raw/t10k-images-idx3-ubyte": (
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+    ),
+    "MNIST/raw/t10k-labels-idx1-ubyte": (
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+    ),
+}
+
+
+def load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Train images, train labels, test images, test labels; DataError if they cannot be had."""
+    from unlearn import torchvision as shim
+    from unlearn.data._torchvision import complete
+
+    shim.ready()
+    from torchvision.datasets import MNIST
+
+    complete(folder, SHA256, lambda directory: MNIST(directory, download=True), "sha256")
+    arrays = []
+    for train in (True, False):
+        split = MNIST(folder, train=train)
+        arrays += [split.data.numpy()[..., None], split.targets.numpy().astype(np.int64)]
+    return tuple(arrays)

@@ -1,0 +1,1 @@
+"""Kinds of figure, one file each. They read tables only."""

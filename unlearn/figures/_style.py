@@ -1,0 +1,87 @@
+"""The look of every figure: small type, colours that the colour-blind tell apart, no dates."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+
+# Okabe and Ito (2008); black and grey are kept for the controls
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31")
+MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")
+CONTROLS = {
+    "retrain": {"color": "black", "marker": "o", "linestyle": "--"},
+    "original": {"color": "0.55", "marker": "o", "linestyle": ":"},
+}
+
+METRIC_LABELS = {
+    "accuracy": "Accuracy (%)",
+    "kl": "KL(oracle || model) (nats)",
+    "kl_reverse": "KL(model || oracle) (nats)",
+    "js": "Jensen-Shannon (nats)",
+    "l2": "L2 distance to the oracle",
+    "l2_relative": "L2 distance / do nothing",
+    "wall_seconds": "Seconds",
+    "cpu_seconds": "CPU seconds",
+    "gradient_evaluations": "Gradient evaluations",
+    "forward_evaluations": "Forward evaluations",
+    "flops": "FLOPs",
+    "peak_memory_bytes": "Peak memory (bytes)",
+    "bytes_stored": "Bytes stored",
+}
+COLUMN_LABELS = {"rate": "Share of training points", "step": "Requests served"}
+PERCENT = ("accuracy",)
+
+matplotlib.rcParams.update(
+    {
+        "font.size": 8,
+        "axes.titlesize": 8,
+        "axes.labelsize": 8,
+        "legend.fontsize": 7.5,
+        "xtick.labelsize": 7,
+        "ytick.labelsize": 7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "0.9",
+        "grid.linewidth": 0.6,
+        "lines.linewidth": 1.2,
+        "lines.markersize": 4,
+        "svg.hashsalt": "unlearn",
+    }
+)
+
+
+def panels(rows: int, columns: int) -> tuple[Figure, list[list]]:
+    """A grid of axes, 7.1 inches (two columns of a paper) wide for two panels or more."""
+    width = min(7.1, 3.5 * columns)
+    height = 0.6 + rows * max(1.7, 2.3 - 0.2 * rows)
+    figure, axes = pyplot.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
+    )
+    return figure, axes
+
+
+def series_styles(names: list[str]) -> dict[str, dict]:
+    """Colour, marker and line of each series; the controls always look the same."""
+    styles, free = {}, 0
+    for name in names:
+        control = str(name).partition("@")[0]
+        if control in CONTROLS:
+            styles[name] = CONTROLS[control]
+            continue
+        turn = free // len(PALETTE)
+        styles[name] = {
+            "color": PALETTE[free % len(PALETTE)],
+            "marker": MARKERS[(free + turn) % len(MARKERS)],
+            "linestyle": ("-", "-.")[turn % 2],
+        }
+        free += 1
+    return styles
+
+
+def save(figure: Figure, path, kind: str) -> None:
+    """Write without dates and versions, so that equal figures are equal files."""
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    figure.savefig(path, format=kind, dpi=200, metadata=metadata)

@@ -1,0 +1,46 @@
+"""Gradient ascent, or naive fine-tuning: raise the loss on the forget set."""
+
+import torch
+from torch.nn import functional
+
+from unlearn import seeding, training
+from unlearn.requests import Step
+from unlearn.task import State, Task, state_of
+
+
+class GradientAscent:
+    """Plain SGD on minus the cross-entropy of the points to delete (Graves et al. 2021).
+
+    The retain set is not used. Batch normalisation is frozen: statistics over the deleted points
+    alone would change the model more than the ascent does.
+    """
+
+    trainer = "standard"
+    guarantee = "none"
+
+    def __init__(self, epochs: int, lr: float, batch_size: int):
+        self.epochs = epochs
+        self.lr = lr
+        self.batch_size = batch_size
+
+    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
+        """The trained model after `epochs` epochs of ascent; unchanged if nothing is deleted."""
+        model = task.model(trained).eval()
+        plain = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
+        own = {"epochs": self.epochs, "lr": self.lr, "batch_size": self.batch_size}
+        training.fit(
+            task,
+            model,
+            request.deleted,
+            task.recipe | plain | own | {"schedule": "constant"},
+            seeding.derive(seed, "gradient ascent"),
+            among=request.deleted,
+            loss=_minus_cross_entropy,
+            what="gradient ascent",
+        )
+        return state_of(model)
+
+
+def _minus_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return -functional.cross_entropy(logits, labels)
+

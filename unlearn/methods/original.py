@@ -1,0 +1,17 @@
+"""Do nothing: the negative control."""
+
+import numpy as np
+
+from unlearn.requests import Step
+from unlearn.task import State, Task
+
+
+class Original:
+    """Returns the trained model as it is. Every method must beat it."""
+
+    trainer = None
+    guarantee = "none"
+
+    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
+        """The trained state."""
+        return {name: np.copy(trained[name]) for name in trained}

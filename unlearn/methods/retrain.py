@@ -1,0 +1,19 @@
+"""Train again without the deleted points: the oracle."""
+
+from unlearn.requests import Step
+from unlearn.task import State, Task
+
+
+class Retrain:
+    """The trainer's own training from scratch on the retain set.
+
+    Same initial weights, same minibatches less the deleted points, same schedule as the original
+    of the same seed, so that the two are paired.
+    """
+
+    trainer = None
+    guarantee = "exact"
+
+    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
+        """A state that never saw the deleted points."""
+        return task.trainer.train(task, request.retain, seed)

@@ -1,0 +1,43 @@
+"""Divergences between the predictions of two models, in nats, means over points.
+
+Everything is computed from log-softmax in float64, so that saturated logits stay finite and a
+constant added to all logits of a point changes nothing. The sum over classes is never divided by
+their number.
+"""
+
+import numpy as np
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Logarithm of the softmax over the last axis, float64."""
+    z = logits.astype(np.float64)
+    z -= z.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+
+
+def kl(reference: np.ndarray, model: np.ndarray) -> float | None:
+    """Mean over points of KL(reference || model) = sum_c p (ln p - ln q), at least 0.
+
+    Both are logits N x C; None for no points. A class of probability 0 contributes 0.
+    """
+    if len(reference) == 0:
+        return None
+    log_p, log_q = log_softmax(reference), log_softmax(model)
+    p = np.exp(log_p)
+    terms = np.where(p > 0, p * (log_p - log_q), 0.0)
+    return max(0.0, float(terms.sum(axis=-1).mean()))
+
+
+def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float | None:
+    """Mean over points of (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in 0..ln 2.
+
+    Both are logits N x C; None for no points (Lin 1991).
+    """
+    if len(first) == 0:
+        return None
+    log_p, log_q = log_softmax(first), log_softmax(second)
+    log_m = np.logaddexp(log_p, log_q) - np.log(2)
+    p, q = np.exp(log_p), np.exp(log_q)
+    left = np.where(p > 0, p * (log_p - log_m), 0.0).sum(axis=-1)
+    right = np.where(q > 0, q * (log_q - log_m), 0.0).sum(axis=-1)
+    return min(float(np.log(2)), max(0.0, float((left + right).mean() / 2)))

@@ -1,0 +1,24 @@
+"""Deletion of points drawn uniformly without replacement."""
+
+import numpy as np
+
+from unlearn import seeding
+from unlearn.requests import NOBODY, Request, amount, split
+
+
+def check(points: int, classes: int, held_out: int, *, rate, count, steps, seed) -> None:
+    """ValueError unless some but not all points of base training are selected."""
+    base = points - held_out
+    chosen = amount(base, rate, count)
+    if chosen >= base:
+        raise ValueError(f"{chosen} points leave nothing of the {base} in the training set")
+    if steps > chosen:
+        raise ValueError(f"{steps} steps are more than the {chosen} points that are selected")
+
+
+def draw(labels: np.ndarray, held_out: np.ndarray, *, rate, count, steps, seed) -> Request:
+    """The first points of a seeded order, so that smaller requests are contained in larger."""
+    base = np.setdiff1d(np.arange(len(labels)), held_out)
+    order = seeding.shuffled(base, seeding.derive(seed, "random request"))
+    deletions = split(order[: amount(len(base), rate, count)], steps)
+    return Request(deletions, [NOBODY] * steps)

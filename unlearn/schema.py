@@ -1,0 +1,74 @@
+"""The schemas of a study: defaults, allowed values, and errors that say what is allowed."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+FOLDER = Path(__file__).resolve().parents[1] / "schemas"
+
+
+class InvalidError(ValueError):
+    """A value that a schema forbids; `path` leads to it from the checked instance."""
+
+    def __init__(self, path: str, message: str):
+        super().__init__(message)
+        self.path = path
+
+
+@cache
+def read(name: str) -> dict:
+    """The content of `schemas/<name>.schema.yaml`."""
+    return yaml.safe_load((FOLDER / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+
+
+def check(instance, schema: Mapping) -> None:
+    """Raise InvalidError for the most telling violation of `schema`, if there is one."""
+    validator = jsonschema.Draft202012Validator(schema)
+    error = jsonschema.exceptions.best_match(validator.iter_errors(instance))
+    if error is not None:
+        raise InvalidError(".".join(map(str, error.absolute_path)), _explain(error))
+
+
+def with_defaults(block: Mapping, schema: Mapping) -> dict:
+    """`block` with the schema's defaults filled in and numbers in one form (5 becomes 5.0)."""
+    filled = {k: p["default"] for k, p in schema["properties"].items() if "default" in p}
+    filled |= block
+    for key, value in filled.items():
+        kinds = schema["properties"].get(key, {}).get("type", [])
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        if "number" in kinds and isinstance(value, int) and not isinstance(value, bool):
+            filled[key] = float(value)
+        elif "integer" in kinds and isinstance(value, float):
+            filled[key] = int(value)
+    return filled
+
+
+def unknown(thing: str, value, allowed: Iterable[str]) -> str:
+    """The message for a name that does not exist, with the nearest that does."""
+    allowed = sorted(allowed)
+    return f"unknown {thing} {value!r}; allowed: {', '.join(allowed) or 'nothing'}" + _hint(value, allowed)
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    message = error.message
+    if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
+        properties = error.schema.get("properties", {})
+        extra = [key for key in error.instance if key not in properties]
+        return unknown("key", extra[0], properties)
+    if error.validator == "pattern":
+        return f"{error.instance!r} is not allowed; use letters, digits and _ only"
+    if error.validator == "type" and isinstance(error.instance, str):
+        if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", error.instance, re.IGNORECASE):
+            number = float(error.instance)
+            return f"{message}: YAML reads {error.instance} as text; write it as a number, {number!r}"
+    return message
+
+
+def _hint(value, allowed: list[str]) -> str:
+    near = difflib.get_close_matches(str(value), allowed, 1)
+    return f". Did you mean {near[0]}?" if near else ""

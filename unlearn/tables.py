@@ -1,0 +1,84 @@
+"""From scores to a table: means and 95 % intervals over seeds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+CELL = ["dataset", "model", "method", "variant", "request", "sampler", "rate", "step"]
+
+
+def read_scores(paths: Iterable[str]) -> pd.DataFrame:
+    """The scores of all cells, numbers read back exactly as they were written."""
+    frames = [pd.read_csv(path, float_precision="round_trip") for path in paths]
+    return pd.concat(frames, ignore_index=True)
+
+
+def summarise(
+    scores: pd.DataFrame,
+    metrics: Sequence[str],
+    splits: Sequence[str],
+    columns: Mapping[str, Mapping[str, Mapping]],
+) -> pd.DataFrame:
+    """One row for each cell without its seeds, metric and split.
+
+    `mean`, `ci_low` and `ci_high` (t interval) are over the `n` seeds whose value is a finite
+    number. `failed` seeds, whose method raised, and `diverged` seeds, whose model is not finite,
+    are counted beside it and never averaged. `splits` empty means all. `columns` adds parameters:
+    cell field -> canonical name (dataset/model for models) -> {column: value}.
+    """
+    order = scores[CELL].drop_duplicates().reset_index(drop=True)
+    forget = scores[scores["split"] == "forget"]
+    flags = order.copy()
+    flags["failed"] = _count(forget, order, "completed", 0)
+    flags["diverged"] = _count(forget, order, "diverged", 1)
+    shown = scores[scores["metric"].isin(metrics)]
+    if splits:
+        shown = shown[shown["split"].isin(splits)]
+    keys = [*CELL, "metric", "split"]
+    summary = shown.groupby(keys, sort=False)["value"].apply(_interval).unstack()
+    table = _with_failed(summary.reset_index(), flags)
+    table = table.merge(flags, on=CELL, how="left")
+    for field, values in columns.items():
+        _add_parameters(table, field, values)
+    rank = {name: i for i, name in enumerate(metrics)}
+    position = {tuple(row): i for i, row in enumerate(order.itertuples(index=False, name=None))}
+    table["_order"] = [position[tuple(row)] for row in table[CELL].itertuples(index=False, name=None)]
+    table["_rank"] = table["metric"].map(rank)
+    table = table.sort_values(["_rank", "split", "_order"], kind="stable")
+    extra = [c for c in table if "." in c]
+    numbers = ["mean", "ci_low", "ci_high", "n", "failed", "diverged"]
+    table["n"] = table["n"].fillna(0).astype(int)
+    return table[[*CELL, *extra, "metric", "split", *numbers]].reset_index(drop=True)
+
+
+def _interval(values: pd.Series) -> pd.Series:
+    finite = values.to_numpy(dtype=float)
+    finite = finite[np.isfinite(finite)]
+    n = len(finite)
+    mean = finite.mean() if n else np.nan
+    half = stdtrit(n - 1, 0.975) * finite.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+    return pd.Series({"mean": mean, "ci_low": mean - half, "ci_high": mean + half, "n": n})
+
+
+def _count(rows: pd.DataFrame, order: pd.DataFrame, metric: str, value: int) -> pd.Series:
+    hit = rows[(rows["metric"] == metric) & (rows["value"] == value)]
+    counts = hit.groupby(CELL).size().rename("count").reset_index()
+    return order.merge(counts, on=CELL, how="left")["count"].fillna(0).astype(int)
+
+
+def _with_failed(summary: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
+    """Rows without values for cells that failed for every seed, so that they stay in sight."""
+    place = ["dataset", "model", "request", "sampler", "rate", "step"]
+    known = summary[[*place, "metric", "split"]].drop_duplicates()
+    gone = flags[flags["failed"] > 0][CELL].merge(known, on=place)
+    keys = [*CELL, "metric", "split"]
+    return summary.merge(gone, on=keys, how="outer", sort=False)
+
+
+def _add_parameters(table: pd.DataFrame, field: str, values: Mapping[str, Mapping]) -> None:
+    names = {column for row in values.values() for column in row}
+    key = table["dataset"] + "/" + table["model"] if field == "model" else table[field]
+    for name in sorted(names):
+        table[name] = key.map({part: row.get(name) for part, row in values.items()})

@@ -1,0 +1,25 @@
+"""One model, trained on all points at once."""
+
+import numpy as np
+import torch
+
+from unlearn import seeding, training
+from unlearn.task import State, Task, state_of
+
+
+class Standard:
+    """The trainer of every method that needs nothing special."""
+
+    def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
+        """A fresh model of this seed, trained on the points `ids` by the task's recipe."""
+        model = task.new_model(seeding.derive(seed, "initial weights"))
+        training.fit(task, model, ids, task.recipe, seeding.derive(seed, "training"))
+        return state_of(model)
+
+    def predict(self, task: Task, state: State, pixels: torch.Tensor) -> torch.Tensor:
+        """Logits of the model for uint8 images."""
+        return training.predict(task, task.model(state), pixels)
+
+    def parameters(self, task: Task) -> list[str]:
+        """Names of the trainable tensors of a state, those that an L2 distance compares."""
+        return [name for name, _ in task.new_model(0).named_parameters()]

@@ -1,0 +1,147 @@
+"""The one training loop: seeded by point, device- and precision-aware.
+
+The order of an epoch is a random order of *all* points of the data set, cut into minibatches; a
+point that is not trained on is dropped from its minibatch and nothing else moves. So a model that
+is retrained without some points sees the same initial weights, the same minibatches less those
+points, the same augmentation of every point and the same learning rates: the original and the
+retrained model differ by the deleted points only.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from unlearn import models, seeding
+from unlearn.task import Data, Task, points
+
+EVALUATION_BATCH = 1000
+
+
+def fit(
+    task: Task,
+    model: nn.Module,
+    ids: np.ndarray,
+    recipe: Mapping,
+    seed: int,
+    *,
+    among: np.ndarray | None = None,
+    loss: Callable[..., torch.Tensor] = functional.cross_entropy,
+    what: str = "training",
+) -> None:
+    """Train `model` in place on the points `ids`.
+
+    `recipe` is a block of the recipe schema. `among` (default: every point of the data set) are
+    the points whose order is cut into minibatches; `ids` must be part of it. An emptied minibatch
+    is skipped, with its place in the schedule. `loss(logits, labels)` is minimised; weight decay
+    is added to its gradient. The model is trained in the mode it is in: `model.eval()` before
+    freezes the statistics of batch normalisation, `train` skips minibatches of one point for it.
+    """
+    data = task.data
+    everyone = np.arange(len(data.train_labels)) if among is None else np.asarray(among)
+    member = np.zeros(len(data.train_labels), dtype=bool)
+    member[ids] = True
+    smallest = 2 if models.has_batch_statistics(model) else 1
+    total = recipe["epochs"] * math.ceil(len(everyone) / recipe["batch_size"])
+    optimizer = _optimizer(model, recipe)
+    augment = _augmentation(recipe)
+    task.progress.begin(total, what)
+    step = 0
+    for epoch in range(recipe["epochs"]):
+        epoch_seed = seeding.derive(seed, "epoch", epoch)
+        order = seeding.shuffled(everyone, epoch_seed)
+        for start in range(0, len(order), recipe["batch_size"]):
+            batch = order[start : start + recipe["batch_size"]]
+            batch = batch[member[batch]]
+            rate = learning_rate(recipe, step, total)
+            step += 1
+            if len(batch) < smallest:
+                continue
+            index = points(batch).to(task.machine.device)
+            images = normalised(augment(data.train_images[index], batch, epoch_seed), data)
+            labels = data.train_labels[index]
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with task.machine.autocast():
+                objective = loss(model(images).float(), labels)
+            optimizer.zero_grad()
+            objective.backward()
+            optimizer.step()
+            task.meter.gradients(model, images)
+            task.progress.advance(len(batch))
+
+
+def predict(task: Task, model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    """Logits N x classes, float32, on the CPU: evaluation mode, no augmentation, float32."""
+    mode = model.training
+    model.eval()
+    logits = []
+    with torch.inference_mode():
+        for chunk in pixels.split(EVALUATION_BATCH):
+            logits.append(model(normalised(chunk, task.data)).float().cpu())
+    model.train(mode)
+    return torch.cat(logits)
+
+
+def normalised(pixels: torch.Tensor, data: Data) -> torch.Tensor:
+    """uint8 N x H x W x C to float32 N x C x H x W in channels-last memory, normalised."""
+    images = pixels.permute(0, 3, 1, 2).to(torch.float32)
+    return images.mul_(data.scale).sub_(data.shift)
+
+
+def learning_rate(recipe: Mapping, step: int, total: int) -> float:
+    """The rate of step 0 <= step < total, at most `recipe["lr"]`.
+
+    `cosine` falls from lr to 0 on half a period (Loshchilov and Hutter 2017); `one_cycle` rises
+    linearly for the first quarter and falls linearly to 0 (after Smith 2018).
+    """
+    top, done = recipe["lr"], step / total
+    if recipe["schedule"] == "constant":
+        return top
+    if recipe["schedule"] == "cosine":
+        return top * 0.5 * (1 + math.cos(math.pi * done))
+    rise = 0.25
+    done = (step + 0.5) / total
+    return top * (done / rise if done < rise else (1 - done) / (1 - rise))
+
+
+def _optimizer(model: nn.Module, recipe: Mapping) -> torch.optim.Optimizer:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if recipe["optimizer"] == "adam":
+        return torch.optim.Adam(
+            trained, lr=recipe["lr"], weight_decay=recipe["weight_decay"], fused=True
+        )
+    return torch.optim.SGD(
+        trained,
+        lr=recipe["lr"],
+        momentum=recipe["momentum"],
+        nesterov=recipe["nesterov"],
+        weight_decay=recipe["weight_decay"],
+        fused=True,
+    )
+
+
+def _augmentation(recipe: Mapping) -> Callable[[torch.Tensor, np.ndarray, int], torch.Tensor]:
+    """augment(pixels N x H x W x C, ids, epoch seed): crops and flips drawn point by point."""
+    pad, flip = recipe["crop"], recipe["flip"]
+    if not pad and not flip:
+        return lambda pixels, ids, seed: pixels
+
+    def augment(pixels: torch.Tensor, ids: np.ndarray, seed: int) -> torch.Tensor:
+        count, height, width, _ = pixels.shape
+        keys = seeding.point_keys(seeding.derive(seed, "augmentation"), ids)
+        top = (keys >> np.uint64(8)) % np.uint64(2 * pad + 1)
+        left = (keys >> np.uint64(24)) % np.uint64(2 * pad + 1)
+        mirrored = (keys & np.uint64(1)).astype(bool) & flip
+        rows = top.astype(np.int64)[:, None] + np.arange(height)
+        columns = np.where(mirrored[:, None], np.arange(width)[::-1], np.arange(width))
+        columns = left.astype(np.int64)[:, None] + columns
+        padded = functional.pad(pixels, (0, 0, pad, pad, pad, pad))
+        batch = torch.arange(count)[:, None, None]
+        picked = (batch, torch.from_numpy(rows)[:, :, None], torch.from_numpy(columns)[:, None, :])
+        return padded[tuple(i.to(pixels.device) for i in picked)]
+
+    return augment
