@@ -35,10 +35,10 @@ wildcard_constraints:
 rule all:
     """Everything a study promises; `complete` fails when a cell failed."""
     default_target: True
-    localrule: True
     input:
         tables=tables(),
         figures=figures(),
         scores=SCORES,
         report=REPORT,
         complete=COMPLETE,
+    localrule: True

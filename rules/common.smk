@@ -12,7 +12,9 @@ from snakemake.exceptions import WorkflowError
 from unlearn import codehash, study
 
 # Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+os.environ.update(
+    PATH=os.path.dirname(sys.executable) + os.pathsep + os.getenv("PATH", "")
+)
 
 if not os.path.isfile("scripts/command.py"):
     raise WorkflowError(f"start snakemake in the project's root, {workflow.basedir}")
@@ -49,7 +51,9 @@ def _nearest_existing(path):
 
 
 if not os.access(_nearest_existing(RESULTS), os.W_OK):
-    raise WorkflowError(f"the results folder {RESULTS} cannot be written; name another: results")
+    raise WorkflowError(
+        f"the results folder {RESULTS} cannot be written; name another: results"
+    )
 
 
 def one_of(names):
@@ -68,7 +72,9 @@ def dataset_files(name):
 def trained_of(wildcards):
     """The trained fleet that a cell starts from."""
     trainer = STUDY.variants[wildcards.variant].trainer.name
-    fleet = TRAINED.format(trainer=trainer, **_known(wildcards, "dataset", "model", "fleet"))
+    fleet = TRAINED.format(
+        trainer=trainer, **_known(wildcards, "dataset", "model", "fleet")
+    )
     return f"{fleet}/trained.safetensors"
 
 
@@ -89,7 +95,9 @@ def cell_scores(wildcards):
 def fleet_costs(_):
     """The records of every training and unlearning job."""
     trained = {
-        TRAINED.format(trainer=STUDY.variants[c.variant].trainer.name, **c._asdict()): None
+        TRAINED.format(
+            trainer=STUDY.variants[c.variant].trainer.name, **c._asdict()
+        ): None
         for c in STUDY.cells
     }
     unlearned = [UNLEARNED.format(**cell._asdict()) for cell in STUDY.cells]
@@ -217,7 +225,10 @@ def train_code(wildcards):
 
 def unlearn_code(wildcards):
     variant = STUDY.variants[wildcards.variant]
-    method, trainer = f"unlearn.methods.{variant.kind}", f"unlearn.trainers.{variant.trainer.kind}"
+    method, trainer = (
+        f"unlearn.methods.{variant.kind}",
+        f"unlearn.trainers.{variant.trainer.kind}",
+    )
     return code("scripts.unlearn", method, trainer)
 
 

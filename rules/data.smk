@@ -14,16 +14,16 @@ rule data:
         ],
     log:
         f"{LOGS}/data/{{dataset}}.log",
-    threads: 1
     priority: 40
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
     resources:
         mem_mb=1500,
         runtime=60,
     params:
         dataset=dataset_block,
         code=data_code,
-    conda:
-        "../envs/torch.yaml"
     shell:
-        "python -m scripts.data --dataset {params.dataset:q} --folder \"$UNLEARN_DATA\""
+        'python -m scripts.data --dataset {params.dataset:q} --folder "$UNLEARN_DATA"'
         " --output {output.dataset:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -11,6 +11,8 @@ rule table:
         ),
     log:
         f"{LOGS}/tables/{{experiment}}.log",
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -19,8 +21,6 @@ rule table:
         job=table_job,
         caption=caption,
         code=code("scripts.table"),
-    conda:
-        "../envs/analysis.yaml"
     shell:
         "python -m scripts.table {input:q} --job {params.job:q}"
         " --output {output.table:q} --code {params.code:q} 2>&1 | tee {log:q}"
@@ -40,6 +40,8 @@ rule figure:
         png=f"{FIGURE}.png",
     log:
         f"{LOGS}/figures/{{experiment}}.log",
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -48,8 +50,6 @@ rule figure:
         job=figure_job,
         caption=caption,
         code=figure_code,
-    conda:
-        "../envs/analysis.yaml"
     shell:
         "python -m scripts.figure --table {input.table:q} --job {params.job:q}"
         " --svg {output.svg:q} --png {output.png:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -13,6 +13,8 @@ rule report:
         study=f"{RESULTS}/study.json",
     log:
         f"{LOGS}/report.log",
+    conda:
+        "../envs/workflow.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -20,8 +22,6 @@ rule report:
     params:
         config=study_config,
         code=code("scripts.report"),
-    conda:
-        "../envs/workflow.yaml"
     shell:
         "python -m scripts.report --config {params.config:q} --tables {input.tables:q}"
         " --figures {input.figures:q} --datasets {input.datasets:q} --costs {input.costs:q}"
@@ -39,14 +39,14 @@ rule complete:
         complete=COMPLETE,
     log:
         f"{LOGS}/complete.log",
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
     params:
         code=code("scripts.complete"),
-    conda:
-        "../envs/analysis.yaml"
     shell:
         "python -m scripts.complete {input.costs:q} --output {output.complete:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -6,16 +6,16 @@ rule request:
         request=REQUEST,
     log:
         f"{LOGS}/requests/{{dataset}}/{{request}}.log",
-    threads: 1
     priority: 35
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
     resources:
         mem_mb=500,
         runtime=10,
     params:
         request=request_block,
         code=request_code,
-    conda:
-        "../envs/analysis.yaml"
     shell:
         "python -m scripts.request --dataset {input.dataset:q} --request {params.request:q}"
         " --output {output.request:q} --code {params.code:q} 2>&1 | tee {log:q}"

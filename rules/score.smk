@@ -10,16 +10,16 @@ rule score:
         scores=CELL_SCORES,
     log:
         f"{LOGS}/scores/{CELL}.log",
-    threads: 1
     priority: 25
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=15,
     params:
         cell=cell_columns,
         code=code("scripts.score"),
-    conda:
-        "../envs/analysis.yaml"
     shell:
         "python -m scripts.score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
@@ -35,14 +35,14 @@ rule scores:
         scores=SCORES,
     log:
         f"{LOGS}/scores.log",
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
     params:
         code=code("scripts.scores"),
-    conda:
-        "../envs/analysis.yaml"
     shell:
         "python -m scripts.scores {input:q} --output {output.scores:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -9,16 +9,16 @@ rule train:
     log:
         f"{LOGS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}.log",
     cache: True  # shared between workflows where SNAKEMAKE_OUTPUT_CACHE is set; hashes params
-    threads: 1
     priority: 30
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
     resources:
         mem_mb=1500,
         runtime=240,
     params:
         job=train_job,
         code=train_code,
-    conda:
-        "../envs/torch.yaml"
     shell:
         "python -m scripts.train --dataset {input.dataset:q} --job {params.job:q}"
         " --fleet {output.fleet:q} --logits {output.logits:q} --costs {output.costs:q}"

@@ -12,16 +12,16 @@ rule unlearn:
         f"{LOGS}/unlearned/{CELL}.log",
     benchmark:
         f"{LOGS}/unlearned/{CELL}.benchmark.jsonl"
-    threads: 1
     priority: retraining_first
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
     resources:
         mem_mb=1500,
         runtime=240,
     params:
         job=unlearn_job,
         code=unlearn_code,
-    conda:
-        "../envs/torch.yaml"
     shell:
         "python -m scripts.unlearn --dataset {input.dataset:q} --trained {input.trained:q}"
         " --request {input.request:q} --job {params.job:q}"

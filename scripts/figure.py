@@ -14,7 +14,7 @@ def main(arguments):
     """Draw and save as SVG and PNG."""
     job = json.loads(arguments.job)
     kind = importlib.import_module(f"unlearn.figures.{job['kind']}")
-    table = pd.read_csv(arguments.table, keep_default_na=True, float_precision="round_trip")
+    table = pd.read_csv(arguments.table)
     figure = kind.draw(table, job)
     for path in (arguments.svg, arguments.png):
         with artifacts.replacing(path) as partial:

@@ -12,7 +12,16 @@ import pandas as pd
 from scripts import command
 from unlearn import artifacts, overview
 
-PACKAGES = "snakemake torch torchvision numpy pandas matplotlib scipy safetensors".split()
+PACKAGES = (
+    "snakemake",
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "scipy",
+    "safetensors",
+)
 
 
 def main(arguments):
@@ -36,7 +45,7 @@ def main(arguments):
     experiments = {}
     for path in arguments.tables:
         block = config["experiments"][Path(path).stem]
-        table = pd.read_csv(path, float_precision="round_trip")
+        table = pd.read_csv(path)
         experiments[Path(path).stem] = (block.get("description", ""), block["figure"]["x"], table)
     page = overview.page(
         config["study"], _facts(provenance), datasets, experiments, provenance["failed"]

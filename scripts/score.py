@@ -10,9 +10,7 @@ import numpy as np
 from scripts import command
 from unlearn import artifacts, dataset, scoring
 
-COLUMNS = (
-    "dataset,model,method,variant,request,sampler,rate,step,seed,metric,split,value".split(",")
-)
+COLUMNS = (*scoring.CELL, "seed", "metric", "split", "value")
 
 
 def main(arguments):

@@ -111,7 +111,7 @@ def write_fleet(path: Path, states: list[Mapping[str, np.ndarray]], identity: Ma
 
 
 class Fleet(Mapping):
-    """A fleet on disk. `fleet[k]` is the state of model k, whose tensors are read when asked for."""
+    """A fleet on disk. `fleet[k]` is the state of model k; tensors are read when asked for."""
 
     def __init__(self, path: Path, identity: Mapping | None = None):
         """Open `path`. ArtifactError unless its identity agrees with every entry of `identity`."""

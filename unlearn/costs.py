@@ -1,5 +1,6 @@
 """What training and forgetting cost: time, gradient evaluations, arithmetic, memory."""
 
+import contextlib
 import resource
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ class Meter:
     """
 
     def __init__(self, known: dict | None = None):
-        """`known`: FLOPs a sample that an earlier meter has counted, shared to save the counting."""
+        """`known`: FLOPs a sample that an earlier meter counted, shared to save the counting."""
         self.gradient_evaluations = 0
         self.forward_evaluations = 0
         self.flops = 0
@@ -61,7 +62,9 @@ def flops_per_sample(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
         with FlopCounterMode(display=False) as counter:
             logits = model(images.detach()[:1])
         counts.append(counter.get_total_flops())
-        loss = functional.cross_entropy(logits, torch.zeros(1, dtype=torch.long, device=logits.device))
+        loss = functional.cross_entropy(
+            logits, torch.zeros(1, dtype=torch.long, device=logits.device)
+        )
         with FlopCounterMode(display=False) as counter:
             loss.backward()
         counts.append(counter.get_total_flops())
@@ -97,10 +100,8 @@ def _reset_peak_memory(machine: Machine) -> None:
     if machine.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(machine.device)
         return
-    try:
+    with contextlib.suppress(OSError):  # not Linux: the peak is then the process's so far
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        pass  # not Linux: the peak is then the process's so far
 
 
 def _peak_memory(machine: Machine) -> int:

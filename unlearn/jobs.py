@@ -75,8 +75,12 @@ def train(dataset: Dataset, job: Mapping, label: str = "") -> Result:
         )
         states.append(_arrays(state))
         logits.append(_predict(task, state))
-        spent.append(cost | _outcome(states[-1], logits[-1]) | {"bytes_stored": _extra_bytes(task, state)})
-    return Result(states, np.stack(logits), spent, task.trainer.parameters(task), task.machine.describe())
+        spent.append(
+            cost | _outcome(states[-1], logits[-1]) | {"bytes_stored": _extra_bytes(task, state)}
+        )
+    return Result(
+        states, np.stack(logits), spent, task.trainer.parameters(task), task.machine.describe()
+    )
 
 
 def unlearn(
@@ -103,7 +107,9 @@ def unlearn(
         states.append({name: np.stack([s[name] for s in after]) for name in after[0]})
         logits.append(np.stack(outputs))
         spent.append(costs_of_steps)
-    return Result(states, np.stack(logits), spent, task.trainer.parameters(task), task.machine.describe())
+    return Result(
+        states, np.stack(logits), spent, task.trainer.parameters(task), task.machine.describe()
+    )
 
 
 def identity(dataset: Dataset, job: Mapping) -> dict[str, str]:
@@ -150,5 +156,3 @@ def _extra_bytes(task: Task, state: Mapping) -> int:
 
 def _arrays(state: Mapping) -> dict[str, np.ndarray]:
     return {name: np.asarray(state[name]) for name in state}
-
-

@@ -56,7 +56,9 @@ def choose(device: str, precision: str, convolutional: bool) -> Machine:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         if not torch.cuda.is_available():
-            raise RuntimeError("device: cuda was asked for and there is none; allowed here: auto, cpu")
+            raise RuntimeError(
+                "device: cuda was asked for and there is none; allowed here: auto, cpu"
+            )
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
     if precision == "auto":

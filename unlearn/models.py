@@ -1,7 +1,7 @@
 """The architectures. Input shape and number of classes come from the data set.
 
-All take images N x C x H x W, normalised, and return logits N x classes. Pooling comes before
-ReLU where both follow a convolution: the two commute and ReLU then works on a quarter of it.
+All take images N x C x H x W, normalised, and return logits N x classes. Pooling comes right
+after its convolution: it commutes with ReLU, and what follows works on a quarter of the pixels.
 """
 
 from collections.abc import Mapping
@@ -73,8 +73,9 @@ def _cnn2(shape, classes, width):
 
 
 def _convolution(before: int, after: int, pool: bool = False) -> nn.Sequential:
-    layers = [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
-    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []), nn.ReLU())
+    convolution = nn.Conv2d(before, after, 3, padding=1, bias=False)
+    pooling = [nn.MaxPool2d(2)] if pool else []
+    return nn.Sequential(convolution, *pooling, nn.BatchNorm2d(after), nn.ReLU())
 
 
 class _Residual(nn.Module):

@@ -1,11 +1,14 @@
 """The report's landing page, as reStructuredText: what was run, and the results in short."""
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 PERCENT = ("accuracy",)
 MOST_COLUMNS = 8
+NARROW = "\u202f"  # a space that does not break
 
 
 def page(
@@ -40,7 +43,7 @@ def page(
 
 
 def _results(table: pd.DataFrame, x: str) -> Iterable[str]:
-    if "step" != x:
+    if x != "step":
         table = table[table["step"] == table["step"].max()]
     for key, part in table.groupby(["dataset", "model", "metric", "split"], sort=False):
         values = list(part[x].dropna().drop_duplicates())
@@ -66,18 +69,25 @@ def _cell(rows: pd.DataFrame, metric: str) -> str:
     if row["n"] == 0:
         return ", ".join(notes) or "no value"
     scale = 100 if metric in PERCENT else 1
-    text = _text(row["mean"] * scale)
-    if row["n"] > 1:
-        text += f" ± {_text((row['ci_high'] - row['ci_low']) / 2 * scale)}"
+    half = (row["ci_high"] - row["ci_low"]) / 2 * scale
+    text = _with_interval(row["mean"] * scale, half, 1 if metric in PERCENT else None)
     return text + (f" ({', '.join(notes)})" if notes else "")
 
 
+def _with_interval(mean: float, half: float, decimals: int | None) -> str:
+    """`mean ± half` with as many decimals; three digits of the mean where `decimals` is None."""
+    if not mean:
+        return "0" if not half or math.isnan(half) else f"0{NARROW}±{NARROW}{half:.3g}"
+    size = math.floor(math.log10(abs(mean)))
+    power = size if not -3 <= size <= 5 else 0
+    decimals = max(0, 2 - size + power) if decimals is None else decimals
+    shown = [v / 10**power for v in (mean, half) if not math.isnan(v)]
+    text = f"{NARROW}±{NARROW}".join(f"{v:,.{decimals}f}" for v in shown)
+    return f"({text}){NARROW}e{power}" if power else text
+
+
 def _text(value) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    if value and not 1e-3 <= abs(value) < 1e6:
-        return f"{value:.2e}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _title(text: str, underline: str) -> str:
@@ -94,7 +104,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
 
 def _escaped(text: str) -> str:
     """Literal text for docutils and for the template engine that reads the page first."""
-    text = " ".join(text.split())
+    text = re.sub(r"[ \t\r\n]+", " ", text)
     for character in "\\*`_|":
         text = text.replace(character, f"\\{character}")
     return text.replace("{", "(").replace("}", ")")

@@ -51,7 +51,9 @@ def with_defaults(block: Mapping, schema: Mapping) -> dict:
 def unknown(thing: str, value, allowed: Iterable[str]) -> str:
     """The message for a name that does not exist, with the nearest that does."""
     allowed = sorted(allowed)
-    return f"unknown {thing} {value!r}; allowed: {', '.join(allowed) or 'nothing'}" + _hint(value, allowed)
+    return f"unknown {thing} {value!r}; allowed: {', '.join(allowed) or 'nothing'}" + _hint(
+        value, allowed
+    )
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
@@ -62,10 +64,10 @@ def _explain(error: jsonschema.ValidationError) -> str:
         return unknown("key", extra[0], properties)
     if error.validator == "pattern":
         return f"{error.instance!r} is not allowed; use letters, digits and _ only"
-    if error.validator == "type" and isinstance(error.instance, str):
-        if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", error.instance, re.IGNORECASE):
-            number = float(error.instance)
-            return f"{message}: YAML reads {error.instance} as text; write it as a number, {number!r}"
+    number = r"[-+]?[\d.]+(e[-+]?\d+)?"
+    text = error.instance
+    if error.validator == "type" and isinstance(text, str) and re.fullmatch(number, text, re.I):
+        return f"{message}: YAML reads {text} as text; write it as a number, {float(text)!r}"
     return message
 
 

@@ -14,6 +14,9 @@ from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.divergence import jensen_shannon, kl
 from unlearn.requests import Step
 
+CELL = ("dataset", "model", "method", "variant", "request", "sampler", "rate", "step")
+"""The columns that say what a score belongs to, beside seed, metric and split."""
+
 _SPLITS = ("forget", "retain", "added", "test")
 _PHASES = ("learn", "forget")
 

@@ -22,9 +22,6 @@ from unlearn import catalogue, schema, scoring
 CONTROLS = ("original", "retrain")
 """Methods that every experiment contains, asked for or not."""
 
-COLUMNS = ("dataset", "model", "method", "variant", "request", "sampler", "rate", "step")
-"""Columns that identify what a score belongs to, beside seed, metric and split."""
-
 # section of a study -> schema, family of modules (None: the schema alone knows the names)
 SECTIONS = {
     "datasets": ("datasets", "data"),
@@ -241,13 +238,17 @@ class _Loader:
             more = schema.read("trainers")[_trainer(kind)]["properties"]
             rules = rules | {"properties": rules["properties"] | more}
         optional = {k: v for k, v in rules.items() if k != "required"}
-        overrides = {} if isinstance(choice, str) else {k: v for k, v in choice.items() if k != "name"}
+        overrides = (
+            {} if isinstance(choice, str) else {k: v for k, v in choice.items() if k != "name"}
+        )
         self._check(alias, optional, f"{section}.{name}")
         self._check(overrides, optional, path)
         if complete:
             self._check(alias | overrides, rules, path)
         parameters = schema.with_defaults(alias | overrides, rules)
-        return Part(_canonical(name, parameters, schema.with_defaults(alias, rules)), kind, parameters)
+        return Part(
+            _canonical(name, parameters, schema.with_defaults(alias, rules)), kind, parameters
+        )
 
     def _kind(self, section: str, name: str, alias_of: str | None, path: str) -> str:
         """The registered name that `name` stands for."""
@@ -286,7 +287,7 @@ class _Loader:
             if split not in splits:
                 self._fail(f"{path}.split", schema.unknown("split", split, splits))
         parameters = {c for rows in available.values() for row in rows.values() for c in row}
-        allowed = {*COLUMNS, "metric", "split", *parameters}
+        allowed = {*scoring.CELL, "metric", "split", *parameters}
         for key in ("x", "colour", "facet"):
             if figure[key] is not None and figure[key] not in allowed:
                 self._fail(f"{path}.{key}", schema.unknown("column", figure[key], allowed))

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-CELL = ["dataset", "model", "method", "variant", "request", "sampler", "rate", "step"]
+from unlearn import scoring
+
+CELL = list(scoring.CELL)
 
 
 def read_scores(paths: Iterable[str]) -> pd.DataFrame:
     """The scores of all cells, numbers read back exactly as they were written."""
-    frames = [pd.read_csv(path, float_precision="round_trip") for path in paths]
+    frames = [pd.read_csv(path) for path in paths]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -44,7 +46,9 @@ def summarise(
         _add_parameters(table, field, values)
     rank = {name: i for i, name in enumerate(metrics)}
     position = {tuple(row): i for i, row in enumerate(order.itertuples(index=False, name=None))}
-    table["_order"] = [position[tuple(row)] for row in table[CELL].itertuples(index=False, name=None)]
+    table["_order"] = [
+        position[tuple(row)] for row in table[CELL].itertuples(index=False, name=None)
+    ]
     table["_rank"] = table["metric"].map(rank)
     table = table.sort_values(["_rank", "split", "_order"], kind="stable")
     extra = [c for c in table if "." in c]

@@ -6,6 +6,7 @@ schemas first lets data sets, transforms and models work. A matching installatio
 """
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -14,17 +15,17 @@ _OPERATORS = {
     "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
-_library = None
 
 
-def ready() -> None:
+@cache
+def ready() -> torch.library.Library | None:
     """Call this before any `import torchvision`."""
-    global _library
-    if _library is not None or _compiled_operators_load():
-        return
-    _library = torch.library.Library("torchvision", "DEF")
+    if _compiled_operators_load():
+        return None
+    library = torch.library.Library("torchvision", "DEF")
     for name, signature in _OPERATORS.items():
-        _library.define(name + signature)
+        library.define(name + signature)
+    return library  # the declarations live as long as this object, which the cache keeps
 
 
 def _compiled_operators_load() -> bool:

@@ -17,7 +17,9 @@ def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     for index in np.argsort(-(exact - quota), kind="stable")[: count - quota.sum()]:
         quota[index] += 1
     chosen = [
-        seeding.shuffled(np.flatnonzero(labels == c), seeding.derive(seed, "stratified", int(c)))[:q]
+        seeding.shuffled(np.flatnonzero(labels == c), seeding.derive(seed, "stratified", int(c)))[
+            :q
+        ]
         for c, q in zip(classes, quota, strict=True)
     ]
     return np.sort(np.concatenate(chosen))

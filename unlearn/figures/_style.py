@@ -30,7 +30,7 @@ METRIC_LABELS = {
     "peak_memory_bytes": "Peak memory (bytes)",
     "bytes_stored": "Bytes stored",
 }
-COLUMN_LABELS = {"rate": "Share of training points", "step": "Requests served"}
+COLUMN_LABELS = {"rate": "Request size (share of training points)", "step": "Requests served"}
 PERCENT = ("accuracy",)
 
 matplotlib.rcParams.update(
@@ -61,6 +61,27 @@ def panels(rows: int, columns: int) -> tuple[Figure, list[list]]:
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
     )
     return figure, axes
+
+
+def legend(figure: Figure, axes: list[list]) -> None:
+    """One legend above all panels, as many columns as there is room for."""
+    named = [axis.get_legend_handles_labels() for row in axes for axis in row]
+    entries = {label: handle for pair in named for handle, label in zip(*pair, strict=True)}
+    if entries:
+        longest = max(map(len, entries))
+        room = int(figure.get_figwidth() / (0.55 + 0.065 * longest))
+        figure.legend(
+            entries.values(),
+            entries.keys(),
+            loc="outside upper center",
+            ncols=max(1, min(room, len(entries))),
+            frameon=False,
+        )
+
+
+def footnote(figure: Figure, lines: list[str]) -> None:
+    """Small type below everything."""
+    figure.supxlabel("\n".join(lines), fontsize=6.5, color="0.35")
 
 
 def series_styles(names: list[str]) -> dict[str, dict]:

@@ -12,39 +12,40 @@ from unlearn.figures import _style
 def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     """Draw a table of `unlearn.tables`; `spec` is the figure block of an experiment.
 
-    Panels: one column for each value of `facet`, one row for each metric and for each data set and
-    model that no axis, colour or facet tells apart. Of a stream the last step is shown unless
-    `step` is on an axis. A series without an x value (a control that does not have the parameter
-    on the axis) becomes a horizontal line.
+    Panels: one for each metric, each value of `facet`, and each data set and model that no axis,
+    colour or facet tells apart. Of a stream the last step is shown unless `step` is on an axis. A
+    series without an x value (a control that does not have the parameter on the axis) becomes a
+    horizontal line.
     """
     used = {spec["x"], spec["colour"], spec["facet"]}
     if "step" not in used:
         table = table[table["step"] == table["step"].max()]
-    inside = [c for c in ("dataset", "model") if c not in used and table[c].nunique() > 1]
-    rows = list(table[["metric", *inside]].drop_duplicates().itertuples(index=False, name=None))
-    facets = list(table[spec["facet"]].drop_duplicates()) if spec["facet"] else [None]
+    apart = [c for c in ("dataset", "model") if c not in used and table[c].nunique() > 1]
+    across = [spec["facet"]] if spec["facet"] else ["metric"]
+    down = [c for c in ("metric", *apart) if c not in across]
+    rows = _combinations(table, down)
+    columns = _combinations(table, across)
     styles = _style.series_styles(list(table[spec["colour"]].drop_duplicates()))
-    figure, axes = _style.panels(len(rows), len(facets))
-    for i, (metric, *place) in enumerate(rows):
-        for j, facet in enumerate(facets):
-            part = table[table["metric"] == metric]
-            for column, value in zip(inside, place, strict=True):
-                part = part[part[column] == value]
-            if facet is not None:
-                part = part[part[spec["facet"]] == facet]
-            title = ", ".join(map(str, [*place, *([facet] if facet is not None else [])]))
-            _panel(axes[i][j], part, spec, metric, styles)
-            axes[i][j].set_title(title)
+    figure, axes = _style.panels(len(rows), len(columns))
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            place = row | column
+            part = table[(table[list(place)] == pd.Series(place)).all(axis=1)]
+            _panel(axes[i][j], part, spec, place["metric"], styles)
+            names = [str(v) for k, v in place.items() if k != "metric"]
+            axes[i][j].set_title(", ".join(names))
             if i == len(rows) - 1:
                 axes[i][j].set_xlabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
-            if j == 0:
-                axes[i][j].set_ylabel(_style.METRIC_LABELS.get(metric, metric))
-    handles = {h.get_label(): h for row in axes for a in row for h in a.get_legend_handles_labels()[0]}
-    if handles:
-        columns = min(len(handles), 4)
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns, frameon=False)
-    figure.supxlabel(_footnote(table, spec), fontsize=6.5, color="0.35")
+            if j == 0 or "metric" in across:
+                label = _style.METRIC_LABELS.get(place["metric"], place["metric"])
+                axes[i][j].set_ylabel(label)
+    _style.legend(figure, axes)
+    _style.footnote(figure, _notes(table))
     return figure
+
+
+def _combinations(table: pd.DataFrame, columns: list[str]) -> list[dict]:
+    return table[columns].drop_duplicates().to_dict("records") if columns else [{}]
 
 
 def _panel(axes, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping) -> None:
@@ -68,6 +69,7 @@ def _panel(axes, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping
         axes.plot(x, y, label=str(name), **style)
         if np.isfinite(low).any():
             floor = np.where(low > 0, low, y) if spec["yscale"] == "log" else low
+            high = np.minimum(high, 100) if metric in _style.PERCENT else high
             axes.fill_between(x, floor, high, color=style["color"], alpha=0.18, linewidth=0)
     if categories:
         axes.set_xticks(range(len(categories)), categories, rotation=20, ha="right")
@@ -76,13 +78,14 @@ def _panel(axes, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping
     axes.set_yscale(spec["yscale"])
 
 
-def _footnote(table: pd.DataFrame, spec: Mapping) -> str:
+def _notes(table: pd.DataFrame) -> list[str]:
     counts = sorted(set(table.loc[table["n"] > 0, "n"]))
     seeds = ", ".join(map(str, counts)) or "0"
-    lines = [f"mean and 95 % t interval over n = {seeds} seeds"]
+    notes = [f"mean and 95 % t interval over n = {seeds} seeds"]
+    cell = ["dataset", "model", "variant", "request", "step"]
     for flag in ("failed", "diverged"):
-        cells = table[table[flag] > 0].drop_duplicates(["dataset", "model", "variant", "request", "step"])
-        if len(cells):
-            names = ", ".join(f"{v} ({len(g)} cells)" for v, g in cells.groupby("variant", sort=False))
-            lines.append(f"{flag.upper()}, left out: {names}")
-    return "\n".join(lines)
+        groups = table[table[flag] > 0].drop_duplicates(cell).groupby("variant", sort=False)
+        names = [f"{variant} ({len(cells)} cells)" for variant, cells in groups]
+        if names:
+            notes.append(f"{flag.upper()}, left out: {', '.join(names)}")
+    return notes

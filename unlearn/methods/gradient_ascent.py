@@ -43,4 +43,3 @@ class GradientAscent:
 
 def _minus_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return -functional.cross_entropy(logits, labels)
-

@@ -1,0 +1,34 @@
+# Two commands: `make run` and `make test`. Both make the environment when it is not there.
+PYTHON ?= python3
+BIN := .venv/bin
+CORES ?= all
+
+.PHONY: env run full test format clean
+
+env: .venv/.ready
+
+.venv/.ready: requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=...")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: env
+	$(BIN)/snakemake --configfile configs/demo.yaml --cores $(CORES)
+	@echo "report:  results/demo/report.html"
+	@echo "figures: results/demo/figures/"
+	@echo "tables:  results/demo/tables/   all scores: results/demo/scores.csv"
+
+full: env
+	$(BIN)/snakemake --cores $(CORES)
+
+test: env
+	$(BIN)/python -m pytest
+
+format: env
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile rules
+
+clean:
+	rm -rf results .snakemake
