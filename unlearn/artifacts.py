@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -106,6 +107,7 @@ def write_fleet(path: Path, states: list[Mapping[str, np.ndarray]], identity: Ma
     """
     names = sorted(states[0]) if states else []
     stacked = {name: np.stack([state[name] for state in states]) for name in names}
+    stacked = stacked or {"none": np.empty(0)}  # safetensors cannot read back a file of nothing
     with replacing(path) as partial:
         save_file(stacked, partial, metadata=dict(identity))
 
@@ -174,5 +176,5 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ArtifactError(f"{path}: there is no such file") from error
-    except (OSError, ValueError, EOFError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, SafetensorError) as error:
         raise ArtifactError(f"{path}: cannot be read, it is broken: {error}") from error

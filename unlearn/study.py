@@ -338,7 +338,7 @@ def _text(value) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 1e9 else repr(value)
-    return re.sub(r"[^\w.+]", "_", str(value))
+    return re.sub(r"[^\w.+=-]", "_", str(value))
 
 
 def _trainer(method: str) -> str:

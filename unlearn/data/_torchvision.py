@@ -45,8 +45,9 @@ def complete(
                 fresh = Path(directory) / name
                 if not fresh.is_file() or _checksum(fresh, algorithm) != checksums[name]:
                     raise DataError(f"the download of {name} is incomplete or altered")
+            for name in missing:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(fresh, folder / name)
+                shutil.move(Path(directory) / name, folder / name)
     except (OSError, RuntimeError, DataError) as error:
         raise DataError(
             f"{folder}: {missing[0]} is missing and the download failed ({error}). Put the files "

@@ -1,0 +1,160 @@
+"""Fixtures: copies of the project, a finished tiny study, small real data."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unlearn import dataset, jobs, schema
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TINY = {
+    "study": "tiny",
+    "seeds": 2,
+    "fleet": 2,
+    "recipes": {"quick": {"epochs": 2, "batch_size": 32, "lr": 0.1}},
+    "datasets": {"digits": {"recipe": "quick", "subset": 200}},
+    "models": {"mlp": {"hidden": 16}},
+    "experiments": {
+        "accuracy": {
+            "dataset": "digits",
+            "model": "mlp",
+            "method": ["finetune", "gradient_ascent"],
+            "request": {"name": "random", "rate": [0.1, 0.2]},
+            "figure": {"x": "rate", "y": "accuracy", "split": ["forget", "test"]},
+        },
+    },
+}
+
+
+class Project:
+    """A copy of the project in a directory of its own, and Snakemake in it."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def write_study(self, study: dict) -> None:
+        (self.root / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+
+    def snakemake(self, *arguments: str, check: bool = True, **environment: str):
+        call = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", *arguments]
+        env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | environment
+        done = subprocess.run(
+            call, cwd=self.root, env=env, capture_output=True, text=True, check=False
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def run(self, **keywords):
+        return self.snakemake("--cores", "1", **keywords)
+
+    def planned(self, *arguments: str) -> list[str]:
+        """What a call would run: `rule` or `rule variant` of every job, sorted."""
+        done = self.snakemake("-n", "--cores", "1", *arguments)
+        jobs, rule, wildcards = [], None, ""
+        for line in [*done.stdout.splitlines(), *done.stderr.splitlines(), ""]:
+            if line.startswith(("rule ", "localrule ")):
+                rule, wildcards = line.split()[1].rstrip(":"), ""
+            elif line.strip().startswith("wildcards:") and rule:
+                wildcards = line
+            elif not line.strip() and rule:
+                found = dict(p.split("=", 1) for p in wildcards.strip()[11:].split(", ") if "=" in p)
+                names = [found[k] for k in ("variant", "request", "fleet", "experiment") if k in found]
+                jobs.append(" ".join([rule, *names]))
+                rule = None
+        return sorted(set(jobs) - {"all"})
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.root / path
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {path}"
+        file.write_text(text.replace(old, new, 1))
+
+    def results(self, suffix: str = "") -> Path:
+        return self.root / "results" / "tiny" / suffix
+
+    def copy(self, target: Path) -> "Project":
+        shutil.copytree(self.root, target, symlinks=True)  # keeps modification times
+        return Project(target)
+
+
+def new_project(target: Path) -> Project:
+    """The files that git tracks or would track, as they are now."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith("docs/"):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    project = Project(target)
+    project.write_study(TINY)
+    return project
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    return new_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory) -> Project:
+    project = new_project(tmp_path_factory.mktemp("finished") / "project")
+    project.run()
+    return project
+
+
+@pytest.fixture
+def finished(finished_once, tmp_path) -> Project:
+    """A private copy of a finished tiny study."""
+    return finished_once.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """200 digits, 40 of them held out of base training."""
+    return dataset.build(
+        "digits", Path("unused"), subset=200, subset_seed=0, held_out=0.2, held_out_seed=0
+    )
+
+
+def job(model: str = "mlp", seeds=(0,), precision: str = "float32", method=None, **recipe) -> dict:
+    """The description of a torch job."""
+    rules = schema.read("recipe")["standard"]
+    small = {"epochs": 2, "batch_size": 32, "lr": 0.1} | recipe
+    own = schema.with_defaults({}, schema.read("models")[model])
+    own.pop("recipe")
+    described = {
+        "model": {"kind": model, "parameters": own},
+        "recipe": {"kind": "standard", "parameters": schema.with_defaults(small, rules)},
+        "trainer": {"kind": "standard", "parameters": {}},
+        "seeds": list(seeds),
+        "device": "cpu",
+        "precision": precision,
+    }
+    if method:
+        rules = schema.read("methods")[method]
+        parameters = schema.with_defaults({}, rules)
+        described["method"] = {"kind": method, "parameters": parameters}
+    return described
+
+
+def task(data, **keywords):
+    return jobs.new_task(data, job(**keywords))
+
+
+def raw_data(name: str) -> Path:
+    """The folder with a complete copy of a raw data set; skips the test where there is none."""
+    folder = Path(os.environ.get("UNLEARN_DATA", ROOT / "data"))
+    if not (folder / name).is_dir():
+        pytest.skip(f"no {name} in {folder}; name the raw data's folder with UNLEARN_DATA")
+    return folder

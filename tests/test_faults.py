@@ -1,0 +1,189 @@
+"""What goes wrong in practice: nothing is lost, nothing is half-written, the message says it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import TINY
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+BREAK = '        raise RuntimeError("this method is broken")\n'
+HEAD = "        model = task.model(trained)\n        recipe"
+
+
+def stable(scores):
+    """The rows that must be reproducible to the last byte."""
+    timed = ("wall_seconds", "cpu_seconds", "peak_memory_bytes")
+    return [line for line in scores.read_text().splitlines() if line.split(",")[9] not in timed]
+
+
+def test_one_failing_method(finished):
+    """Its cells are shown as failed, all others are there, the next call tries it again."""
+    good = stable(finished.results("scores.csv"))
+    finished.edit("unlearn/methods/finetune.py", HEAD, BREAK + HEAD)
+    done = finished.run(check=False)
+    assert done.returncode != 0
+    assert "2 of 9 fleets failed" in done.stdout + done.stderr
+    assert "RuntimeError: this method is broken" in done.stdout + done.stderr
+    table = pd.read_csv(finished.results("tables/accuracy.csv"))
+    failed = table.query("variant == 'finetune'")
+    assert len(failed) == 4 and (failed["failed"] == 2).all() and (failed["n"] == 0).all()
+    assert failed["mean"].isna().all()
+    others = table.query("variant != 'finetune'")
+    assert len(others) == 12 and (others["n"] == 2).all() and (others["failed"] == 0).all()
+    report = finished.results("report.html").read_text()
+    assert "Failed cells" in report and "this method is broken" in report
+    assert not finished.results("complete.json").exists()
+    assert not list(finished.results("unlearned").rglob("finetune/**/*.json"))
+
+    plan = finished.planned()
+    assert "unlearn finetune random-rate=0.1 seeds0-1" in plan
+    assert not any("gradient_ascent" in job for job in plan)
+    finished.edit("unlearn/methods/finetune.py", BREAK + HEAD, HEAD)
+    finished.run()
+    assert stable(finished.results("scores.csv")) == good
+    assert finished.planned() == []
+
+
+def test_failed_cells_are_named_in_the_figure(finished):
+    finished.edit("unlearn/methods/finetune.py", HEAD, BREAK + HEAD)
+    finished.run(check=False)
+    # text is drawn as glyphs: ask the drawing code, on the same table
+    from unlearn.figures import lines
+
+    table = pd.read_csv(finished.results("tables/accuracy.csv"))
+    assert "FAILED, left out: finetune (2 cells)" in lines._notes(table)
+
+
+def test_failed_training(project):
+    project.edit("unlearn/trainers/standard.py", "        model = task", '        raise RuntimeError("no")\n        model = task')
+    done = project.run(check=False)
+    assert done.returncode != 0
+    assert "9 of 9 fleets failed" in done.stdout + done.stderr
+    assert not list(project.results("trained").rglob("*.safetensors"))
+    project.edit("unlearn/trainers/standard.py", '        raise RuntimeError("no")\n', "")
+    project.run()
+    assert project.planned() == []
+
+
+def test_diverged_models_are_flagged_and_not_averaged(project):
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["methods"] = {"gradient_ascent": {"lr": 1.0e30}}
+    project.write_study(study)
+    project.run()
+    table = pd.read_csv(project.results("tables/accuracy.csv"))
+    diverged = table.query("variant == 'gradient_ascent'")
+    assert (diverged["diverged"] == 2).all() and (diverged["n"] == 0).all()
+    assert diverged["mean"].isna().all()
+    assert (table.query("variant != 'gradient_ascent'")["diverged"] == 0).all()
+    assert "2 diverged" in project.results("overview.rst").read_text()
+
+
+def test_killed_in_the_middle(project, finished_once):
+    """SIGKILL for snakemake and its jobs; the next call ends with the same bytes."""
+    call = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", "--cores", "2"]
+    with open(project.root / "killed.log", "w") as log:
+        process = subprocess.Popen(
+            call, cwd=project.root, stdout=log, stderr=log, start_new_session=True
+        )
+        deadline = time.monotonic() + 120
+        while not list(project.results().glob("unlearned/**/costs.json")):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not project.results("scores.csv").exists()
+    project.snakemake("--unlock")
+    project.run()
+    assert stable(project.results("scores.csv")) == stable(finished_once.results("scores.csv"))
+    for name in ("tables/accuracy.csv", "figures/accuracy.svg"):
+        assert project.results(name).read_bytes() == finished_once.results(name).read_bytes()
+    assert not list(project.results().rglob("*.partial"))
+    assert project.planned() == []
+
+
+def test_a_killed_job_is_no_result(project):
+    """A job that the system kills fails; the others go on; the next call resumes."""
+    project.edit("unlearn/methods/finetune.py", HEAD, "        import os\n        os.kill(os.getpid(), 9)\n" + HEAD)
+    done = project.run(check=False)
+    assert done.returncode != 0
+    assert not list(project.results("unlearned").rglob("finetune/**/*.*"))
+    assert len(list(project.results("scores").rglob("scores.csv"))) == 6
+    project.edit("unlearn/methods/finetune.py", "        os.kill(os.getpid(), 9)\n", "")
+    project.run()
+
+
+def test_artefact_of_another_study(finished):
+    """A trained fleet that was made from other data is refused."""
+    folder = finished.results("trained/digits/mlp/standard/seeds0-1")
+    study = yaml.safe_load(yaml.safe_dump(TINY)) | {"study": "other"}
+    study["datasets"]["digits"]["subset"] = 210
+    finished.write_study(study)
+    target = "results/other/trained/digits/mlp/standard/seeds0-1"
+    finished.snakemake(f"{target}/costs.json", "--cores", "1")
+    for name in ("trained.safetensors", "logits.npy", "costs.json"):
+        shutil.copy(folder / name, finished.root / target / name)
+    done = finished.run(check=False)
+    assert done.returncode != 0
+    assert "trained.safetensors: made for another study: dataset is" in done.stdout + done.stderr
+
+
+def test_truncated_artefact_is_named(finished):
+    file = finished.results("trained/digits/mlp/standard/seeds0-1/trained.safetensors")
+    file.write_bytes(file.read_bytes()[:100])
+    done = finished.snakemake("--cores", "1", "--forcerun", "unlearn", "--", check=False)
+    assert done.returncode != 0
+    assert "trained.safetensors: cannot be read, it is broken" in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_results_folder_that_cannot_be_written(project):
+    (project.root / "results").mkdir(mode=0o500)
+    done = project.run(check=False)
+    assert done.returncode != 0
+    assert "results folder results/tiny cannot be written" in done.stdout + done.stderr
+
+
+def test_results_folder_that_is_a_file(project):
+    (project.root / "results").write_text("not a folder")
+    done = project.run(check=False)
+    assert done.returncode != 0
+    assert "results" in done.stdout + done.stderr
+
+
+def test_truncated_raw_data(project, tmp_path):
+    raw = tmp_path / "raw" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("train-images", "t10k-images"):
+        (raw / f"{name}-idx3-ubyte").write_bytes(b"short")
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["experiments"]["accuracy"]["dataset"] = "mnist"
+    study["recipes"]["standard"] = {"epochs": 1}
+    project.write_study(study)
+    done = project.snakemake("--cores", "1", check=False, UNLEARN_DATA=str(tmp_path / "raw"))
+    assert done.returncode != 0
+    assert "train-images-idx3-ubyte: truncated or altered" in done.stdout + done.stderr
+    assert not list(project.results("data").rglob("*.npy"))
+
+
+def test_started_in_the_wrong_place(project, tmp_path):
+    call = [sys.executable, "-m", "snakemake", "-s", str(project.root / "Snakefile"), "-n"]
+    config = ["--configfile", str(project.root / "study.yaml")]
+    done = subprocess.run([*call, *config], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "start snakemake in the project's root" in done.stdout + done.stderr
+
+
+def test_undeclared_code_is_refused(project):
+    """A rule that runs code it does not declare would miss reruns."""
+    project.edit("rules/common.smk", 'return code("scripts.unlearn", method, trainer)', 'return code("scripts.unlearn", trainer)')
+    done = project.run(check=False)
+    assert done.returncode != 0
+    assert "does not declare the code it runs: unlearn.methods." in done.stdout + done.stderr

@@ -1,0 +1,96 @@
+"""Every metric against its closed form (values worked out by hand)."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from unlearn.metrics.accuracy import accuracy
+from unlearn.metrics.distance import l2, relative
+from unlearn.metrics.divergence import jensen_shannon, kl, log_softmax
+
+logits = arrays(np.float32, (5, 4), elements=st.floats(-50, 50, width=32))
+
+
+def of(*probabilities):
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(np.array([probabilities])), -1e4)
+
+
+def test_accuracy():
+    assert accuracy(np.eye(3), np.arange(3)) == 1
+    assert accuracy(np.zeros((4, 3)), np.array([0, 0, 1, 2])) == 0.5  # ties: lowest class
+    assert accuracy(np.eye(4), np.array([0, 1, 2, 0])) == 0.75
+    assert accuracy(np.zeros((0, 3)), np.zeros(0)) is None
+
+
+def test_kl_both_directions():
+    assert kl(of(0.5, 0.5), of(0.9, 0.1)) == pytest.approx(0.5108, abs=1e-4)
+    assert kl(of(0.9, 0.1), of(0.5, 0.5)) == pytest.approx(0.3681, abs=1e-4)
+
+
+def test_kl_of_saturated_logits_is_finite():
+    a = np.array([[1e4, 0]], np.float32)
+    assert kl(a, a[:, ::-1]) == pytest.approx(1e4)
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "value"),
+    [
+        ((0.7, 0.1, 0.1, 0.1), (0.1, 0.1, 0.1, 0.7), 0.2531),
+        ((1, 0), (0, 1), math.log(2)),
+        ((1, 0), (0.5, 0.5), 0.2158),
+    ],
+)
+def test_jensen_shannon(p, q, value):
+    """The divergence that the field copies around, divided by N times C, gives .083 for .2531."""
+    assert jensen_shannon(of(*p), of(*q)) == pytest.approx(value, abs=1e-4)
+
+
+def test_jensen_shannon_of_saturated_float32():
+    a = np.array([[1e4, 0, -1e4]], np.float32)
+    assert jensen_shannon(a, a[:, ::-1]) == pytest.approx(math.log(2))
+
+
+@given(logits, logits)
+def test_divergences_do_not_depend_on_offsets_or_copies(a, b):
+    shifted = a + np.arange(5, dtype=np.float32)[:, None]
+    for metric in (kl, jensen_shannon):
+        value = metric(a, b)
+        assert metric(shifted, b) == pytest.approx(value, abs=1e-4)
+        assert metric(np.tile(a, (3, 1)), np.tile(b, (3, 1))) == pytest.approx(value, rel=1e-9)
+
+
+@given(logits, logits)
+def test_ranges(a, b):
+    assert kl(a, b) >= 0
+    assert kl(a, a) == 0
+    assert 0 <= jensen_shannon(a, b) <= math.log(2)
+    assert jensen_shannon(a, b) == pytest.approx(jensen_shannon(b, a), abs=1e-12)
+    assert np.exp(log_softmax(a)).sum(axis=1) == pytest.approx(np.ones(5))
+
+
+def test_empty_sets_have_no_value():
+    none = np.zeros((0, 3))
+    assert kl(none, none) is None and jensen_shannon(none, none) is None
+
+
+def test_l2():
+    a, b = {"w": np.array([3.0, 4.0])}, {"w": np.zeros(2)}
+    assert l2(a, b, ["w"]) == 5
+    assert l2(a, b, []) is None
+    assert l2(a, {"v": np.zeros(2)}, ["w"]) is None
+    assert l2(a, {"w": np.zeros(3)}, ["w"]) is None
+
+
+def test_relative_l2():
+    original, oracle = {"w": np.array([2.0, 0.0])}, {"w": np.zeros(2)}
+    half = {"w": np.array([1.0, 0.0])}
+    reference = l2(original, oracle, ["w"])
+    assert relative(l2(original, oracle, ["w"]), reference) == 1
+    assert relative(l2(half, oracle, ["w"]), reference) == 0.5
+    assert relative(l2(oracle, oracle, ["w"]), reference) == 0
+    assert relative(0.0, 0.0) is None

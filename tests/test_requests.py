@@ -1,0 +1,120 @@
+"""Samplers draw what they say; requests replay step by step."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from unlearn import artifacts
+from unlearn.requests import NOBODY, Request
+
+LABELS = np.repeat(np.arange(10), 20)
+HELD_OUT = np.arange(0, 200, 7)
+
+
+def draw(sampler, held_out=HELD_OUT, **parameters):
+    defaults = {"random": {"rate": None, "count": None}, "held_out": {"rate": None, "count": None}}
+    module = importlib.import_module(f"unlearn.requests.{sampler}")
+    full = {"steps": 1, "seed": 0, **defaults.get(sampler, {"fraction": 1.0}), **parameters}
+    module.check(len(LABELS), 10, len(held_out), **full)
+    return module.draw(LABELS, held_out, **full)
+
+
+def test_random_is_nested_and_spares_held_out_points():
+    small, large = draw("random", rate=0.05), draw("random", rate=0.5)
+    assert set(small.deletions[0]) < set(large.deletions[0])
+    assert not np.intersect1d(large.deletions[0], HELD_OUT).size
+    assert len(large.deletions[0]) == round(0.5 * (200 - len(HELD_OUT)))
+
+
+def test_random_depends_on_its_seed_only():
+    assert np.array_equal(draw("random", count=9).deletions[0], draw("random", count=9).deletions[0])
+    other = draw("random", count=9, seed=1).deletions[0]
+    assert not np.array_equal(draw("random", count=9).deletions[0], other)
+
+
+def test_random_is_uniform():
+    hits = np.zeros(200)
+    for seed in range(300):
+        hits[draw("random", np.empty(0, int), count=20, seed=seed).deletions[0]] += 1
+    expected = 300 * 20 / 200
+    chi_square = ((hits - expected) ** 2 / (expected * 0.9)).sum()
+    assert 130 < chi_square < 280  # 199 degrees of freedom, about +-3.5 sd
+
+
+def test_stream_cuts_the_same_points_into_steps():
+    whole, stream = draw("random", count=10), draw("random", count=10, steps=4)
+    assert [len(part) for part in stream.deletions] == [3, 3, 2, 2]
+    assert np.array_equal(np.sort(np.concatenate(stream.deletions)), whole.deletions[0])
+
+
+def test_class_takes_the_class():
+    chosen = draw("class", label=3).deletions[0]
+    assert set(chosen) == set(np.flatnonzero(LABELS == 3)) - set(HELD_OUT)
+    half = draw("class", label=3, fraction=0.5).deletions[0]
+    assert set(half) < set(chosen) and len(half) == round(len(chosen) / 2)
+
+
+def test_held_out_adds_what_was_kept_out():
+    request = draw("held_out", count=5)
+    assert set(request.additions[0]) <= set(HELD_OUT) and len(request.additions[0]) == 5
+    assert not request.deletions[0].size
+
+
+@pytest.mark.parametrize(
+    ("sampler", "parameters", "message"),
+    [
+        ("random", {"rate": 0.001}, "selects no point"),
+        ("random", {"count": 171}, "leave nothing"),
+        ("random", {"count": 3, "steps": 4}, "4 steps"),
+        ("random", {}, "either rate or count"),
+        ("class", {"label": 10}, "classes go from 0 to 9"),
+        ("held_out", {"count": 30}, "29 are held out"),
+    ],
+)
+def test_bad_parameters(sampler, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        draw(sampler, **parameters)
+
+
+def ids(*values):
+    return np.array(values, dtype=np.int64)
+
+
+def test_steps_accumulate():
+    request = Request([ids(1, 2), NOBODY, ids(8)], [NOBODY, ids(8, 9), ids(2)])
+    first, second, third = request.steps(10, np.arange(8))
+    assert first.forget.tolist() == [1, 2] and first.retain.tolist() == [0, 3, 4, 5, 6, 7]
+    assert second.added.tolist() == [8, 9] and second.deleted.size == 0
+    assert third.before.tolist() == [0, 3, 4, 5, 6, 7, 8, 9]
+    assert third.retain.tolist() == [0, 2, 3, 4, 5, 6, 7, 9]
+    assert third.forget.tolist() == [1]  # 2 came back
+    assert third.added.tolist() == [9]  # 8 came and went
+
+
+@pytest.mark.parametrize(
+    ("out", "new", "message"),
+    [
+        (ids(10), NOBODY, "ids go from 0 to 9"),
+        (ids(-1), NOBODY, "cannot delete point -1"),
+        (ids(8), NOBODY, "not in the training set"),
+        (NOBODY, ids(3), "in the training set already"),
+        (ids(3, 3), NOBODY, "twice"),
+    ],
+)
+def test_requests_outside_the_data_are_refused(out, new, message):
+    with pytest.raises(ValueError, match=message):
+        list(Request([out], [new]).steps(10, np.arange(8)))
+
+
+def test_files_keep_requests_and_refuse_other_data(tmp_path):
+    request, path = draw("random", count=10, steps=3), tmp_path / "request.npz"
+    artifacts.write_request(path, request, "abc", {"count": 10})
+    again = artifacts.read_request(path, "abc")
+    for a, b in zip(request.deletions, again.deletions, strict=True):
+        assert np.array_equal(a, b)
+    with pytest.raises(artifacts.ArtifactError, match="another data set"):
+        artifacts.read_request(path, "def")
+    first = path.read_bytes()
+    artifacts.write_request(path, request, "abc", {"count": 10})
+    assert path.read_bytes() == first

@@ -1,0 +1,226 @@
+"""Configurations: what they expand to, and how bad ones are refused."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import ROOT, TINY
+
+from unlearn import catalogue, schema, study
+
+
+def load(change=None):
+    config = copy.deepcopy(TINY)
+    if change:
+        change(config, config["experiments"]["accuracy"])
+    return study.load(config, "my.yaml")
+
+
+def refused(change) -> str:
+    with pytest.raises(study.StudyError) as error:
+        load(change)
+    message = str(error.value)
+    assert message.startswith("my.yaml: ")
+    return message
+
+
+@pytest.mark.parametrize("path", ["config.yaml", "configs/demo.yaml"])
+def test_shipped_studies_are_valid(path):
+    assert study.load(yaml.safe_load((ROOT / path).read_text()), path).cells
+
+
+def test_lists_multiply_and_controls_are_always_there():
+    plan = load()
+    variants = {"original", "retrain", "finetune", "gradient_ascent"}
+    assert set(plan.variants) == variants
+    assert len(plan.cells) == 4 * 2
+    assert plan.fleets == {"seeds0-1": (0, 1)}
+
+
+def test_lists_inside_blocks_multiply():
+    def change(config, experiment):
+        experiment["method"] = {"name": "finetune", "epochs": [1, 2, 3], "lr": [0.1, 0.2]}
+        experiment["model"] = ["logistic", {"name": "mlp", "hidden": [8, 16]}]
+        config["seeds"] = 5
+
+    plan = load(change)
+    assert len(plan.variants) == 2 + 6
+    assert {m for _, m in plan.models} == {"logistic", "mlp-hidden=8", "mlp"}
+    assert list(plan.fleets.values()) == [(0, 1), (2, 3), (4,)]
+    assert len(plan.cells) == 8 * 3 * 2 * 3
+
+
+def test_a_name_says_only_what_differs():
+    def change(config, experiment):
+        config["methods"] = {"slow": {"name": "finetune", "epochs": 9}}
+        experiment["method"] = [
+            {"name": "slow", "epochs": 9},
+            {"name": "slow", "lr": 0.5},
+            {"name": "finetune", "epochs": 2, "lr": 0.01},
+        ]
+
+    plan = load(change)
+    assert {"slow", "slow-lr=0.5", "finetune"} <= set(plan.variants)
+    assert plan.variants["slow"].kind == "finetune"
+    assert plan.variants["slow-lr=0.5"].parameters["epochs"] == 9
+
+
+def test_5_and_5_point_0_are_the_same_number():
+    a = load(lambda c, e: c["recipes"]["quick"].update(lr=1))
+    b = load(lambda c, e: c["recipes"]["quick"].update(lr=1.0))
+    assert a.models == b.models
+    assert isinstance(next(iter(a.models.values())).recipe.parameters["lr"], float)
+
+
+def test_equal_cells_of_two_experiments_are_one():
+    plan = load(lambda c, e: c["experiments"].update(again=e))
+    assert len(plan.cells) == 8
+
+
+def test_recipe_of_the_model_wins_over_that_of_the_data_set():
+    def change(config, experiment):
+        config["recipes"]["slow"] = {"epochs": 7}
+        experiment["model"] = ["mlp", {"name": "mlp", "recipe": ["slow", {"name": "quick", "lr": 0.3}]}]
+
+    models = load(change).models
+    epochs = {name: m.recipe.parameters["epochs"] for (_, name), m in models.items()}
+    assert epochs == {"mlp": 2, "mlp-recipe=slow": 7, "mlp-recipe=quick-lr=0.3": 2}
+
+
+def test_long_names_still_fit_a_path():
+    def change(config, experiment):
+        name = "x" * 100
+        config["methods"] = {name: {"name": "finetune"}}
+        experiment["method"] = {"name": name, "epochs": [3, 4], "lr": 0.123456789}
+
+    plan = load(change)
+    assert all(len(name) < 130 for name in plan.variants)
+    assert len(plan.variants) == 4
+
+
+BAD = {
+    "unknown key": (
+        lambda c, e: c.update(sedes=3),
+        ["unknown key 'sedes'", "Did you mean seeds?"],
+    ),
+    "unknown key in an experiment": (
+        lambda c, e: e.update(modle="mlp"),
+        ["experiments.accuracy", "'modle'", "Did you mean model?"],
+    ),
+    "wrong type": (lambda c, e: c.update(seeds="many"), ["seeds", "'many'"]),
+    "out of range": (
+        lambda c, e: c["recipes"]["quick"].update(lr=-1),
+        ["recipes.quick.lr: -1 is less than or equal to the minimum of 0"],
+    ),
+    "out of range in an experiment": (
+        lambda c, e: e.update(method={"name": "finetune", "epochs": [1, 0]}),
+        ["experiments.accuracy.method.epochs: 0 is less than the minimum of 1"],
+    ),
+    "unknown parameter": (
+        lambda c, e: e.update(method={"name": "finetune", "epoch": 1}),
+        ["experiments.accuracy.method: unknown key 'epoch'", "Did you mean epochs?"],
+    ),
+    "parameter of another method": (
+        lambda c, e: e.update(method={"name": "original", "epochs": 1}),
+        ["unknown key 'epochs'; allowed: nothing"],
+    ),
+    "number as text": (
+        lambda c, e: c["recipes"]["quick"].update(lr="1e-3"),
+        ["recipes.quick.lr", "write it as a number, 0.001"],
+    ),
+    "unknown data set": (
+        lambda c, e: e.update(dataset="minst"),
+        ["experiments.accuracy.dataset: unknown dataset 'minst'", "cifar10", "mnist?"],
+    ),
+    "unknown model": (lambda c, e: e.update(model="cnn3"), ["unknown model 'cnn3'", "cnn2"]),
+    "unknown recipe": (
+        lambda c, e: c["datasets"]["digits"].update(recipe="fast"),
+        ["unknown recipe 'fast'", "quick"],
+    ),
+    "unknown method": (
+        lambda c, e: e.update(method=["finetun"]),
+        ["experiments.accuracy.method: unknown method 'finetun'", "finetune?"],
+    ),
+    "unknown sampler": (lambda c, e: e.update(request="rnadom"), ["unknown request 'rnadom'"]),
+    "unused alias of nothing": (
+        lambda c, e: c.update(methods={"x": {"name": "nothing"}}),
+        ["methods.x: unknown method 'nothing'"],
+    ),
+    "unused alias with a bad value": (
+        lambda c, e: c.update(methods={"finetune": {"lr": 0}}),
+        ["methods.finetune.lr: 0"],
+    ),
+    "figure without column": (
+        lambda c, e: e["figure"].update(x="rates"),
+        ["experiments.accuracy.figure.x: unknown column 'rates'", "Did you mean rate?"],
+    ),
+    "figure of a parameter that no part has": (
+        lambda c, e: e["figure"].update(colour="method.shards"),
+        ["figure.colour: unknown column 'method.shards'", "method.epochs"],
+    ),
+    "unknown metric": (lambda c, e: e["figure"].update(y="acuracy"), ["figure.y", "accuracy?"]),
+    "unknown split": (lambda c, e: e["figure"].update(split="train"), ["figure.split", "retain"]),
+    "unknown kind of figure": (lambda c, e: e["figure"].update(kind="pie"), ["figure.kind", "lines"]),
+    "rate that selects nothing": (
+        lambda c, e: e.update(request={"name": "random", "rate": 0.001}),
+        ["experiments.accuracy.request", "selects no point of 200"],
+    ),
+    "rate that selects everything": (
+        lambda c, e: e.update(request={"name": "random", "rate": 0.9999}),
+        ["leave nothing of the 200"],
+    ),
+    "rate and count": (
+        lambda c, e: e.update(request={"name": "random", "rate": 0.1, "count": 3}),
+        ["either rate or count"],
+    ),
+    "rate out of range": (
+        lambda c, e: e.update(request={"name": "random", "rate": 1.5}),
+        ["request.rate: 1.5 is greater than or equal to the maximum of 1"],
+    ),
+    "class that does not exist": (
+        lambda c, e: e.update(request={"name": "class", "label": 10}),
+        ["label 10 does not exist; classes go from 0 to 9"],
+    ),
+    "class without label": (lambda c, e: e.update(request="class"), ["'label' is a required"]),
+    "addition without held-out points": (
+        lambda c, e: e.update(request={"name": "held_out", "rate": 0.1}),
+        ["20 points are to be added but 0 are held out"],
+    ),
+    "subset larger than the data": (
+        lambda c, e: c["datasets"]["digits"].update(subset=5000),
+        ["subset: 5000 is too many; digits has 1437"],
+    ),
+    "no experiments": (lambda c, e: c.update(experiments={}), ["experiments"]),
+    "study name with a slash": (lambda c, e: c.update(study="a/b"), ["study", "'a/b'", "letters"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_configurations_are_refused(case):
+    change, expected = BAD[case]
+    message = refused(change)
+    assert "\n" not in message
+    for text in expected:
+        assert text in message, message
+
+
+def test_schemas_and_modules_agree():
+    for file, family in (("datasets", "data"), ("samplers", "requests"), ("methods", "methods"), ("trainers", "trainers")):
+        assert sorted(schema.read(file)) == sorted(catalogue.names(family))
+
+
+def test_every_parameter_has_a_description_or_a_telling_name_and_a_default():
+    for file in ("datasets", "models", "recipe", "samplers", "methods", "trainers"):
+        for name, entry in schema.read(file).items():
+            assert entry["additionalProperties"] is False, name
+            for parameter, rules in entry["properties"].items():
+                assert "default" in rules or parameter in entry.get("required", []), parameter
+
+
+def test_refusals_come_from_snakemake_before_any_job(project):
+    project.write_study({**TINY, "seeds": 0})
+    done = project.snakemake("--cores", "1", check=False)
+    assert done.returncode != 0
+    assert "study.yaml: seeds: 0 is" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not project.results().exists()
