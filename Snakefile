@@ -19,7 +19,7 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
-report: OVERVIEW
+report: os.path.abspath(OVERVIEW)
 
 
 wildcard_constraints:

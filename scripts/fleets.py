@@ -35,7 +35,10 @@ def write(
     except Exception as failure:
         traceback.print_exc()
         empty = np.empty(0, np.float32)
-        result, error = jobs.Result([], empty, [], [], {}), f"{type(failure).__name__}: {failure}"
+        result, error = (
+            jobs.Result([], empty, [], [], {}, 0.0),
+            f"{type(failure).__name__}: {failure}",
+        )
     artifacts.write_fleet(arguments.fleet, result.states, identity)
     artifacts.write_array(arguments.logits, result.logits)
     record = {
@@ -45,5 +48,6 @@ def write(
         "machine": result.machine,
         "models": result.costs,
         "weights": result.parameters,
+        "evaluation_seconds": result.evaluation_seconds,
     }
     artifacts.write_json(arguments.costs, record)

@@ -19,11 +19,11 @@ TINY = {
     "fleet": 2,
     "recipes": {"quick": {"epochs": 2, "batch_size": 32, "lr": 0.1}},
     "datasets": {"digits": {"recipe": "quick", "subset": 200}},
-    "models": {"mlp": {"hidden": 16}},
+    "models": {"mlp": {"hidden": 16}, "cnn1": {"width": 4}},
     "experiments": {
         "accuracy": {
             "dataset": "digits",
-            "model": "mlp",
+            "model": "cnn1",
             "method": ["finetune", "gradient_ascent"],
             "request": {"name": "random", "rate": [0.1, 0.2]},
             "figure": {"x": "rate", "y": "accuracy", "split": ["forget", "test"]},
@@ -42,7 +42,7 @@ class Project:
         (self.root / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
 
     def snakemake(self, *arguments: str, check: bool = True, **environment: str):
-        call = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", *arguments]
+        call = [sys.executable, "-m", "snakemake", *arguments, "--configfile", "study.yaml"]
         env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | environment
         done = subprocess.run(
             call, cwd=self.root, env=env, capture_output=True, text=True, check=False
@@ -63,8 +63,12 @@ class Project:
             elif line.strip().startswith("wildcards:") and rule:
                 wildcards = line
             elif not line.strip() and rule:
-                found = dict(p.split("=", 1) for p in wildcards.strip()[11:].split(", ") if "=" in p)
-                names = [found[k] for k in ("variant", "request", "fleet", "experiment") if k in found]
+                found = dict(
+                    p.split("=", 1) for p in wildcards.strip()[11:].split(", ") if "=" in p
+                )
+                names = [
+                    found[k] for k in ("variant", "request", "fleet", "experiment") if k in found
+                ]
                 jobs.append(" ".join([rule, *names]))
                 rule = None
         return sorted(set(jobs) - {"all"})
@@ -103,7 +107,7 @@ def new_project(target: Path) -> Project:
 
 @pytest.fixture
 def project(tmp_path) -> Project:
-    return new_project(tmp_path / "project")
+    return new_project(tmp_path / "fresh")
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,16 @@ def test_fleet_round_trip_reads_one_model_at_a_time(tmp_path):
         assert fleet[k]["n"].shape == ()
 
 
+def test_fleet_keeps_values_whatever_their_order_in_memory(tmp_path):
+    """Convolution weights lie channels-last in memory."""
+    values = np.arange(2 * 3 * 4 * 4, dtype=np.float32).reshape(2, 3, 4, 4)
+    strided = values.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+    assert not strided.flags.c_contiguous
+    artifacts.write_fleet(tmp_path / "f", [{"w": strided}, {"w": strided + 1}], {})
+    fleet = artifacts.Fleet(tmp_path / "f")
+    assert np.array_equal(fleet[0]["w"], values) and np.array_equal(fleet[1]["w"], values + 1)
+
+
 def test_empty_fleet(tmp_path):
     artifacts.write_fleet(tmp_path / "f", [], {})
     assert len(artifacts.Fleet(tmp_path / "f")) == 0

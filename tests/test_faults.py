@@ -63,7 +63,11 @@ def test_failed_cells_are_named_in_the_figure(finished):
 
 
 def test_failed_training(project):
-    project.edit("unlearn/trainers/standard.py", "        model = task", '        raise RuntimeError("no")\n        model = task')
+    project.edit(
+        "unlearn/trainers/standard.py",
+        "        model = task",
+        '        raise RuntimeError("no")\n        model = task',
+    )
     done = project.run(check=False)
     assert done.returncode != 0
     assert "9 of 9 fleets failed" in done.stdout + done.stderr
@@ -111,7 +115,11 @@ def test_killed_in_the_middle(project, finished_once):
 
 def test_a_killed_job_is_no_result(project):
     """A job that the system kills fails; the others go on; the next call resumes."""
-    project.edit("unlearn/methods/finetune.py", HEAD, "        import os\n        os.kill(os.getpid(), 9)\n" + HEAD)
+    project.edit(
+        "unlearn/methods/finetune.py",
+        HEAD,
+        "        import os\n        os.kill(os.getpid(), 9)\n" + HEAD,
+    )
     done = project.run(check=False)
     assert done.returncode != 0
     assert not list(project.results("unlearned").rglob("finetune/**/*.*"))
@@ -122,11 +130,11 @@ def test_a_killed_job_is_no_result(project):
 
 def test_artefact_of_another_study(finished):
     """A trained fleet that was made from other data is refused."""
-    folder = finished.results("trained/digits/mlp/standard/seeds0-1")
+    folder = finished.results("trained/digits/cnn1/standard/seeds0-1")
     study = yaml.safe_load(yaml.safe_dump(TINY)) | {"study": "other"}
     study["datasets"]["digits"]["subset"] = 210
     finished.write_study(study)
-    target = "results/other/trained/digits/mlp/standard/seeds0-1"
+    target = "results/other/trained/digits/cnn1/standard/seeds0-1"
     finished.snakemake(f"{target}/costs.json", "--cores", "1")
     for name in ("trained.safetensors", "logits.npy", "costs.json"):
         shutil.copy(folder / name, finished.root / target / name)
@@ -136,7 +144,7 @@ def test_artefact_of_another_study(finished):
 
 
 def test_truncated_artefact_is_named(finished):
-    file = finished.results("trained/digits/mlp/standard/seeds0-1/trained.safetensors")
+    file = finished.results("trained/digits/cnn1/standard/seeds0-1/trained.safetensors")
     file.write_bytes(file.read_bytes()[:100])
     done = finished.snakemake("--cores", "1", "--forcerun", "unlearn", "--", check=False)
     assert done.returncode != 0
@@ -176,14 +184,20 @@ def test_truncated_raw_data(project, tmp_path):
 def test_started_in_the_wrong_place(project, tmp_path):
     call = [sys.executable, "-m", "snakemake", "-s", str(project.root / "Snakefile"), "-n"]
     config = ["--configfile", str(project.root / "study.yaml")]
-    done = subprocess.run([*call, *config], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*call, *config], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode != 0
     assert "start snakemake in the project's root" in done.stdout + done.stderr
 
 
 def test_undeclared_code_is_refused(project):
     """A rule that runs code it does not declare would miss reruns."""
-    project.edit("rules/common.smk", 'return code("scripts.unlearn", method, trainer)', 'return code("scripts.unlearn", trainer)')
+    project.edit(
+        "rules/common.smk",
+        'return code("scripts.unlearn", method, trainer)',
+        'return code("scripts.unlearn", trainer)',
+    )
     done = project.run(check=False)
     assert done.returncode != 0
     assert "does not declare the code it runs: unlearn.methods." in done.stdout + done.stderr

@@ -159,7 +159,9 @@ def with_pixels(digits, ids, value):
     return type(digits)(**fields | {"train_images": pixels})
 
 
-@pytest.mark.parametrize(("name", "blind"), [("retrain", True), ("finetune", True), ("gradient_ascent", False)])
+@pytest.mark.parametrize(
+    ("name", "blind"), [("retrain", True), ("finetune", True), ("gradient_ascent", False)]
+)
 def test_who_reads_the_forget_set(name, blind, digits, trained):
     ids = some(digits)
     state, _ = serve(name, digits, trained, request(digits, ids))
@@ -171,7 +173,9 @@ def test_gradient_ascent_does_not_read_the_retain_set(digits, trained):
     ids = some(digits)
     retained = np.setdiff1d(digits.base, ids)
     state, _ = serve("gradient_ascent", digits, trained, request(digits, ids))
-    other, _ = serve("gradient_ascent", with_pixels(digits, retained, 77), trained, request(digits, ids))
+    other, _ = serve(
+        "gradient_ascent", with_pixels(digits, retained, 77), trained, request(digits, ids)
+    )
     assert checksum(state) == checksum(other)
 
 
@@ -189,7 +193,10 @@ def test_gradient_ascent_raises_the_loss_of_the_forget_set(digits, trained):
     for epochs in (1, 4):
         method = jobs._instance(
             "methods",
-            {"kind": "gradient_ascent", "parameters": {"epochs": epochs, "lr": 0.02, "batch_size": 8}},
+            {
+                "kind": "gradient_ascent",
+                "parameters": {"epochs": epochs, "lr": 0.02, "batch_size": 8},
+            },
         )
         values.append(loss(method.unlearn(task, trained, step, 0)))
     assert values[0] < values[1] < values[2]
@@ -217,6 +224,8 @@ def test_frozen_batch_statistics(digits):
     described["model"]["parameters"]["width"] = 2
     base = jobs.train(data, described)
     result = jobs.unlearn(data, described, base.states, Request([data.base[:20]], [NOBODY]))
-    moved = {n: not np.array_equal(result.states[0][n][0], base.states[0][n]) for n in base.states[0]}
+    moved = {
+        n: not np.array_equal(result.states[0][n][0], base.states[0][n]) for n in base.states[0]
+    }
     assert not any(m for n, m in moved.items() if "running" in n or "tracked" in n)
     assert any(m for n, m in moved.items() if "weight" in n)

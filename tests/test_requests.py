@@ -28,7 +28,9 @@ def test_random_is_nested_and_spares_held_out_points():
 
 
 def test_random_depends_on_its_seed_only():
-    assert np.array_equal(draw("random", count=9).deletions[0], draw("random", count=9).deletions[0])
+    assert np.array_equal(
+        draw("random", count=9).deletions[0], draw("random", count=9).deletions[0]
+    )
     other = draw("random", count=9, seed=1).deletions[0]
     assert not np.array_equal(draw("random", count=9).deletions[0], other)
 

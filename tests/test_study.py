@@ -80,7 +80,10 @@ def test_equal_cells_of_two_experiments_are_one():
 def test_recipe_of_the_model_wins_over_that_of_the_data_set():
     def change(config, experiment):
         config["recipes"]["slow"] = {"epochs": 7}
-        experiment["model"] = ["mlp", {"name": "mlp", "recipe": ["slow", {"name": "quick", "lr": 0.3}]}]
+        experiment["model"] = [
+            "mlp",
+            {"name": "mlp", "recipe": ["slow", {"name": "quick", "lr": 0.3}]},
+        ]
 
     models = load(change).models
     epochs = {name: m.recipe.parameters["epochs"] for (_, name), m in models.items()}
@@ -160,7 +163,10 @@ BAD = {
     ),
     "unknown metric": (lambda c, e: e["figure"].update(y="acuracy"), ["figure.y", "accuracy?"]),
     "unknown split": (lambda c, e: e["figure"].update(split="train"), ["figure.split", "retain"]),
-    "unknown kind of figure": (lambda c, e: e["figure"].update(kind="pie"), ["figure.kind", "lines"]),
+    "unknown kind of figure": (
+        lambda c, e: e["figure"].update(kind="pie"),
+        ["figure.kind", "lines"],
+    ),
     "rate that selects nothing": (
         lambda c, e: e.update(request={"name": "random", "rate": 0.001}),
         ["experiments.accuracy.request", "selects no point of 200"],
@@ -205,7 +211,12 @@ def test_bad_configurations_are_refused(case):
 
 
 def test_schemas_and_modules_agree():
-    for file, family in (("datasets", "data"), ("samplers", "requests"), ("methods", "methods"), ("trainers", "trainers")):
+    for file, family in (
+        ("datasets", "data"),
+        ("samplers", "requests"),
+        ("methods", "methods"),
+        ("trainers", "trainers"),
+    ):
         assert sorted(schema.read(file)) == sorted(catalogue.names(family))
 
 

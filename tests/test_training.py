@@ -195,7 +195,9 @@ def test_architectures_take_every_data_set(kind, shape):
     height, width, channels = shape
     assert model(torch.zeros(2, channels, height, width)).shape == (2, 7)
     same = models.seeded(kind, shape, 7, parameters, 0)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True)
+    )
 
 
 def test_normalisation(digits):

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -41,7 +43,9 @@ EVERYTHING_AFTER_DATA = sorted([*served(), f"train {FLEET}", *(f"request {r}" fo
 def test_scores_are_tidy(finished):
     with open(finished.results("scores.csv")) as file:
         rows = list(csv.DictReader(file))
-    expected = "dataset, model, method, variant, request, sampler, rate, step, seed, metric, split, value"
+    expected = (
+        "dataset, model, method, variant, request, sampler, rate, step, seed, metric, split, value"
+    )
     assert list(rows[0]) == expected.split(", ")
     assert {r["variant"] for r in rows} == set(VARIANTS)
     assert {r["rate"] for r in rows} == {"0.1", "0.2"}
@@ -101,23 +105,47 @@ def test_figures_and_report(finished):
     assert len(provenance["datasets"]["digits"]) == 64
 
 
-def test_commands_of_the_log_can_be_pasted(finished):
-    import os
-    import subprocess
+def planned_command(finished, rule):
+    log = finished.snakemake("-n", "--forcerun", rule, "--cores", "1").stdout
+    line = next(line for line in log.splitlines() if f"python -m scripts.{rule}" in line)
+    return line.removeprefix("Shell command: ")
 
-    log = finished.snakemake("-n", "-p", "--forcerun", "score", "--cores", "1").stdout
-    command = next(line for line in log.splitlines() if "python -m scripts.score" in line)
-    target = command.split("--output ")[1].split()[0].strip("'")
-    before = (finished.root / target).read_bytes()
-    (finished.root / target).unlink()
+
+def paste(finished, command):
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
-    command = command.partition(": ")[2] if command.startswith("Shell command") else command
-    subprocess.run(["bash", "-c", command], cwd=finished.root, env=os.environ | {"PATH": path}, check=True)
-    assert (finished.root / target).read_bytes() == before
+    call = ["bash", "-o", "pipefail", "-c", command]
+    env = os.environ | {"PATH": path}
+    return subprocess.run(
+        call, cwd=finished.root, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_commands_of_the_log_can_be_pasted(finished):
+    command = planned_command(finished, "score")
+    target = finished.root / command.split("--output ")[1].split()[0].strip("'")
+    before = target.read_bytes()
+    target.unlink()
+    assert paste(finished, command).returncode == 0
+    assert target.read_bytes() == before
+
+
+def test_what_is_stored_is_what_was_trained(finished):
+    """Doing nothing predicts what the trained model predicted, to the last bit."""
+    trained = np.load(finished.results("trained/digits/cnn1/standard/seeds0-1/logits.npy"))
+    for rate in RATES:
+        folder = finished.results(f"unlearned/digits/cnn1/original/{rate}/{FLEET}")
+        assert np.array_equal(np.load(folder / "logits.npy")[:, 0], trained)
 
 
 def test_the_plan_imports_neither_torch_nor_pandas(finished):
-    finished.edit("Snakefile", "rule all:", 'import sys\n\nassert not {"torch", "pandas", "matplotlib"} & set(sys.modules)\n\n\nrule all:')
+    """Snakemake itself may have imported pandas before."""
+    finished.edit(
+        "Snakefile", "from snakemake", "import sys\n\nbefore = set(sys.modules)\nfrom snakemake"
+    )
+    heavy = '{"torch", "pandas", "matplotlib", "scipy"}'
+    finished.edit(
+        "Snakefile", "rule all:", f"assert not {heavy} & (set(sys.modules) - before)\n\n\nrule all:"
+    )
     assert finished.planned() == []
 
 
@@ -145,7 +173,9 @@ def test_a_new_clone_beside_old_results(finished, project):
 
 def test_a_comment_and_a_docstring(finished):
     finished.edit("unlearn/training.py", '"""The one training loop', '"""The only training loop')
-    finished.edit("unlearn/methods/finetune.py", "        model = ", "        # why\n        model = ")
+    finished.edit(
+        "unlearn/methods/finetune.py", "        model = ", "        # why\n        model = "
+    )
     finished.edit("unlearn/models.py", "x + f(x)", "x plus f(x)")
     assert finished.planned() == []
 
@@ -157,8 +187,12 @@ def test_one_method(finished):
 
 def test_the_oracle(finished):
     """Every cell is compared with it."""
-    finished.edit("unlearn/methods/retrain.py", "request.retain, seed)", "request.retain, seed + 0)")
-    assert finished.planned() == sorted(cells("unlearn", ("retrain",)) + cells("score") + AFTER_SCORES)
+    finished.edit(
+        "unlearn/methods/retrain.py", "request.retain, seed)", "request.retain, seed + 0)"
+    )
+    assert finished.planned() == sorted(
+        cells("unlearn", ("retrain",)) + cells("score") + AFTER_SCORES
+    )
 
 
 def test_a_module_that_training_shares(finished):
@@ -191,7 +225,9 @@ def test_a_sampler(finished):
 
 
 def test_an_unrelated_new_module(finished):
-    (finished.root / "unlearn" / "methods" / "other.py").write_text("class Other:\n    trainer = None\n")
+    (finished.root / "unlearn" / "methods" / "other.py").write_text(
+        "class Other:\n    trainer = None\n"
+    )
     assert finished.planned() == []
 
 
@@ -253,17 +289,16 @@ def test_a_new_experiment_on_known_cells(finished):
 
 def test_where_data_and_results_lie_is_no_reason(finished):
     plan = change(finished, lambda s, e: s.update(data="elsewhere", results="results"))
-    assert plan == END or plan == sorted(END)
+    assert plan == END
 
 
 def test_edit_while_running_stops_the_job(finished):
     """The digest is checked again when the command starts."""
-    finished.edit("unlearn/methods/finetune.py", '"finetune")', '"fine-tune")')
-    finished.edit("Snakefile", "report: OVERVIEW", 'open("unlearn/methods/finetune.py", "a").write("\\nx = 1\\n") if "scores.csv" in str(sys.argv) else None\n\n\nreport: OVERVIEW')
-    finished.edit("Snakefile", "from snakemake.utils", "import sys\n\nfrom snakemake.utils")
-    done = finished.snakemake(str(finished.results("scores.csv").relative_to(finished.root)), "--cores", "1", check=False)
+    command = planned_command(finished, "score")
+    finished.edit("unlearn/metrics/distance.py", "square = 0.0", "square = 1.0")
+    done = paste(finished, command)
     assert done.returncode != 0
-    assert "unlearn.methods.finetune changed under the running workflow" in done.stdout + done.stderr
+    assert "unlearn.metrics.distance changed under the running workflow" in done.stdout
 
 
 # -- the cache between workflows -----------------------------------------------------------------
@@ -279,10 +314,12 @@ def test_cache_is_shared_by_equal_trainings_only(project, tmp_path):
         config = TINY | study
         project.write_study(config)
         fleet = "seed" + "+".join(map(str, config["seeds"]))
-        folder = project.results(f"trained/digits/mlp/standard/{fleet}")
+        folder = project.results(f"trained/digits/cnn1/standard/{fleet}")
         target = str((folder / "costs.json").relative_to(project.root))
-        done = project.snakemake(target, "--cores", "1", "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
-        return done, (folder / "logits.npy").read_bytes()
+        done = project.snakemake(
+            target, "--cores", "1", "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache)
+        )
+        return done, (folder / "costs.json").read_bytes()  # seconds differ if trained again
 
     for name, study in {
         "seed 0": {"seeds": [0]},
@@ -296,7 +333,5 @@ def test_cache_is_shared_by_equal_trainings_only(project, tmp_path):
     assert len(set(targets.values())) == 4
     shutil.rmtree(project.root / "results")
     shutil.rmtree(project.root / ".snakemake")
-    done, again = train(seeds=[0])
+    _, again = train(seeds=[0])
     assert again == targets["seed 0"]
-    assert not project.results("logs/trained/digits/mlp/standard/seed0.log").exists(), "trained again"
-    assert done.returncode == 0

@@ -106,7 +106,10 @@ def write_fleet(path: Path, states: list[Mapping[str, np.ndarray]], identity: Ma
     `identity` says what the file was made from, values are text; `read_fleet` checks it.
     """
     names = sorted(states[0]) if states else []
-    stacked = {name: np.stack([state[name] for state in states]) for name in names}
+    # the file takes the bytes as they lie in memory, so they must lie in row-major order
+    stacked = {
+        name: np.ascontiguousarray(np.stack([state[name] for state in states])) for name in names
+    }
     stacked = stacked or {"none": np.empty(0)}  # safetensors cannot read back a file of nothing
     with replacing(path) as partial:
         save_file(stacked, partial, metadata=dict(identity))

@@ -7,7 +7,8 @@ an opened data set into states, logits and costs. Files are the caller's busines
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,8 @@ class Result:
     """Names of the tensors that an L2 distance compares."""
     machine: Mapping
     """Device, precision, versions."""
+    evaluation_seconds: float
+    """CPU seconds spent on predictions for the scores, outside the timed calls."""
 
 
 def new_task(dataset: Dataset, job: Mapping, label: str = "") -> Task:
@@ -66,21 +69,14 @@ def new_task(dataset: Dataset, job: Mapping, label: str = "") -> Task:
 def train(dataset: Dataset, job: Mapping, label: str = "") -> Result:
     """Train the fleet: one model for each of `job["seeds"]`, on the base training set."""
     task = new_task(dataset, job, label)
-    known = _warm_up(task)
+    known, predict = _warm_up(task), _Predictor(task)
     states, logits, spent = [], [], []
     for seed in job["seeds"]:
-        task.meter = costs.Meter(known)
-        state, cost = costs.measure(
-            task.machine, task.meter, lambda seed=seed: task.trainer.train(task, dataset.base, seed)
-        )
-        states.append(_arrays(state))
-        logits.append(_predict(task, state))
-        spent.append(
-            cost | _outcome(states[-1], logits[-1]) | {"bytes_stored": _extra_bytes(task, state)}
-        )
-    return Result(
-        states, np.stack(logits), spent, task.trainer.parameters(task), task.machine.describe()
-    )
+        state, cost = _measured(task, known, task.trainer.train, task, dataset.base, seed)
+        states.append(state)
+        logits.append(predict(state))
+        spent.append(cost | _outcome(state, logits[-1]))
+    return _result(task, states, logits, spent, predict)
 
 
 def unlearn(
@@ -89,27 +85,19 @@ def unlearn(
     """Unlearn a request, step by step, from each model of the trained fleet."""
     task = new_task(dataset, job, label)
     method = _instance("methods", job["method"])
-    known = _warm_up(task)
+    known, predict = _warm_up(task), _Predictor(task)
     states, logits, spent = [], [], []
     for k, seed in enumerate(job["seeds"]):
         state, after, outputs, costs_of_steps = trained[k], [], [], []
         for step in request.steps(len(dataset.train_labels), dataset.base):
-            task.meter = costs.Meter(known)
-            state, cost = costs.measure(
-                task.machine,
-                task.meter,
-                lambda state=state, step=step, seed=seed: method.unlearn(task, state, step, seed),
-            )
-            after.append(_arrays(state))
-            outputs.append(_predict(task, state))
-            outcome = _outcome(after[-1], outputs[-1])
-            costs_of_steps.append(cost | outcome | {"bytes_stored": _extra_bytes(task, state)})
+            state, cost = _measured(task, known, method.unlearn, task, state, step, seed)
+            after.append(state)
+            outputs.append(predict(state))
+            costs_of_steps.append(cost | _outcome(state, outputs[-1]))
         states.append({name: np.stack([s[name] for s in after]) for name in after[0]})
         logits.append(np.stack(outputs))
         spent.append(costs_of_steps)
-    return Result(
-        states, np.stack(logits), spent, task.trainer.parameters(task), task.machine.describe()
-    )
+    return _result(task, states, logits, spent, predict)
 
 
 def identity(dataset: Dataset, job: Mapping) -> dict[str, str]:
@@ -138,9 +126,35 @@ def _warm_up(task: Task) -> dict:
     return task.meter.known
 
 
-def _predict(task: Task, state: Mapping) -> np.ndarray:
-    pixels = (task.data.train_images, task.data.test_images)
-    return torch.cat([task.trainer.predict(task, state, p) for p in pixels]).numpy()
+def _measured(task: Task, known: dict, call: Callable, *arguments) -> tuple[dict, dict]:
+    """The state that `call(*arguments)` returns, as arrays, and what it cost."""
+    task.meter = costs.Meter(known)
+    state, cost = costs.measure(task.machine, task.meter, lambda: call(*arguments))
+    arrays = {name: np.asarray(state[name]) for name in state}
+    return arrays, cost | {"bytes_stored": _extra_bytes(task, arrays)}
+
+
+class _Predictor:
+    """Predicts all points for the scores, and adds up the CPU seconds that takes."""
+
+    def __init__(self, task: Task):
+        self.task, self.seconds = task, 0.0
+
+    def __call__(self, state: Mapping) -> np.ndarray:
+        start = time.process_time()
+        data, trainer = self.task.data, self.task.trainer
+        logits = [
+            trainer.predict(self.task, state, pixels)
+            for pixels in (data.train_images, data.test_images)
+        ]
+        self.seconds += time.process_time() - start
+        return torch.cat(logits).numpy()
+
+
+def _result(task: Task, states: list, logits: list, spent: list, predict: _Predictor) -> Result:
+    names = task.trainer.parameters(task)
+    machine = task.machine.describe()
+    return Result(states, np.stack(logits), spent, names, machine, predict.seconds)
 
 
 def _outcome(state: Mapping[str, np.ndarray], logits: np.ndarray) -> dict:
@@ -148,11 +162,7 @@ def _outcome(state: Mapping[str, np.ndarray], logits: np.ndarray) -> dict:
     return {"diverged": not (finite and bool(np.isfinite(logits).all()))}
 
 
-def _extra_bytes(task: Task, state: Mapping) -> int:
+def _extra_bytes(task: Task, state: Mapping[str, np.ndarray]) -> int:
     """Bytes kept beyond one model: checkpoints, histories, whatever a trainer stores."""
     model = sum(t.numel() * t.element_size() for t in task.new_model(0).state_dict().values())
-    return sum(np.asarray(state[name]).nbytes for name in state) - model
-
-
-def _arrays(state: Mapping) -> dict[str, np.ndarray]:
-    return {name: np.asarray(state[name]) for name in state}
+    return sum(array.nbytes for array in state.values()) - model
