@@ -69,7 +69,7 @@ def test_saved_data_come_back_and_truncated_arrays_are_named(tmp_path):
     assert again.description["sha256"] == data.description["sha256"]
     file = tmp_path / "train_images.npy"
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(Exception, match="train_images.npy: cannot be read"):
+    with pytest.raises(Exception, match=r"train_images.npy: cannot be read"):
         dataset.load(tmp_path)
 
 

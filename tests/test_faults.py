@@ -146,7 +146,7 @@ def test_artefact_of_another_study(finished):
 def test_truncated_artefact_is_named(finished):
     file = finished.results("trained/digits/cnn1/standard/seeds0-1/trained.safetensors")
     file.write_bytes(file.read_bytes()[:100])
-    done = finished.snakemake("--cores", "1", "--forcerun", "unlearn", "--", check=False)
+    done = finished.snakemake("--cores", "1", "--forcerun", "unlearn", check=False)
     assert done.returncode != 0
     assert "trained.safetensors: cannot be read, it is broken" in done.stdout + done.stderr
 
@@ -200,4 +200,4 @@ def test_undeclared_code_is_refused(project):
     )
     done = project.run(check=False)
     assert done.returncode != 0
-    assert "does not declare the code it runs: unlearn.methods." in done.stdout + done.stderr
+    assert "does not declare the code it runs: unlearn.methods" in done.stdout + done.stderr

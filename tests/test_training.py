@@ -92,10 +92,10 @@ def test_crops_are_shifts(digits):
     shifts = set()
     for i in range(50):
         fits = [
-            (t, l)
-            for t in range(3)
-            for l in range(3)
-            if torch.equal(cropped[i], padded[i, t : t + 8, l : l + 8])
+            (top, left)
+            for top in range(3)
+            for left in range(3)
+            if torch.equal(cropped[i], padded[i, top : top + 8, left : left + 8])
         ]
         assert fits
         shifts |= set(fits)

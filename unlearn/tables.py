@@ -39,8 +39,10 @@ def summarise(
     if splits:
         shown = shown[shown["split"].isin(splits)]
     keys = [*CELL, "metric", "split"]
-    summary = shown.groupby(keys, sort=False)["value"].apply(_interval).unstack()
-    table = _with_failed(summary.reset_index(), flags)
+    groups = shown.groupby(keys, sort=False)["value"]
+    rows = [dict(zip(keys, key, strict=True)) | _interval(values) for key, values in groups]
+    summary = pd.DataFrame(rows, columns=[*keys, "mean", "ci_low", "ci_high", "n"])
+    table = _with_failed(summary, flags, metrics, splits)
     table = table.merge(flags, on=CELL, how="left")
     for field, values in columns.items():
         _add_parameters(table, field, values)
@@ -57,13 +59,13 @@ def summarise(
     return table[[*CELL, *extra, "metric", "split", *numbers]].reset_index(drop=True)
 
 
-def _interval(values: pd.Series) -> pd.Series:
+def _interval(values: pd.Series) -> dict:
     finite = values.to_numpy(dtype=float)
     finite = finite[np.isfinite(finite)]
     n = len(finite)
     mean = finite.mean() if n else np.nan
     half = stdtrit(n - 1, 0.975) * finite.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-    return pd.Series({"mean": mean, "ci_low": mean - half, "ci_high": mean + half, "n": n})
+    return {"mean": mean, "ci_low": mean - half, "ci_high": mean + half, "n": n}
 
 
 def _count(rows: pd.DataFrame, order: pd.DataFrame, metric: str, value: int) -> pd.Series:
@@ -72,13 +74,24 @@ def _count(rows: pd.DataFrame, order: pd.DataFrame, metric: str, value: int) -> 
     return order.merge(counts, on=CELL, how="left")["count"].fillna(0).astype(int)
 
 
-def _with_failed(summary: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
-    """Rows without values for cells that failed for every seed, so that they stay in sight."""
+def _with_failed(
+    summary: pd.DataFrame, flags: pd.DataFrame, metrics: Sequence[str], splits: Sequence[str]
+) -> pd.DataFrame:
+    """Rows without values for cells that failed for every seed, so that they stay in sight.
+
+    They get the metrics and splits of the other cells of the same place; where all failed, every
+    split that is shown.
+    """
     place = ["dataset", "model", "request", "sampler", "rate", "step"]
     known = summary[[*place, "metric", "split"]].drop_duplicates()
-    gone = flags[flags["failed"] > 0][CELL].merge(known, on=place)
-    keys = [*CELL, "metric", "split"]
-    return summary.merge(gone, on=keys, how="outer", sort=False)
+    failed = flags[flags["failed"] > 0][CELL]
+    gone = failed.merge(known, on=place, how="left")
+    without = gone["metric"].isna()
+    pairs = [(m, s) for m in metrics for s in scoring.METRICS[m] if not splits or s in splits]
+    every = pd.DataFrame(pairs, columns=["metric", "split"])
+    alone = gone[without][CELL].merge(every, how="cross")
+    rows = pd.concat([gone[~without], alone])
+    return summary.merge(rows, on=[*CELL, "metric", "split"], how="outer", sort=False)
 
 
 def _add_parameters(table: pd.DataFrame, field: str, values: Mapping[str, Mapping]) -> None:
