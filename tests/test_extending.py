@@ -1,0 +1,117 @@
+"""The README's recipes for adding things, followed to the letter."""
+
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, TINY
+
+pytestmark = pytest.mark.xdist_group("extending")
+
+README = (ROOT / "README.md").read_text()
+
+
+def block(language, containing):
+    found = re.findall(rf"```{language}\n(.*?)```", README, re.S)
+    return next(text for text in found if containing in text)
+
+
+def append(project, path, text):
+    with open(project.root / path, "a") as file:
+        file.write("\n" + text)
+
+
+def test_adding_a_method(project):
+    (project.root / "unlearn/methods/shrink.py").write_text(block("python", "class Shrink"))
+    append(project, "schemas/methods.schema.yaml", block("yaml", "shrink:"))
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["experiments"]["accuracy"]["method"] = ["finetune", "shrink"]
+    project.write_study(study)
+    project.run()
+    table = pd.read_csv(project.results("tables/accuracy.csv"))
+    assert (table.query("variant == 'shrink'")["n"] == 2).all()
+    call = [sys.executable, "-m", "pytest", "-n", "0", "tests/test_methods.py", "-k", "shrink"]
+    done = subprocess.run(call, cwd=project.root, capture_output=True, text=True, check=False)
+    assert "passed" in done.stdout
+    # it does not count its work, because it does none: the suite says so, and nothing else
+    assert set(re.findall(r"FAILED (\S+)", done.stdout)) <= {
+        "tests/test_methods.py::test_charges_its_work[shrink]"
+    }
+
+
+def test_adding_an_experiment(project):
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["experiments"] = yaml.safe_load(block("yaml", "finetune_epochs"))["experiments"]
+    project.write_study(study)
+    project.run()
+    table = pd.read_csv(project.results("tables/finetune_epochs.csv"))
+    epochs = table.query("method == 'finetune'")["method.epochs"]
+    assert sorted(set(epochs)) == [1, 2, 5, 10]
+    assert table.query("method == 'retrain'")["method.epochs"].isna().all()
+    assert set(table["metric"]) == {"accuracy", "kl"}
+    assert project.results("figures/finetune_epochs.png").exists()
+
+
+LETTERS = '''"""Digits upside down."""
+
+import numpy as np
+
+from unlearn.data import digits
+
+CLASSES = 10
+SHAPE = (8, 8, 1)
+TRAIN = 1437
+TEST = 360
+MEAN = (0.5,)
+STD = (0.5,)
+
+
+def load(folder):
+    """Train images, train labels, test images, test labels."""
+    a, b, c, d = digits.load(folder)
+    return np.ascontiguousarray(a[:, ::-1]), b, np.ascontiguousarray(c[:, ::-1]), d
+'''
+
+OLDEST = '''"""Deletion of the first points."""
+
+import numpy as np
+
+from unlearn.requests import NOBODY, Request, split
+
+
+def check(points, classes, held_out, *, count):
+    """ValueError if that is everything."""
+    if count >= points - held_out:
+        raise ValueError(f"{count} points are all of them")
+
+
+def draw(labels, held_out, *, count):
+    """The lowest ids."""
+    base = np.setdiff1d(np.arange(len(labels)), held_out)
+    return Request(split(base[:count], 1), [NOBODY])
+'''
+
+OLDEST_SCHEMA = """oldest:
+  type: object
+  additionalProperties: false
+  properties:
+    count: {type: integer, minimum: 1, default: 10}
+"""
+
+
+def test_adding_a_data_set_and_a_sampler(project):
+    (project.root / "unlearn/data/letters.py").write_text(LETTERS)
+    append(project, "schemas/datasets.schema.yaml", "letters: {<<: *dataset, description: x}\n")
+    (project.root / "unlearn/requests/oldest.py").write_text(OLDEST)
+    append(project, "schemas/samplers.schema.yaml", OLDEST_SCHEMA)
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["datasets"]["letters"] = {"recipe": "quick", "subset": 100}
+    study["experiments"]["accuracy"] |= {"dataset": "letters", "request": "oldest"}
+    project.write_study(study)
+    project.run()
+    scores = pd.read_csv(project.results("scores.csv"))
+    assert set(scores["dataset"]) == {"letters"} and set(scores["sampler"]) == {"oldest"}
+    assert set(scores["rate"]) == {0.1}

@@ -1,0 +1,180 @@
+"""The house is in order: format, lint, environments, plans of the shipped studies."""
+
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+BIN = Path(sys.executable).parent
+
+
+def run(*call, **keywords):
+    return subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False, **keywords)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("snakefmt", "--check", "Snakefile", "rules"),
+        ("snakemake", "--lint"),
+        ("snakemake", "--lint", "--configfile", "configs/demo.yaml"),
+    ],
+    ids=" ".join,
+)
+def test_format_and_lint(call):
+    done = run(BIN / call[0], *call[1:])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_files_fit_one_reading():
+    files = [*ROOT.glob("unlearn/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("rules/*.smk")]
+    long = {str(f): n for f in files if (n := len(f.read_text().splitlines())) > 300}
+    assert not long
+
+
+def test_the_library_keeps_its_floors():
+    """Metrics and figures without torch; methods do not import each other; nobody knows Snakemake."""
+    from unlearn import codehash
+
+    for path in ROOT.glob("unlearn/**/*.py"):
+        text = path.read_text()
+        assert not re.search(r"^\s*(import|from) (snakemake|scripts)", text, re.M), path
+        if path.parts[-2] in ("metrics", "figures") or path.name in ("study.py", "codehash.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            for module in codehash.closure(name):
+                source = codehash._source(ROOT, module).read_text()
+                assert not re.search(r"^\s*(import|from) torch\b", source, re.M), (path, module)
+        if path.parts[-2] == "methods":
+            assert not re.search(r"unlearn\.methods|from unlearn import .*methods", text), path
+
+
+def test_the_full_study_is_planned_from_its_configuration():
+    from unlearn import study
+
+    plan = study.load(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    done = run(
+        BIN / "snakemake", "-n", "--cores", "1", "--config", "results=/nonexistent/../tmp/none"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M))
+    assert int(jobs["unlearn"]) == int(jobs["score"]) == len(plan.cells)
+    assert int(jobs["table"]) == int(jobs["figure"]) == len(plan.experiments)
+    assert int(jobs["data"]) == len(plan.datasets)
+
+
+# -- environments --------------------------------------------------------------------------------
+
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "snakemake": "snakemake-minimal",
+}
+
+
+def pinned():
+    lines = [*(ROOT / "requirements.txt").read_text().splitlines()]
+    lines += (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if "==" in line]
+    return {CONDA_NAMES.get(name, name).lower(): version for name, version in pairs}
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("envs/*.yaml")), ids=lambda f: f.name)
+def test_conda_environments_agree_with_the_pinned_requirements(file):
+    from rattler import MatchSpec
+
+    versions = pinned()
+    dependencies = yaml.safe_load(file.read_text())["dependencies"]
+    for dependency in dependencies:
+        spec = MatchSpec(dependency)
+        name, version = spec.name.normalized, str(spec.version).lstrip("=").rstrip(".*")
+        if name == "python":
+            assert version == "3.11"
+        else:
+            assert version == versions[name], dependency
+
+
+def imported_packages(*modules):
+    """Third-party packages that importing project modules can load."""
+    from unlearn import codehash
+
+    packages = set()
+    for module in codehash.closure(*modules):
+        source = codehash._source(ROOT, module).read_text()
+        found = re.findall(r"^\s*(?:import|from) ([a-z_A-Z]+)", source, re.M)
+        packages |= {f for f in found if f not in sys.stdlib_module_names}
+    return packages - {"unlearn", "scripts"}
+
+
+PACKAGES = {
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+}
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("rules/*.smk")), ids=lambda f: f.stem)
+def test_every_rule_has_what_its_command_imports(file):
+    for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:
+        name = rule.partition(":")[0]
+        environment = re.search(r'conda:\s*"\.\./(envs/\w+\.yaml)"', rule).group(1)
+        dependencies = yaml.safe_load((ROOT / environment).read_text())["dependencies"]
+        there = {d.split()[0] for d in dependencies}
+        family = {"data": "data", "request": "requests", "unlearn": "methods", "figure": "figures"}
+        modules = [f"scripts.{name}"]
+        for kind in [family[name]] if name in family else []:
+            modules += [f"unlearn.{kind}.{p.stem}" for p in ROOT.glob(f"unlearn/{kind}/[a-z]*.py")]
+        needed = {PACKAGES.get(p, p) for p in imported_packages(*modules)}
+        assert needed <= there, f"rule {name}: {needed - there} not in {environment}"
+
+
+CONDA = r"""#!/usr/bin/env python3
+# Stands in for conda where its channels cannot be reached: environments are venvs.
+import json, pathlib, subprocess, sys
+arguments = sys.argv[1:]
+if arguments[:1] == ["--version"]:
+    print("conda 24.7.1")
+elif arguments[:1] == ["info"]:
+    prefix = str(pathlib.Path(__file__).parents[1])
+    print(json.dumps({"conda_prefix": prefix, "root_prefix": prefix, "platform": "linux-64"}))
+elif "channel_priority" in arguments:
+    print(json.dumps({"get": {"channel_priority": "strict"}}))
+elif "create" in arguments:
+    prefix = pathlib.Path(arguments[arguments.index("--prefix") + 1])
+    python = "PYTHON"
+    subprocess.run([python, "-m", "venv", "--without-pip", prefix], check=True)
+    site = next((prefix / "lib").glob("python*")) / "site-packages" / "base.pth"
+    site.write_text("SITE\n")
+"""
+ACTIVATE = 'export CONDA_PREFIX="$1"; export PATH="$1/bin:$PATH"\n'
+
+
+def test_conda_users_are_served(project, tmp_path):
+    """`--sdm conda`: every command runs in the environment of its rule."""
+    import numpy
+
+    site = Path(numpy.__file__).parents[1]
+    folder = tmp_path / "conda" / "bin"
+    folder.mkdir(parents=True)
+    conda = folder / "conda"
+    conda.write_text(CONDA.replace("PYTHON", sys.executable).replace("SITE", str(site)))
+    conda.chmod(conda.stat().st_mode | stat.S_IXUSR)
+    (folder / "activate").write_text(ACTIVATE)
+    import os
+
+    target = "results/tiny/tables/accuracy.csv"
+    done = project.snakemake(
+        target, "--cores", "1", "--sdm", "conda", PATH=f"{folder}:{os.environ['PATH']}"
+    )
+    log = done.stdout + done.stderr
+    assert "Activating conda environment" in log
+    record = (project.root / ".snakemake" / "conda").iterdir()
+    assert any((p / "bin" / "python").exists() for p in record if p.is_dir())
+    assert (project.root / target).exists()
