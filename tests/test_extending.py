@@ -35,11 +35,7 @@ def test_adding_a_method(project):
     assert (table.query("variant == 'shrink'")["n"] == 2).all()
     call = [sys.executable, "-m", "pytest", "-n", "0", "tests/test_methods.py", "-k", "shrink"]
     done = subprocess.run(call, cwd=project.root, capture_output=True, text=True, check=False)
-    assert "passed" in done.stdout
-    # it does not count its work, because it does none: the suite says so, and nothing else
-    assert set(re.findall(r"FAILED (\S+)", done.stdout)) <= {
-        "tests/test_methods.py::test_charges_its_work[shrink]"
-    }
+    assert done.returncode == 0 and "passed" in done.stdout, done.stdout
 
 
 def test_adding_an_experiment(project):

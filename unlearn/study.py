@@ -9,15 +9,21 @@ are computed once.
 Imported by the Snakefile: no torch, no pandas.
 """
 
-import hashlib
 import importlib
 import itertools
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from unlearn import catalogue, schema, scoring
+from unlearn.parts import (
+    Cell,
+    Experiment,
+    Model,
+    Part,
+    Study,
+    Variant,
+    canonical_name,
+    control_name,
+)
 
 CONTROLS = ("original", "retrain")
 """Methods that every experiment contains, asked for or not."""
@@ -34,71 +40,6 @@ SECTIONS = {
 
 class StudyError(Exception):
     """A configuration that cannot run; says the file, the key, the value and what is allowed."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A resolved part: its canonical name, its registered kind and all its parameters."""
-
-    name: str
-    kind: str
-    parameters: Mapping
-
-
-@dataclass(frozen=True)
-class Model(Part):
-    """An architecture together with the recipe that trains it."""
-
-    recipe: Part
-
-
-@dataclass(frozen=True)
-class Variant(Part):
-    """A method with its hyper-parameters, and the trainer whose models it unlearns."""
-
-    trainer: Part
-
-
-class Cell(NamedTuple):
-    """Canonical names of one cell."""
-
-    dataset: str
-    model: str
-    variant: str
-    request: str
-    fleet: str
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A grid of cells, the figure drawn from it, and the parameters the figure needs as columns."""
-
-    name: str
-    description: str
-    figure: Mapping
-    cells: tuple[Cell, ...]
-    columns: Mapping[str, Mapping[str, Mapping]]
-    """Cell field -> canonical name (for models: dataset/model) -> {column: value}."""
-
-
-@dataclass
-class Study:
-    """Everything a study computes. Parts by canonical name; models by (data set, model)."""
-
-    name: str
-    settings: Mapping
-    datasets: dict[str, Part] = field(default_factory=dict)
-    models: dict[tuple[str, str], Model] = field(default_factory=dict)
-    requests: dict[str, Part] = field(default_factory=dict)
-    variants: dict[str, Variant] = field(default_factory=dict)
-    trainers: dict[str, Part] = field(default_factory=dict)
-    fleets: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    experiments: dict[str, Experiment] = field(default_factory=dict)
-    cells: tuple[Cell, ...] = ()
-
-    def oracle(self, variant: str) -> str:
-        """The variant that retrains with the same trainer as `variant`."""
-        return _control("retrain", self.variants[variant].trainer)
 
 
 def load(config: Mapping, source: str = "config.yaml") -> Study:
@@ -185,7 +126,7 @@ class _Loader:
         asked = [self._variant(c, path) for c in _choices(choice)]
         trainers = {variant.trainer.name: variant.trainer for variant in asked}
         controls = [
-            Variant(_control(kind, trainer), kind, {}, trainer)
+            Variant(control_name(kind, trainer), kind, {}, trainer)
             for trainer in trainers.values()
             for kind in CONTROLS
         ]
@@ -199,7 +140,7 @@ class _Loader:
         of_method = {k: v for k, v in part.parameters.items() if k in own}
         kind = _trainer(part.kind)
         defaults = schema.with_defaults({}, schema.read("trainers")[kind])
-        trainer = Part(_canonical(kind, of_trainer, defaults), kind, of_trainer)
+        trainer = Part(canonical_name(kind, of_trainer, defaults), kind, of_trainer)
         self._register(self.study.trainers, trainer.name, trainer)
         return Variant(part.name, part.kind, of_method, trainer)
 
@@ -247,7 +188,7 @@ class _Loader:
             self._check(alias | overrides, rules, path)
         parameters = schema.with_defaults(alias | overrides, rules)
         return Part(
-            _canonical(name, parameters, schema.with_defaults(alias, rules)), kind, parameters
+            canonical_name(name, parameters, schema.with_defaults(alias, rules)), kind, parameters
         )
 
     def _kind(self, section: str, name: str, alias_of: str | None, path: str) -> str:
@@ -325,29 +266,9 @@ def _choices(block) -> Iterator:
         yield block
 
 
-def _canonical(name: str, parameters: Mapping, base: Mapping) -> str:
-    changed = sorted(k for k in parameters if k not in base or parameters[k] != base[k])
-    text = "".join([name, *(f"-{key}={_text(parameters[key])}" for key in changed)])
-    if len(text) > 120:  # a path component holds 255 bytes
-        text = f"{text[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    return text
-
-
-def _text(value) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e9 else repr(value)
-    return re.sub(r"[^\w.+=-]", "_", str(value))
-
-
 def _trainer(method: str) -> str:
     """The trainer that a method declares; `None` there means any, hence the standard one."""
     return catalogue.facts("methods", method)["trainer"] or "standard"
-
-
-def _control(kind: str, trainer: Part) -> str:
-    return kind if trainer.name == "standard" else f"{kind}@{trainer.name}"
 
 
 def _prefixed(part: str, parameters: Mapping) -> dict:
