@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
-from unlearn import codehash, study
+from unlearn import checks, codehash, study
 
 # Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
 os.environ.update(
@@ -50,7 +50,8 @@ def _nearest_existing(path):
     return path if os.path.exists(path) else _nearest_existing(os.path.dirname(path))
 
 
-if not os.access(_nearest_existing(RESULTS), os.W_OK):
+_place = _nearest_existing(RESULTS)
+if not (os.path.isdir(_place) and os.access(_place, os.W_OK)):
     raise WorkflowError(
         f"the results folder {RESULTS} cannot be written; name another: results"
     )
@@ -163,7 +164,7 @@ def cell_columns(wildcards):
 def table_job(wildcards):
     """What a table shows: metrics, splits, and the parameters that become columns."""
     experiment = STUDY.experiments[wildcards.experiment]
-    shown = {key: study.as_list(experiment.figure[key]) for key in ("y", "split")}
+    shown = {key: checks.as_list(experiment.figure[key]) for key in ("y", "split")}
     return as_json(shown | {"columns": experiment.columns})
 
 

@@ -49,5 +49,6 @@ def write(
         "models": result.costs,
         "weights": result.parameters,
         "evaluation_seconds": result.evaluation_seconds,
+        "logits_sha256": artifacts.digest(result.logits),
     }
     artifacts.write_json(arguments.costs, record)

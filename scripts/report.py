@@ -29,7 +29,9 @@ def main(arguments):
     config = json.loads(arguments.config)
     artifacts.write_json(arguments.study, config)
     records = {path: artifacts.read_json(path) for path in arguments.costs}
-    datasets = [artifacts.read_json(path) for path in arguments.datasets]
+    datasets = [
+        artifacts.read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets
+    ]
     machines = {json.dumps(r["machine"], sort_keys=True): r["machine"] for r in records.values()}
     machines.pop("{}", None)
     provenance = {

@@ -22,13 +22,14 @@ def main(arguments):
     total = len(steps[-1].forget) + len(steps[-1].added)
     cell.setdefault("rate", total / len(data.base))
     learned = artifacts.read_json(Path(arguments.trained).with_name("costs.json"))
-    original = artifacts.Fleet(arguments.trained)
+    origin = {"dataset": data.description["sha256"]}
+    original = artifacts.Fleet(arguments.trained, origin)
     rows = scoring.score(
         np.concatenate([data.train_labels, data.test_labels]),
         steps,
         learned["seeds"],
-        _fleet(arguments.unlearned),
-        _fleet(arguments.oracle),
+        _fleet(arguments.unlearned, origin),
+        _fleet(arguments.oracle, origin),
         original,
         learned["models"],
     )
@@ -41,14 +42,20 @@ def main(arguments):
     artifacts.write_text(arguments.output, table.getvalue())
 
 
-def _fleet(path: str) -> scoring.Fleet | None:
-    """The fleet whose weights lie in `path`, with its logits and costs; None if it failed."""
+def _fleet(path: str, origin: dict[str, str]) -> scoring.Fleet | None:
+    """The fleet whose weights lie in `path`, with its logits and costs; None if it failed.
+
+    ArtifactError if the weights are of another origin or the logits are not those recorded.
+    """
     costs = artifacts.read_json(Path(path).with_name("costs.json"))
     if costs["status"] == "failed":
         return None
-    weights = artifacts.Fleet(path)
+    weights = artifacts.Fleet(path, origin)
+    logits = artifacts.read_array(Path(path).with_name("logits.npy"))
+    if artifacts.digest(logits) != costs["logits_sha256"]:
+        raise artifacts.ArtifactError(f"{path}: the logits beside it are not those of this fleet")
     return scoring.Fleet(
-        logits=artifacts.read_array(Path(path).with_name("logits.npy")),
+        logits=logits,
         weights=lambda k, t: {name: weights[k][name][t] for name in costs["weights"]},
         names=costs["weights"],
         costs=costs["models"],

@@ -5,13 +5,14 @@ from unlearn import artifacts
 
 
 def main(arguments):
-    """Concatenate, with one header."""
-    parts = []
+    """Concatenate, with one header; a seed that two fleets share is listed once."""
+    rows: dict[str, str] = {}
     for path in arguments.inputs:
         with open(path, encoding="utf-8", newline="") as file:
-            header, rows = file.readline(), file.read()
-        parts.append(rows)
-    artifacts.write_text(arguments.output, "".join([header, *parts]))
+            header = file.readline()
+            for line in file:
+                rows.setdefault(line.rpartition(",")[0], line)
+    artifacts.write_text(arguments.output, "".join([header, *rows.values()]))
 
 
 if __name__ == "__main__":

@@ -77,6 +77,8 @@ import numpy as np
 
 from unlearn.requests import NOBODY, Request, split
 
+ASKS = ("delete",)
+
 
 def check(points, classes, held_out, *, count):
     """ValueError if that is everything."""

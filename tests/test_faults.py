@@ -163,7 +163,7 @@ def test_results_folder_that_is_a_file(project):
     (project.root / "results").write_text("not a folder")
     done = project.run(check=False)
     assert done.returncode != 0
-    assert "results" in done.stdout + done.stderr
+    assert "results folder results/tiny cannot be written" in done.stdout + done.stderr
 
 
 def test_truncated_raw_data(project, tmp_path):

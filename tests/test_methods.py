@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import job
 
-from unlearn import catalogue, jobs, schema
+from unlearn import catalogue, jobs, schema, training
 from unlearn.requests import NOBODY, Request, Step
 
 METHODS = catalogue.names("methods")
@@ -16,9 +16,34 @@ CHANGING = [name for name in METHODS if name != "original"]
 GUARANTEES = ("exact", "certified", "approximate", "none")
 
 
+MODELS = {
+    "mlp": {"precision": "float32"},
+    "cnn1": {"precision": "bfloat16"},
+    "resnet9": {"precision": "float32"},
+}
+
+
+def described(model="mlp", **keywords):
+    found = job(model, epochs=8, **MODELS[model], **keywords)
+    if model == "resnet9":
+        found["model"]["parameters"]["width"] = 2
+    return found
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def trained(digits):
-    return jobs.train(digits, job(epochs=8)).states[0]
+def trained_models(digits):
+    return {name: jobs.train(digits, described(name)).states[0] for name in MODELS}
+
+
+@pytest.fixture
+def trained(trained_models):
+    """The mlp of most tests."""
+    return trained_models["mlp"]
 
 
 def request(digits, ids) -> Step:
@@ -30,8 +55,8 @@ def instance(name):
     return jobs._instance("methods", {"kind": name, "parameters": parameters})
 
 
-def serve(name, digits, trained, step, seed=0):
-    task = jobs.new_task(digits, job(epochs=8))
+def serve(name, digits, trained, step, seed=0, model="mlp"):
+    task = jobs.new_task(digits, described(model))
     state = instance(name).unlearn(task, trained, step, seed)
     return {key: np.asarray(value) for key, value in state.items()}, task
 
@@ -51,6 +76,7 @@ def some(digits):
 class TestEveryMethod:
     def test_declares_itself(self, name):
         facts = catalogue.facts("methods", name)
+        assert set(facts["serves"]) <= {"delete", "add"}
         assert facts["guarantee"] in GUARANTEES
         assert facts["trainer"] is None or facts["trainer"] in catalogue.names("trainers")
 
@@ -61,34 +87,38 @@ class TestEveryMethod:
         signature = inspect.signature(type(method))
         assert all(p.default is p.empty for p in signature.parameters.values())
 
-    def test_gives_a_state_like_the_trained_one(self, name, digits, trained):
-        state, _ = serve(name, digits, trained, request(digits, some(digits)))
+    def test_gives_a_state_like_the_trained_one(self, name, model, digits, trained_models):
+        trained = trained_models[model]
+        state, _ = serve(name, digits, trained, request(digits, some(digits)), model=model)
         assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in trained.items()}
+        assert {k: v.dtype for k, v in state.items()} == {k: v.dtype for k, v in trained.items()}
         assert all(np.isfinite(v).all() for v in state.values())
 
-    def test_does_not_touch_its_input(self, name, digits, trained):
+    def test_does_not_touch_its_input(self, name, model, digits, trained_models):
+        trained = trained_models[model]
         before = checksum(trained)
-        state, _ = serve(name, digits, trained, request(digits, some(digits)))
+        state, _ = serve(name, digits, trained, request(digits, some(digits)), model=model)
         for value in state.values():
             value[...] = 0  # neither does a later change of the result
         assert checksum(trained) == before
 
-    def test_is_deterministic_given_the_seed(self, name, digits, trained):
-        step = request(digits, some(digits))
-        first, _ = serve(name, digits, trained, step)
+    def test_is_deterministic_given_the_seed(self, name, model, digits, trained_models):
+        trained, step = trained_models[model], request(digits, some(digits))
+        first, _ = serve(name, digits, trained, step, model=model)
         torch.manual_seed(99)
         np.random.seed(99)
-        again, _ = serve(name, digits, trained, step)
+        again, _ = serve(name, digits, trained, step, model=model)
         assert checksum(first) == checksum(again)
 
     @pytest.mark.parametrize("ids", ["nobody", "one", "class"])
-    def test_survives_odd_requests(self, name, ids, digits, trained):
+    def test_survives_odd_requests(self, name, model, ids, digits, trained_models):
         chosen = {
             "nobody": NOBODY,
             "one": digits.base[:1],
             "class": digits.base[digits.train_labels[digits.base] == 3],
         }[ids]
-        state, _ = serve(name, digits, trained, request(digits, chosen))
+        step = request(digits, chosen)
+        state, _ = serve(name, digits, trained_models[model], step, model=model)
         assert all(np.isfinite(v).all() for v in state.values())
 
     def test_survives_additions(self, name, digits, trained):
@@ -122,9 +152,34 @@ class TestEveryMethod:
 
 
 @pytest.mark.parametrize("name", CHANGING)
-def test_changes_the_model(name, digits, trained):
-    state, _ = serve(name, digits, trained, request(digits, some(digits)))
-    assert any(not np.array_equal(state[k], trained[k]) for k in state)
+def test_changes_the_model(name, model, digits, trained_models):
+    """Trainable weights and predictions, not the statistics of batch normalisation alone."""
+    trained = trained_models[model]
+    state, task = serve(name, digits, trained, request(digits, some(digits)), model=model)
+    weights = task.trainer.parameters(task)
+    assert any(not np.array_equal(state[k], trained[k]) for k in weights)
+    pixels = task.data.test_images
+    before, after = (task.trainer.predict(task, s, pixels) for s in (trained, state))
+    assert not torch.equal(before, after)
+
+
+def test_one_step_of_finetuning_is_the_analytic_step(digits, trained):
+    """w - lr (gradient on the retain set + decay w), one minibatch, no momentum."""
+    ids = some(digits)
+    retained = np.setdiff1d(digits.base, ids)
+    plain = {"batch_size": 200, "momentum": 0.0, "weight_decay": 0.01}
+    task = jobs.new_task(digits, job(**plain))
+    method = jobs._instance(
+        "methods",
+        {"kind": "finetune", "parameters": {"epochs": 1, "lr": 0.3, "schedule": "constant"}},
+    )
+    state = method.unlearn(task, trained, request(digits, ids), 0)
+    model = task.model(trained)
+    images = training.normalised(task.data.train_images[retained], task.data)
+    torch.nn.functional.cross_entropy(model(images), task.data.train_labels[retained]).backward()
+    for name, parameter in model.named_parameters():
+        step = parameter.grad.numpy() + 0.01 * trained[name]
+        assert np.asarray(state[name]) == pytest.approx(trained[name] - 0.3 * step, abs=1e-6)
 
 
 def test_work_is_charged_to_the_sample(digits, trained):
@@ -211,8 +266,6 @@ def test_one_step_of_gradient_ascent_is_the_gradient(digits, trained):
     ids = some(digits)
     task = jobs.new_task(digits, job())
     model = task.model(trained)
-    from unlearn import training
-
     images = training.normalised(task.data.train_images[ids], task.data)
     torch.nn.functional.cross_entropy(model(images), task.data.train_labels[ids]).backward()
     parameters = {"epochs": 1, "lr": 0.5, "batch_size": 1000}

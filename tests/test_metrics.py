@@ -73,6 +73,12 @@ def test_ranges(a, b):
     assert np.exp(log_softmax(a)).sum(axis=1) == pytest.approx(np.ones(5))
 
 
+def test_broken_logits_have_no_value_that_looks_right():
+    good, bad = np.zeros((2, 3)), np.full((2, 3), np.nan)
+    for metric in (kl, jensen_shannon):
+        assert math.isnan(metric(good, bad)) and math.isnan(metric(bad, good))
+
+
 def test_empty_sets_have_no_value():
     none = np.zeros((0, 3))
     assert kl(none, none) is None and jensen_shannon(none, none) is None

@@ -196,6 +196,61 @@ BAD = {
         lambda c, e: c["datasets"]["digits"].update(subset=5000),
         ["subset: 5000 is too many; digits has 1437"],
     ),
+    "empty list": (
+        lambda c, e: e.update(request={"name": "random", "rate": []}),
+        ["experiments.accuracy.request.rate: an empty list selects nothing"],
+    ),
+    "not a number": (
+        lambda c, e: c["recipes"]["quick"].update(lr=float("nan")),
+        ["recipes.quick.lr: nan is not a finite number"],
+    ),
+    "odd text for a number": (
+        lambda c, e: c["recipes"]["quick"].update(lr="1.2.3"),
+        ["recipes.quick.lr: '1.2.3' is not of type 'number'"],
+    ),
+    "name that is a block": (
+        lambda c, e: e.update(method={"name": {"a": 1}}),
+        ["experiments.accuracy.method"],
+    ),
+    "nesterov without momentum": (
+        lambda c, e: c["recipes"]["quick"].update(nesterov=True, momentum=0),
+        ["recipes.quick.nesterov: true needs a momentum above 0"],
+    ),
+    "everything held out": (
+        lambda c, e: c["datasets"]["digits"].update(subset=2, held_out=0.9),
+        ["held_out: 0.9 of 2 points leaves none"],
+    ),
+    "control that is redefined": (
+        lambda c, e: c.update(methods={"retrain": {"name": "finetune"}}),
+        ["methods.retrain: a control cannot be changed"],
+    ),
+    "additions for a method that only deletes": (
+        lambda c, e: (
+            c["datasets"]["digits"].update(held_out=0.2),
+            e.update(request={"name": "held_out", "rate": 0.1}),
+        ),
+        ["method: gradient_ascent can only delete, held_out-rate=0.1 asks to add"],
+    ),
+    "split that no request has": (
+        lambda c, e: e["figure"].update(split="added"),
+        ["figure.split: ['added'] has no value of accuracy; allowed here: forget, retain, test"],
+    ),
+    "metric without any of the splits": (
+        lambda c, e: e["figure"].update(y=["accuracy", "wall_seconds"], split=["test"]),
+        ["figure.split: ['test'] has no value of wall_seconds; allowed here: forget, learn"],
+    ),
+    "two requests at one point": (
+        lambda c, e: e.update(request={"name": "random", "rate": 0.1, "seed": [0, 1]}),
+        ["experiments.accuracy.figure: random-rate=0.1 and random-rate=0.1-seed=1 would share"],
+    ),
+    "two variants at one point": (
+        lambda c, e: (
+            e.update(method={"name": "finetune", "epochs": [1, 2], "lr": [0.1, 0.2]}),
+            e.update(request={"name": "random", "rate": 0.1}),
+            e["figure"].update(x="method.epochs"),
+        ),
+        ["would share one point"],
+    ),
     "no experiments": (lambda c, e: c.update(experiments={}), ["experiments"]),
     "study name with a slash": (lambda c, e: c.update(study="a/b"), ["study", "'a/b'", "letters"]),
 }
@@ -220,7 +275,7 @@ def test_schemas_and_modules_agree():
         assert sorted(schema.read(file)) == sorted(catalogue.names(family))
 
 
-def test_every_parameter_has_a_description_or_a_telling_name_and_a_default():
+def test_every_parameter_has_a_default_or_is_required():
     for file in ("datasets", "models", "recipe", "samplers", "methods", "trainers"):
         for name, entry in schema.read(file).items():
             assert entry["additionalProperties"] is False, name

@@ -159,8 +159,8 @@ def test_measure_sees_time_and_memory(digits):
         block = np.ones(25_000_000)  # 200 MB
         return float(block.sum())
 
-    _, small = costs.measure(here.machine, costs.Meter(), lambda: None)
     _, large = costs.measure(here.machine, costs.Meter(), work)
+    _, small = costs.measure(here.machine, costs.Meter(), lambda: None)
     assert large["peak_memory_bytes"] - small["peak_memory_bytes"] > 150e6
     assert large["wall_seconds"] > 0 and large["cpu_seconds"] > 0
     import time

@@ -177,6 +177,9 @@ def test_a_comment_and_a_docstring(finished):
         "unlearn/methods/finetune.py", "        model = ", "        # why\n        model = "
     )
     finished.edit("unlearn/models.py", "x + f(x)", "x plus f(x)")
+    finished.edit(
+        "unlearn/task.py", "A trained or unlearned model", "An unlearned or trained model"
+    )
     assert finished.planned() == []
 
 

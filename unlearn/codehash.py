@@ -75,15 +75,12 @@ def _digest(root: Path, name: str) -> str:
     tree = ast.parse(_source(root, name).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(node, body[0]):
-            del body[0]
+        if isinstance(body, list):
+            body[:] = [statement for statement in body if not _is_text(statement)]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:8]
 
 
-def _is_docstring(owner: ast.AST, first: ast.stmt) -> bool:
-    return (
-        isinstance(owner, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
-    )
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a string and nothing else: documentation."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)

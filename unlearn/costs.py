@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from unlearn.machine import Machine
+from unlearn.machine import Machine, release_freed_memory
 
 
 class Meter:
@@ -56,6 +56,8 @@ def flops_per_sample(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
     """
     modes = {module: module.training for module in model.modules()}
     gradients = [parameter.grad for parameter in model.parameters()]
+    for parameter in model.parameters():
+        parameter.grad = None  # else the counting would add to it in place
     model.eval()
     counts = []
     with torch.enable_grad():
@@ -100,6 +102,7 @@ def _reset_peak_memory(machine: Machine) -> None:
     if machine.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(machine.device)
         return
+    release_freed_memory()  # else the peak still holds what earlier work has freed
     with contextlib.suppress(OSError):  # not Linux: the peak is then the process's so far
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 

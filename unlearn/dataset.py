@@ -39,7 +39,6 @@ def build(
     subset_seed: int,
     held_out: float,
     held_out_seed: int,
-    **_,
 ) -> Dataset:
     """Load a registered data set and take the asked subset of its training points."""
     module = importlib.import_module(f"unlearn.data.{kind}")

@@ -102,7 +102,7 @@ def unlearn(
 
 def identity(dataset: Dataset, job: Mapping) -> dict[str, str]:
     """What a fleet says of its origin: fleets of other data, models or seeds do not agree."""
-    own = {key: job[key] for key in ("model", "recipe", "trainer", "seeds")}
+    own = {key: job[key] for key in ("model", "recipe", "trainer", "seeds", "precision")}
     text = json.dumps(own, sort_keys=True)
     return {
         "dataset": dataset.description["sha256"],

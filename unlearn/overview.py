@@ -44,7 +44,7 @@ def page(
 
 def _results(table: pd.DataFrame, x: str) -> Iterable[str]:
     if x != "step":
-        table = table[table["step"] == table["step"].max()]
+        table = table[table["step"] == table.groupby("request")["step"].transform("max")]
     for key, part in table.groupby(["dataset", "model", "metric", "split"], sort=False):
         values = list(part[x].dropna().drop_duplicates())
         if len(values) > MOST_COLUMNS:

@@ -17,6 +17,13 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Dataset(Part):
+    """A data set, and the recipe that trains the models on it that name none."""
+
+    recipe: str
+
+
+@dataclass(frozen=True)
 class Model(Part):
     """An architecture together with the recipe that trains it."""
 
@@ -58,7 +65,7 @@ class Study:
 
     name: str
     settings: Mapping
-    datasets: dict[str, Part] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
     requests: dict[str, Part] = field(default_factory=dict)
     variants: dict[str, Variant] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """The schemas of a study: defaults, allowed values, and errors that say what is allowed."""
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -28,6 +29,7 @@ def read(name: str) -> dict:
 
 def check(instance, schema: Mapping) -> None:
     """Raise InvalidError for the most telling violation of `schema`, if there is one."""
+    _check_finite(instance, ())
     validator = jsonschema.Draft202012Validator(schema)
     error = jsonschema.exceptions.best_match(validator.iter_errors(instance))
     if error is not None:
@@ -56,6 +58,19 @@ def unknown(thing: str, value, allowed: Iterable[str]) -> str:
     )
 
 
+def _check_finite(value, path: tuple[str, ...]) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidError(".".join(path), f"{value} is not a finite number")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _check_finite(inner, (*path, str(key)))
+    elif isinstance(value, list):
+        if not value:
+            raise InvalidError(".".join(path), "an empty list selects nothing")
+        for inner in value:
+            _check_finite(inner, path)
+
+
 def _explain(error: jsonschema.ValidationError) -> str:
     message = error.message
     if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
@@ -64,7 +79,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
         return unknown("key", extra[0], properties)
     if error.validator == "pattern":
         return f"{error.instance!r} is not allowed; use letters, digits and _ only"
-    number = r"[-+]?[\d.]+(e[-+]?\d+)?"
+    number = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
     text = error.instance
     if error.validator == "type" and isinstance(text, str) and re.fullmatch(number, text, re.I):
         return f"{message}: YAML reads {text} as text; write it as a number, {float(text)!r}"

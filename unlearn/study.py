@@ -9,13 +9,13 @@ are computed once.
 Imported by the Snakefile: no torch, no pandas.
 """
 
-import importlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from unlearn import catalogue, schema, scoring
+from unlearn import catalogue, checks, schema
 from unlearn.parts import (
     Cell,
+    Dataset,
     Experiment,
     Model,
     Part,
@@ -61,6 +61,8 @@ class _Loader:
         for section in SECTIONS:
             for name in self.config[section]:
                 self._part(section, name, f"{section}.{name}", complete=False)
+        for name in set(CONTROLS) & set(self.config["methods"]):
+            self._fail(f"methods.{name}", "a control cannot be changed; choose another name")
         settings = {key: self.config[key] for key in ("results", "data", "device", "precision")}
         self.study = Study(name=self.config["study"], settings=settings)
         for name, block in self.config["experiments"].items():
@@ -73,34 +75,31 @@ class _Loader:
         definitions = schema.read("study")["$defs"]
         block = schema.with_defaults(block, definitions["experiment"])
         figure = schema.with_defaults(block["figure"], definitions["figure"])
-        parts = {
-            "dataset": self._parts("datasets", block["dataset"], f"{path}.dataset"),
-            "variant": self._variants(block["method"], f"{path}.method"),
-            "request": self._parts("requests", block["request"], f"{path}.request"),
-        }
-        for dataset, request in itertools.product(parts["dataset"], parts["request"]):
-            self._check_request(dataset, request, f"{path}.request")
+        if figure["colour"] is None:
+            figure["colour"] = "method" if figure["x"].startswith("method.") else "variant"
+        datasets = [self._dataset(c, f"{path}.dataset") for c in _choices(block["dataset"])]
+        variants = self._variants(block["method"], f"{path}.method")
+        requests = [self._request(c, f"{path}.request") for c in _choices(block["request"])]
+        for dataset, request in itertools.product(datasets, requests):
+            self._at(f"{path}.request", checks.request, dataset, request)
+        for variant, request in itertools.product(variants, requests):
+            self._at(f"{path}.method", checks.service, variant, request)
         models = [
             (dataset, self._model(choice, dataset, f"{path}.model"))
-            for dataset in parts["dataset"]
+            for dataset in datasets
             for choice in _choices(block["model"])
         ]
-        grid = itertools.product(
-            models,
-            parts["variant"],
-            parts["request"],
-            self._fleets(block.get("seeds", self.config["seeds"])),
-        )
+        fleets = self._fleets(block.get("seeds", self.config["seeds"]))
+        grid = itertools.product(models, variants, requests, fleets)
         cells = [
             Cell(dataset.name, model.name, variant.name, request.name, fleet)
             for (dataset, model), variant, request, fleet in grid
         ]
         available = {
-            "dataset": {p.name: _prefixed("dataset", p.parameters) for p in parts["dataset"]},
-            "request": {p.name: _prefixed("request", p.parameters) for p in parts["request"]},
+            "dataset": {p.name: _prefixed("dataset", p.parameters) for p in datasets},
+            "request": {p.name: _prefixed("request", p.parameters) for p in requests},
             "variant": {
-                p.name: _prefixed("method", p.trainer.parameters | p.parameters)
-                for p in parts["variant"]
+                p.name: _prefixed("method", p.trainer.parameters | p.parameters) for p in variants
             },
             "model": {
                 f"{d.name}/{m.name}": _prefixed("model", m.parameters)
@@ -108,18 +107,25 @@ class _Loader:
                 for d, m in models
             },
         }
-        self._check_figure(figure, available, f"{path}.figure")
+        cells = tuple(dict.fromkeys(cells))
+        self._at(f"{path}.figure", checks.figure, figure, cells, available, self.study)
         wanted = {figure[key] for key in ("x", "colour", "facet")}
         columns = {
             field: {n: {c: row[c] for c in row if c in wanted} for n, row in rows.items()}
             for field, rows in available.items()
         }
-        return Experiment(name, block["description"], figure, tuple(dict.fromkeys(cells)), columns)
+        return Experiment(name, block["description"], figure, cells, columns)
 
-    def _parts(self, section: str, choice, path: str) -> list[Part]:
-        store = getattr(self.study, section)
-        found = [self._part(section, c, path) for c in _choices(choice)]
-        return [self._register(store, part.name, part) for part in found]
+    def _dataset(self, choice, path: str) -> Dataset:
+        part = self._part("datasets", choice, path)
+        parameters = {k: v for k, v in part.parameters.items() if k != "recipe"}
+        dataset = Dataset(part.name, part.kind, parameters, part.parameters["recipe"])
+        self._at(path, checks.dataset, dataset)
+        return self._register(self.study.datasets, dataset.name, dataset)
+
+    def _request(self, choice, path: str) -> Part:
+        part = self._part("requests", choice, path)
+        return self._register(self.study.requests, part.name, part)
 
     def _variants(self, choice, path: str) -> list[Variant]:
         """The variants that are asked for, preceded by the controls of each of their trainers."""
@@ -144,16 +150,18 @@ class _Loader:
         self._register(self.study.trainers, trainer.name, trainer)
         return Variant(part.name, part.kind, of_method, trainer)
 
-    def _model(self, choice, dataset: Part, path: str) -> Model:
+    def _model(self, choice, dataset: Dataset, path: str) -> Model:
         recipe = choice.get("recipe") if isinstance(choice, Mapping) else None
         if isinstance(recipe, Mapping):
             recipe = self._part("recipes", recipe, f"{path}.recipe")
             choice = choice | {"recipe": recipe.name}
         part = self._part("models", choice, path)
         parameters = dict(part.parameters)
-        named = parameters.pop("recipe") or dataset.parameters["recipe"]
+        named = parameters.pop("recipe")
         if not isinstance(recipe, Part):
-            recipe = self._part("recipes", named, f"{path}.recipe")
+            where = f"{path}.recipe" if named else f"datasets.{dataset.name}.recipe"
+            recipe = self._part("recipes", named or dataset.recipe, where)
+        self._at(f"recipes.{recipe.name}", checks.recipe, recipe)
         model = Model(part.name, part.kind, parameters, recipe)
         return self._register(self.study.models, (dataset.name, model.name), model)
 
@@ -164,7 +172,8 @@ class _Loader:
         for start in range(0, len(seeds), size):
             fleet = tuple(seeds[start : start + size])
             run = len(fleet) > 1 and fleet == tuple(range(fleet[0], fleet[-1] + 1))
-            name = f"seeds{fleet[0]}-{fleet[-1]}" if run else "seed" + "+".join(map(str, fleet))
+            listed = canonical_name("seed" + "+".join(map(str, fleet)), {}, {})
+            name = f"seeds{fleet[0]}-{fleet[-1]}" if run else listed
             self.study.fleets[name] = fleet
             names.append(name)
         return names
@@ -202,37 +211,6 @@ class _Loader:
             self._fail(path, schema.unknown(section.removesuffix("s"), kind, allowed))
         return kind
 
-    def _check_request(self, dataset: Part, request: Part, path: str) -> None:
-        facts = catalogue.facts("data", dataset.kind)
-        points = dataset.parameters["subset"] or facts["TRAIN"]
-        if points > facts["TRAIN"]:
-            allowed = f"{dataset.kind} has {facts['TRAIN']} training points"
-            self._fail(f"datasets.{dataset.name}.subset", f"{points} is too many; {allowed}")
-        held_out = round(dataset.parameters["held_out"] * points)
-        sampler = importlib.import_module(f"unlearn.requests.{request.kind}")
-        try:
-            sampler.check(points, facts["CLASSES"], held_out, **request.parameters)
-        except ValueError as error:
-            self._fail(path, f"{request.name} on {dataset.name}: {error}")
-
-    def _check_figure(self, figure: Mapping, available: Mapping, path: str) -> None:
-        if figure["kind"] not in catalogue.names("figures"):
-            kinds = catalogue.names("figures")
-            self._fail(f"{path}.kind", schema.unknown("kind of figure", figure["kind"], kinds))
-        metrics = as_list(figure["y"])
-        for metric in metrics:
-            if metric not in scoring.METRICS:
-                self._fail(f"{path}.y", schema.unknown("metric", metric, scoring.METRICS))
-        splits = {split for metric in metrics for split in scoring.METRICS[metric]}
-        for split in as_list(figure["split"]):
-            if split not in splits:
-                self._fail(f"{path}.split", schema.unknown("split", split, splits))
-        parameters = {c for rows in available.values() for row in rows.values() for c in row}
-        allowed = {*scoring.CELL, "metric", "split", *parameters}
-        for key in ("x", "colour", "facet"):
-            if figure[key] is not None and figure[key] not in allowed:
-                self._fail(f"{path}.{key}", schema.unknown("column", figure[key], allowed))
-
     def _register(self, store: dict, key, part):
         if store.setdefault(key, part) != part:
             other = dict(store[key].parameters)
@@ -240,18 +218,17 @@ class _Loader:
         return part
 
     def _check(self, instance, rules: Mapping, path: str) -> None:
+        self._at(path, schema.check, instance, rules)
+
+    def _at(self, path: str, check: Callable, *arguments) -> None:
+        """Run a check whose errors are about what stands at `path`."""
         try:
-            schema.check(instance, rules)
+            check(*arguments)
         except schema.InvalidError as error:
             self._fail(f"{path}.{error.path}".strip("."), str(error))
 
     def _fail(self, path: str, message: str):
         raise StudyError(": ".join(filter(None, (self.source, path, message))))
-
-
-def as_list(value) -> list:
-    """A list as it is, anything else as a list of one."""
-    return value if isinstance(value, list) else [value]
 
 
 def _choices(block) -> Iterator:

@@ -27,15 +27,16 @@ def summarise(
 
     `mean`, `ci_low` and `ci_high` (t interval) are over the `n` seeds whose value is a finite
     number. `failed` seeds, whose method raised, and `diverged` seeds, whose model is not finite,
-    are counted beside it and never averaged. `splits` empty means all. `columns` adds parameters:
-    cell field -> canonical name (dataset/model for models) -> {column: value}.
+    are counted beside it; they are never averaged, nor are the costs of diverged ones. `splits`
+    empty means all. `columns` adds parameters: cell field -> canonical name (dataset/model for
+    models) -> {column: value}.
     """
     order = scores[CELL].drop_duplicates().reset_index(drop=True)
     forget = scores[scores["split"] == "forget"]
     flags = order.copy()
     flags["failed"] = _count(forget, order, "completed", 0)
     flags["diverged"] = _count(forget, order, "diverged", 1)
-    shown = scores[scores["metric"].isin(metrics)]
+    shown = _without_diverged(scores[scores["metric"].isin(metrics)], scores)
     if splits:
         shown = shown[shown["split"].isin(splits)]
     keys = [*CELL, "metric", "split"]
@@ -57,6 +58,14 @@ def summarise(
     numbers = ["mean", "ci_low", "ci_high", "n", "failed", "diverged"]
     table["n"] = table["n"].fillna(0).astype(int)
     return table[[*CELL, *extra, "metric", "split", *numbers]].reset_index(drop=True)
+
+
+def _without_diverged(shown: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the values of diverged models emptied, costs included."""
+    flagged = scores[(scores["metric"] == "diverged") & (scores["value"] == 1)]
+    diverged = pd.MultiIndex.from_frame(flagged[[*CELL, "seed"]])
+    rows = pd.MultiIndex.from_frame(shown[[*CELL, "seed"]])
+    return shown.assign(value=shown["value"].mask(rows.isin(diverged)))
 
 
 def _interval(values: pd.Series) -> dict:

@@ -18,7 +18,7 @@ from torch.nn import functional
 from unlearn import models, seeding
 from unlearn.task import Data, Task, points
 
-EVALUATION_BATCH = 1000
+EVALUATION_BATCH = 250  # keeps resnet18 below a gigabyte
 
 
 def fit(
@@ -45,6 +45,10 @@ def fit(
     member = np.zeros(len(data.train_labels), dtype=bool)
     member[ids] = True
     smallest = 2 if models.has_batch_statistics(model) else 1
+    if recipe["batch_size"] < smallest:
+        raise ValueError(
+            "batch_size: 1 cannot train a model with batch normalisation; allowed: 2 .."
+        )
     total = recipe["epochs"] * math.ceil(len(everyone) / recipe["batch_size"])
     optimizer = _optimizer(model, recipe)
     augment = _augmentation(recipe)

@@ -9,7 +9,7 @@ def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Sorted ids of `count` points with the class shares of `labels`.
 
     Each class gets its share rounded down; what is left goes to the largest remainders. Within a
-    class the points are the first of a seeded order, so smaller draws are contained in larger.
+    class the points are the first of a seeded order.
     """
     classes, sizes = np.unique(labels, return_counts=True)
     exact = sizes * (count / len(labels))

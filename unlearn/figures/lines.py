@@ -19,8 +19,9 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     """
     used = {spec["x"], spec["colour"], spec["facet"]}
     if "step" not in used:
-        table = table[table["step"] == table["step"].max()]
-    apart = [c for c in ("dataset", "model") if c not in used and table[c].nunique() > 1]
+        table = table[table["step"] == table.groupby("request")["step"].transform("max")]
+    apart = ("dataset", "model", "split")
+    apart = [c for c in apart if c not in used and table[c].nunique() > 1]
     across = [spec["facet"]] if spec["facet"] else ["metric"]
     down = [c for c in ("metric", *apart) if c not in across]
     rows = _combinations(table, down)

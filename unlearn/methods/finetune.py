@@ -10,6 +10,7 @@ class Finetune:
 
     trainer = "standard"
     guarantee = "none"
+    serves = ("delete", "add")
 
     def __init__(self, epochs: int, lr: float, schedule: str):
         self.epochs = epochs

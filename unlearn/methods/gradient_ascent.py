@@ -17,6 +17,7 @@ class GradientAscent:
 
     trainer = "standard"
     guarantee = "none"
+    serves = ("delete",)
 
     def __init__(self, epochs: int, lr: float, batch_size: int):
         self.epochs = epochs

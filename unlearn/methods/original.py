@@ -11,6 +11,7 @@ class Original:
 
     trainer = None
     guarantee = "none"
+    serves = ("delete", "add")
 
     def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
         """The trained state."""

@@ -13,6 +13,7 @@ class Retrain:
 
     trainer = None
     guarantee = "exact"
+    serves = ("delete", "add")
 
     def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
         """A state that never saw the deleted points."""

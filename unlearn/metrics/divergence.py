@@ -7,6 +7,8 @@ their number.
 
 import numpy as np
 
+ROUNDING = 1e-9
+
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Logarithm of the softmax over the last axis, float64."""
@@ -24,8 +26,8 @@ def kl(reference: np.ndarray, model: np.ndarray) -> float | None:
         return None
     log_p, log_q = log_softmax(reference), log_softmax(model)
     p = np.exp(log_p)
-    terms = np.where(p > 0, p * (log_p - log_q), 0.0)
-    return max(0.0, float(terms.sum(axis=-1).mean()))
+    terms = np.where(p == 0, 0.0, p * (log_p - log_q))
+    return _clipped(float(terms.sum(axis=-1).mean()), np.inf)
 
 
 def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float | None:
@@ -38,6 +40,12 @@ def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float | None:
     log_p, log_q = log_softmax(first), log_softmax(second)
     log_m = np.logaddexp(log_p, log_q) - np.log(2)
     p, q = np.exp(log_p), np.exp(log_q)
-    left = np.where(p > 0, p * (log_p - log_m), 0.0).sum(axis=-1)
-    right = np.where(q > 0, q * (log_q - log_m), 0.0).sum(axis=-1)
-    return min(float(np.log(2)), max(0.0, float((left + right).mean() / 2)))
+    left = np.where(p == 0, 0.0, p * (log_p - log_m)).sum(axis=-1)
+    right = np.where(q == 0, 0.0, q * (log_q - log_m)).sum(axis=-1)
+    return _clipped(float((left + right).mean() / 2), float(np.log(2)))
+
+
+def _clipped(value: float, top: float) -> float:
+    """The value without what rounding puts outside 0..top; anything more outside stays as it is."""
+    inside = min(max(value, 0.0), top)
+    return inside if abs(value - inside) < ROUNDING else value

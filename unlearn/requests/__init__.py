@@ -1,6 +1,6 @@
 """Samplers, one file each, and what they draw: requests to delete or add points.
 
-A sampler module has two functions:
+A sampler module says what it asks for, `ASKS = ("delete",)`, and has two functions:
 `check(points, classes, held_out, **parameters)` raises ValueError, before any data is there, for
 parameters that select nothing or everything; `draw(labels, held_out, **parameters)` returns the
 request. Both are pure; the same seed draws the same points.

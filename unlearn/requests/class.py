@@ -5,6 +5,8 @@ import numpy as np
 from unlearn import seeding
 from unlearn.requests import NOBODY, Request, split
 
+ASKS = ("delete",)
+
 
 def check(points: int, classes: int, held_out: int, *, label, fraction, steps, seed) -> None:
     """ValueError for a class that does not exist."""

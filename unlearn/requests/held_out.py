@@ -5,10 +5,12 @@ import numpy as np
 from unlearn import seeding
 from unlearn.requests import NOBODY, Request, amount, split
 
+ASKS = ("add",)
+
 
 def check(points: int, classes: int, held_out: int, *, rate, count, steps, seed) -> None:
     """ValueError unless the data set holds out as many points as are to be added."""
-    chosen = amount(points, rate, count)
+    chosen = amount(points - held_out, rate, count)
     if chosen > held_out:
         raise ValueError(
             f"{chosen} points are to be added but {held_out} are held out of base training; "
@@ -21,5 +23,5 @@ def check(points: int, classes: int, held_out: int, *, rate, count, steps, seed)
 def draw(labels: np.ndarray, held_out: np.ndarray, *, rate, count, steps, seed) -> Request:
     """The first of the held-out points in a seeded order; smaller requests lie in larger ones."""
     order = seeding.shuffled(held_out, seeding.derive(seed, "held-out request"))
-    additions = split(order[: amount(len(labels), rate, count)], steps)
+    additions = split(order[: amount(len(labels) - len(held_out), rate, count)], steps)
     return Request([NOBODY] * steps, additions)

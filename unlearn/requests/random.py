@@ -5,6 +5,8 @@ import numpy as np
 from unlearn import seeding
 from unlearn.requests import NOBODY, Request, amount, split
 
+ASKS = ("delete",)
+
 
 def check(points: int, classes: int, held_out: int, *, rate, count, steps, seed) -> None:
     """ValueError unless some but not all points of base training are selected."""
