@@ -4,7 +4,7 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-if "study" not in config:  # a study given with --configfile stands alone
+if not workflow.configfiles:  # a study given with --configfile stands alone
 
     configfile: "config.yaml"
 

@@ -71,19 +71,22 @@ def dataset_files(name):
 
 
 def trained_of(wildcards):
-    """The trained fleet that a cell starts from."""
+    """The trained fleet that a cell starts from.
+
+    Jobs depend on the small file of a fleet: Snakemake compares it by content, large ones by time.
+    """
     trainer = STUDY.variants[wildcards.variant].trainer.name
     fleet = TRAINED.format(
         trainer=trainer, **_known(wildcards, "dataset", "model", "fleet")
     )
-    return f"{fleet}/trained.safetensors"
+    return f"{fleet}/costs.json"
 
 
 def oracle_of(wildcards):
     """The fleet retrained by the trainer of the cell."""
     oracle = STUDY.oracle(wildcards.variant)
     known = _known(wildcards, "dataset", "model", "request", "fleet")
-    return f"{UNLEARNED.format(variant=oracle, **known)}/unlearned.safetensors"
+    return f"{UNLEARNED.format(variant=oracle, **known)}/costs.json"
 
 
 def cell_scores(wildcards):
@@ -172,10 +175,6 @@ def figure_job(wildcards):
     return as_json(STUDY.experiments[wildcards.experiment].figure)
 
 
-def caption(wildcards):
-    return STUDY.experiments[wildcards.experiment].description
-
-
 def study_config(_):
     return as_json(config)
 
@@ -189,8 +188,16 @@ def _fleet_job(wildcards, trainer):
         "seeds": STUDY.fleets[wildcards.fleet],
         "device": STUDY.settings["device"],
         "precision": STUDY.settings["precision"],
-        "torch": importlib.metadata.version("torch"),
+        "torch": _torch_version(),
     }
+
+
+def _torch_version():
+    """torch's version where jobs run in this environment; conda environments are hashed anyway."""
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return "of the rule's environment"
 
 
 def _block(part):

@@ -19,7 +19,6 @@ rule table:
         runtime=10,
     params:
         job=table_job,
-        caption=caption,
         code=code("scripts.table"),
     shell:
         "python -m scripts.table {input:q} --job {params.job:q}"
@@ -48,7 +47,6 @@ rule figure:
         runtime=10,
     params:
         job=figure_job,
-        caption=caption,
         code=figure_code,
     shell:
         "python -m scripts.figure --table {input.table:q} --job {params.job:q}"

@@ -6,6 +6,7 @@ rule report:
         scores=SCORES,
         datasets=expand(DATASET, dataset=STUDY.datasets),
         costs=fleet_costs,
+        captions=["report/figure.rst", "report/table.rst"],
     output:
         report=REPORT,
         overview=OVERVIEW,

@@ -4,7 +4,7 @@ rule score:
         dataset=DATASET,
         request=REQUEST,
         trained=trained_of,
-        unlearned=f"{UNLEARNED}/unlearned.safetensors",
+        unlearned=f"{UNLEARNED}/costs.json",
         oracle=oracle_of,
     output:
         scores=CELL_SCORES,

@@ -3,10 +3,8 @@
 import importlib
 import json
 
-import pandas as pd
-
 from scripts import command
-from unlearn import artifacts
+from unlearn import artifacts, tables
 from unlearn.figures import _style
 
 
@@ -14,7 +12,7 @@ def main(arguments):
     """Draw and save as SVG and PNG."""
     job = json.loads(arguments.job)
     kind = importlib.import_module(f"unlearn.figures.{job['kind']}")
-    table = pd.read_csv(arguments.table)
+    table = tables.read(arguments.table)
     figure = kind.draw(table, job)
     for path in (arguments.svg, arguments.png):
         with artifacts.replacing(path) as partial:

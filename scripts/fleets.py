@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from unlearn import artifacts, jobs
+from unlearn import artifacts, jobs, machine
 
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,11 @@ def write(
     """Do the work and write its result or its failure."""
     try:
         result, error = work(), None
-    except (OSError, MemoryError, artifacts.ArtifactError):
+    except (OSError, MemoryError, artifacts.ArtifactError, machine.MachineError):
         raise
     except Exception as failure:
+        if "memory" in str(failure).lower():  # torch has no exception of its own for it on a CPU
+            raise
         traceback.print_exc()
         empty = np.empty(0, np.float32)
         result, error = (

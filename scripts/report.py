@@ -7,10 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from scripts import command
-from unlearn import artifacts, overview
+from unlearn import artifacts, overview, tables
 
 PACKAGES = (
     "snakemake",
@@ -38,7 +36,7 @@ def main(arguments):
         "study": config["study"],
         "commit": _commit(),
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "datasets": {d["name"]: d["sha256"] for d in datasets},
         "machines": list(machines.values()),
         "failed": {str(Path(p).parent): r["error"] for p, r in records.items() if r["error"]},
@@ -47,7 +45,7 @@ def main(arguments):
     experiments = {}
     for path in arguments.tables:
         block = config["experiments"][Path(path).stem]
-        table = pd.read_csv(path)
+        table = tables.read(path)
         experiments[Path(path).stem] = (block.get("description", ""), block["figure"]["x"], table)
     page = overview.page(
         config["study"], _facts(provenance), datasets, experiments, provenance["failed"]
@@ -66,6 +64,13 @@ def _snakemake(study: str, report: Path, targets: list[str]) -> None:
     )
     if done.returncode != 0:
         raise command.CommandError(f"snakemake --report failed:\n{done.stdout}{done.stderr}")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not in this environment"
 
 
 def _commit() -> str:

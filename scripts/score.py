@@ -21,15 +21,16 @@ def main(arguments):
     cell = json.loads(arguments.cell)
     total = len(steps[-1].forget) + len(steps[-1].added)
     cell.setdefault("rate", total / len(data.base))
-    learned = artifacts.read_json(Path(arguments.trained).with_name("costs.json"))
-    origin = {"dataset": data.description["sha256"]}
-    original = artifacts.Fleet(arguments.trained, origin)
+    learned = artifacts.read_json(arguments.trained)
+    weights = Path(arguments.trained).with_name("trained.safetensors")
+    original = artifacts.Fleet(weights, {"dataset": data.description["sha256"]})
+    served = original.identity | {"request": artifacts.request_digest(request)}
     rows = scoring.score(
         np.concatenate([data.train_labels, data.test_labels]),
         steps,
         learned["seeds"],
-        _fleet(arguments.unlearned, origin),
-        _fleet(arguments.oracle, origin),
+        _fleet(arguments.unlearned, served),
+        _fleet(arguments.oracle, served),
         original,
         learned["models"],
     )
@@ -43,17 +44,17 @@ def main(arguments):
 
 
 def _fleet(path: str, origin: dict[str, str]) -> scoring.Fleet | None:
-    """The fleet whose weights lie in `path`, with its logits and costs; None if it failed.
+    """The fleet that `costs.json` belongs to; None if it failed.
 
     ArtifactError if the weights are of another origin or the logits are not those recorded.
     """
-    costs = artifacts.read_json(Path(path).with_name("costs.json"))
+    costs = artifacts.read_json(path)
     if costs["status"] == "failed":
         return None
-    weights = artifacts.Fleet(path, origin)
+    weights = artifacts.Fleet(Path(path).with_name("unlearned.safetensors"), origin)
     logits = artifacts.read_array(Path(path).with_name("logits.npy"))
     if artifacts.digest(logits) != costs["logits_sha256"]:
-        raise artifacts.ArtifactError(f"{path}: the logits beside it are not those of this fleet")
+        raise artifacts.ArtifactError(f"{path}: logits.npy beside it is not of this fleet")
     return scoring.Fleet(
         logits=logits,
         weights=lambda k, t: {name: weights[k][name][t] for name in costs["weights"]},
@@ -66,9 +67,9 @@ if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument("--dataset", required=True, help="dataset.json")
     parser.add_argument("--request", required=True, help="request.npz")
-    parser.add_argument("--trained", required=True, help="weights before the request")
-    parser.add_argument("--unlearned", required=True, help="weights after it")
-    parser.add_argument("--oracle", required=True, help="weights of the oracle")
+    parser.add_argument("--trained", required=True, help="costs.json before the request")
+    parser.add_argument("--unlearned", required=True, help="costs.json after it")
+    parser.add_argument("--oracle", required=True, help="costs.json of the oracle")
     parser.add_argument("--cell", required=True, help="JSON: the columns that identify the cell")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

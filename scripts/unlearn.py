@@ -13,7 +13,8 @@ def main(arguments):
     job = json.loads(arguments.job)
     request = artifacts.read_request(arguments.request, data.description["sha256"])
     identity = jobs.identity(data, job)
-    trained = artifacts.Fleet(arguments.trained, identity)
+    weights = Path(arguments.trained).with_name("trained.safetensors")
+    trained = artifacts.Fleet(weights, identity)
     label = f"{job['method']['kind']} {job['model']['kind']} on {data.description['name']}: "
 
     def serve() -> jobs.Result:
@@ -21,13 +22,14 @@ def main(arguments):
             raise command.CommandError("there is no trained model, its training failed")
         return jobs.unlearn(data, job, trained, request, label)
 
-    fleets.write(arguments, job, identity, serve)
+    served = identity | {"request": artifacts.request_digest(request)}
+    fleets.write(arguments, job, served, serve)
 
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument("--dataset", required=True, help="dataset.json")
-    parser.add_argument("--trained", required=True, help="trained.safetensors")
+    parser.add_argument("--trained", required=True, help="costs.json of the trained fleet")
     parser.add_argument("--request", required=True, help="request.npz")
     parser.add_argument("--job", required=True, help="JSON: method, model, recipe, seeds, ...")
     fleets.add_outputs(parser)

@@ -196,6 +196,27 @@ BAD = {
         lambda c, e: c["datasets"]["digits"].update(subset=5000),
         ["subset: 5000 is too many; digits has 1437"],
     ),
+    "alias that hides a registered name": (
+        lambda c, e: c["datasets"]["digits"].update(name="mnist"),
+        ["datasets.digits.name: digits is no other name for mnist"],
+    ),
+    "recipe without name": (
+        lambda c, e: e.update(model={"name": "mlp", "recipe": {"epochs": 3}}),
+        ["experiments.accuracy.model.recipe", "needs the name"],
+    ),
+    "key that is a number": (
+        lambda c, e: c["experiments"].update({5: e}),
+        ["experiments: the key 5 must be text"],
+    ),
+    "seeds as text": (
+        lambda c, e: c.update(seeds="5"),
+        ["seeds: '5' is not allowed: Training seeds"],
+    ),
+    "braces": (lambda c, e: c.update(results="a{b}"), ["results: 'a{b}' must not contain braces"]),
+    "share of a class that is nothing": (
+        lambda c, e: e.update(request={"name": "class", "label": 1, "fraction": 0.001}),
+        ["fraction 0.001 of a class of about 20 points"],
+    ),
     "empty list": (
         lambda c, e: e.update(request={"name": "random", "rate": []}),
         ["experiments.accuracy.request.rate: an empty list selects nothing"],
@@ -222,7 +243,7 @@ BAD = {
     ),
     "control that is redefined": (
         lambda c, e: c.update(methods={"retrain": {"name": "finetune"}}),
-        ["methods.retrain: a control cannot be changed"],
+        ["methods.retrain.name: retrain is no other name for finetune"],
     ),
     "additions for a method that only deletes": (
         lambda c, e: (

@@ -157,6 +157,10 @@ def test_nothing_changed(finished):
 
 
 def test_touched_files(finished):
+    """Also those that are too large for Snakemake to compare by content (1 MB)."""
+    weights = finished.results(f"trained/digits/cnn1/standard/{FLEET}/trained.safetensors")
+    with open(weights, "ab") as file:
+        file.truncate(2_000_000)
     for path in finished.root.rglob("*"):
         if path.is_file() and ".snakemake" not in path.parts:
             path.touch()
@@ -205,8 +209,20 @@ def test_a_module_that_training_shares(finished):
 
 
 def test_a_metric(finished):
-    finished.edit("unlearn/metrics/divergence.py", "return max(0.0,", "return max(0,")
+    finished.edit("unlearn/metrics/divergence.py", "ROUNDING = 1e-9", "ROUNDING = 1e-8")
     assert finished.planned() == sorted(cells("score") + AFTER_SCORES)
+
+
+def test_a_caption(finished):
+    finished.edit("report/figure.rst", "Lines are means", "Lines show means")
+    assert finished.planned() == END
+
+
+def test_a_description(finished):
+    plan = change(finished, lambda s, e: e.update(description="What {{ is }} *shown* {% here"))
+    assert plan == END
+    finished.run()
+    assert "shown" in finished.results("report.html").read_text()
 
 
 def test_a_figure(finished):
@@ -270,6 +286,14 @@ def test_a_new_method(finished):
     new = {"name": "finetune", "epochs": 4}
     plan = change(finished, lambda s, e: e["method"].append(new))
     assert plan == served(("finetune-epochs=4",))
+
+
+def test_the_name_of_a_recipe(finished):
+    def edit(study, experiment):
+        study["recipes"] = {"renamed": study["recipes"]["quick"]}
+        study["datasets"]["digits"]["recipe"] = "renamed"
+
+    assert not [job for job in change(finished, edit) if job.startswith(("data", "request"))]
 
 
 def test_a_recipe(finished):

@@ -18,6 +18,9 @@ from safetensors.numpy import save_file
 
 from unlearn.requests import Request
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 class ArtifactError(Exception):
     """A file that is missing, broken or belongs to something else; the message names it."""
@@ -33,6 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
+        partial.chmod(0o666 & ~_UMASK)  # safetensors makes files that only their owner can read
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -93,6 +97,11 @@ def read_request(path: Path, dataset: str) -> Request:
         raise ArtifactError(f"{path}: drawn from another data set; delete it and start again")
     steps = range(sum(name.startswith("delete_") for name in arrays))
     return Request([arrays[f"delete_{t}"] for t in steps], [arrays[f"add_{t}"] for t in steps])
+
+
+def request_digest(request: Request) -> str:
+    """A fingerprint of what a request deletes and adds, step by step."""
+    return digest(*request.deletions, *request.additions)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -179,6 +188,8 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path}: there is no such file") from error
+        raise ArtifactError(
+            f"{path}: there is no such file; delete the others of its folder and start again"
+        ) from error
     except (OSError, ValueError, EOFError, KeyError, BadZipFile, SafetensorError) as error:
         raise ArtifactError(f"{path}: cannot be read, it is broken: {error}") from error

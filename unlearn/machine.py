@@ -12,6 +12,10 @@ import numpy as np
 import torch
 
 
+class MachineError(RuntimeError):
+    """A machine that lacks what was asked for: no fault of a method."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """Where and in which arithmetic a model is trained."""
@@ -47,7 +51,7 @@ class Machine:
 def choose(device: str, precision: str, convolutional: bool) -> Machine:
     """Resolve `auto` and make the process deterministic, with one CPU thread.
 
-    RuntimeError for `cuda` where there is none.
+    MachineError for `cuda` where there is none.
     """
     torch.set_num_threads(1)
     _keep_freed_memory()
@@ -58,9 +62,7 @@ def choose(device: str, precision: str, convolutional: bool) -> Machine:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         if not torch.cuda.is_available():
-            raise RuntimeError(
-                "device: cuda was asked for and there is none; allowed here: auto, cpu"
-            )
+            raise MachineError("device: cuda was asked for, there is none; allowed: auto, cpu")
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.allow_tf32 = False

@@ -38,7 +38,7 @@ def page(
         "oracle's (*retrain*), neither 0 nor 100 %. *original* does nothing.\n"
     )
     for name, (description, x, table) in experiments.items():
-        parts += [_title(name, "~"), description + "\n", *_results(table, x)]
+        parts += [_title(name, "~"), _escaped(description) + "\n", *_results(table, x)]
     return "\n".join(parts)
 
 

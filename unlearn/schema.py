@@ -29,9 +29,10 @@ def read(name: str) -> dict:
 
 def check(instance, schema: Mapping) -> None:
     """Raise InvalidError for the most telling violation of `schema`, if there is one."""
-    _check_finite(instance, ())
+    _check_values(instance, ())
     validator = jsonschema.Draft202012Validator(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(instance))
+    # of an anyOf take the whole, with its description, not one branch
+    error = next(iter(sorted(validator.iter_errors(instance), key=_relevance)), None)
     if error is not None:
         raise InvalidError(".".join(map(str, error.absolute_path)), _explain(error))
 
@@ -50,6 +51,10 @@ def with_defaults(block: Mapping, schema: Mapping) -> dict:
     return filled
 
 
+def _relevance(error: jsonschema.ValidationError) -> tuple:
+    return len(error.absolute_path), error.validator != "additionalProperties", error.message
+
+
 def unknown(thing: str, value, allowed: Iterable[str]) -> str:
     """The message for a name that does not exist, with the nearest that does."""
     allowed = sorted(allowed)
@@ -58,17 +63,21 @@ def unknown(thing: str, value, allowed: Iterable[str]) -> str:
     )
 
 
-def _check_finite(value, path: tuple[str, ...]) -> None:
+def _check_values(value, path: tuple[str, ...]) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidError(".".join(path), f"{value} is not a finite number")
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            _check_finite(inner, (*path, str(key)))
+            if not isinstance(key, str):
+                raise InvalidError(
+                    ".".join(path), f"the key {key!r} must be text; put it in quotes"
+                )
+            _check_values(inner, (*path, key))
     elif isinstance(value, list):
         if not value:
             raise InvalidError(".".join(path), "an empty list selects nothing")
         for inner in value:
-            _check_finite(inner, path)
+            _check_values(inner, path)
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
@@ -77,6 +86,10 @@ def _explain(error: jsonschema.ValidationError) -> str:
         properties = error.schema.get("properties", {})
         extra = [key for key in error.instance if key not in properties]
         return unknown("key", extra[0], properties)
+    if error.validator == "anyOf" and "description" in error.schema:
+        return f"{error.instance!r} is not allowed: {error.schema['description'].strip()}"
+    if error.validator == "pattern" and error.validator_value.startswith("^[^"):
+        return f"{error.instance!r} must not contain braces"
     if error.validator == "pattern":
         return f"{error.instance!r} is not allowed; use letters, digits and _ only"
     number = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"

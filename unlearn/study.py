@@ -153,6 +153,10 @@ class _Loader:
     def _model(self, choice, dataset: Dataset, path: str) -> Model:
         recipe = choice.get("recipe") if isinstance(choice, Mapping) else None
         if isinstance(recipe, Mapping):
+            if "name" not in recipe:
+                self._fail(
+                    f"{path}.recipe", f"{dict(recipe)} needs the name of the recipe it changes"
+                )
             recipe = self._part("recipes", recipe, f"{path}.recipe")
             choice = choice | {"recipe": recipe.name}
         part = self._part("models", choice, path)
@@ -166,11 +170,11 @@ class _Loader:
         return self._register(self.study.models, (dataset.name, model.name), model)
 
     def _fleets(self, seeds) -> list[str]:
-        seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+        seeds = sorted(map(int, seeds)) if isinstance(seeds, list) else range(int(seeds))
         names = []
         size = self.config["fleet"]
-        for start in range(0, len(seeds), size):
-            fleet = tuple(seeds[start : start + size])
+        for _, group in itertools.groupby(seeds, lambda seed: seed // size):
+            fleet = tuple(group)
             run = len(fleet) > 1 and fleet == tuple(range(fleet[0], fleet[-1] + 1))
             listed = canonical_name("seed" + "+".join(map(str, fleet)), {}, {})
             name = f"seeds{fleet[0]}-{fleet[-1]}" if run else listed
@@ -205,6 +209,8 @@ class _Loader:
         schemas, family = SECTIONS[section]
         known = [n for n in schema.read(schemas) if not family or n in catalogue.names(family)]
         implicit = "standard" if section == "recipes" and name in self.config[section] else name
+        if name in known and alias_of not in (None, name):
+            self._fail(f"{section}.{name}.name", f"{name} is no other name for {alias_of}")
         kind = alias_of or implicit
         if kind not in known:
             allowed = {*known, *self.config[section]} - {kind}

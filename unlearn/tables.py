@@ -13,8 +13,13 @@ CELL = list(scoring.CELL)
 
 def read_scores(paths: Iterable[str]) -> pd.DataFrame:
     """The scores of all cells, numbers read back exactly as they were written."""
-    frames = [pd.read_csv(path) for path in paths]
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat([read(path) for path in paths], ignore_index=True)
+
+
+def read(path: str) -> pd.DataFrame:
+    """A table or scores: names are text whatever they look like, only empty fields are missing."""
+    names = dict.fromkeys(("dataset", "model", "method", "variant", "request", "sampler"), str)
+    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
 def summarise(

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from unlearn.figures import _style
 
+SERIES = "_series"
+
 
 def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     """Draw a table of `unlearn.tables`; `spec` is the figure block of an experiment.
@@ -22,16 +24,19 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         table = table[table["step"] == table.groupby("request")["step"].transform("max")]
     apart = ("dataset", "model", "split")
     apart = [c for c in apart if c not in used and table[c].nunique() > 1]
+    table = table.assign(**{SERIES: table[spec["colour"]].fillna(table["variant"])})
     across = [spec["facet"]] if spec["facet"] else ["metric"]
     down = [c for c in ("metric", *apart) if c not in across]
     rows = _combinations(table, down)
     columns = _combinations(table, across)
-    styles = _style.series_styles(list(table[spec["colour"]].drop_duplicates()))
+    styles = _style.series_styles(list(table[SERIES].drop_duplicates()))
     figure, axes = _style.panels(len(rows), len(columns))
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             place = row | column
-            part = table[(table[list(place)] == pd.Series(place)).all(axis=1)]
+            # what lacks the facet's parameter (a control) belongs in every panel
+            here = [(table[k] == v) | table[k].isna() for k, v in place.items()]
+            part = table[np.logical_and.reduce(here)]
             _panel(axes[i][j], part, spec, place["metric"], styles)
             names = [str(v) for k, v in place.items() if k != "metric"]
             axes[i][j].set_title(", ".join(names))
@@ -46,7 +51,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
 
 
 def _combinations(table: pd.DataFrame, columns: list[str]) -> list[dict]:
-    return table[columns].drop_duplicates().to_dict("records") if columns else [{}]
+    return table[columns].dropna().drop_duplicates().to_dict("records") if columns else [{}]
 
 
 def _panel(axes, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping) -> None:
@@ -55,7 +60,7 @@ def _panel(axes, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping
     if not pd.api.types.is_numeric_dtype(part[spec["x"]]):
         categories = list(part[spec["x"]].dropna().drop_duplicates())
     for name, style in styles.items():
-        line = part[(part[spec["colour"]] == name) & part["n"].gt(0)]
+        line = part[(part[SERIES] == name) & part["n"].gt(0)]
         if line.empty:
             continue
         y, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
@@ -70,7 +75,10 @@ def _panel(axes, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping
         axes.plot(x, y, label=str(name), **style)
         if np.isfinite(low).any():
             floor = np.where(low > 0, low, y) if spec["yscale"] == "log" else low
-            high = np.minimum(high, 100) if metric in _style.PERCENT else high
+            if metric in _style.PERCENT:
+                floor, high = np.maximum(floor, 0), np.minimum(high, 100)
+            if len(x) == 1:
+                axes.vlines(x, floor, high, color=style["color"], linewidth=1)
             axes.fill_between(x, floor, high, color=style["color"], alpha=0.18, linewidth=0)
     if categories:
         axes.set_xticks(range(len(categories)), categories, rotation=20, ha="right")
@@ -86,7 +94,7 @@ def _notes(table: pd.DataFrame) -> list[str]:
     cell = ["dataset", "model", "variant", "request", "step"]
     for flag in ("failed", "diverged"):
         groups = table[table[flag] > 0].drop_duplicates(cell).groupby("variant", sort=False)
-        names = [f"{variant} ({len(cells)} cells)" for variant, cells in groups]
+        names = [f"{variant} ({cells[flag].sum()} models)" for variant, cells in groups]
         if names:
             notes.append(f"{flag.upper()}, left out: {', '.join(names)}")
     return notes

@@ -9,9 +9,15 @@ ASKS = ("delete",)
 
 
 def check(points: int, classes: int, held_out: int, *, label, fraction, steps, seed) -> None:
-    """ValueError for a class that does not exist."""
+    """ValueError for a class that does not exist, or too small a share of one of average size."""
     if label >= classes:
         raise ValueError(f"label {label} does not exist; classes go from 0 to {classes - 1}")
+    average = (points - held_out) / classes
+    if round(fraction * average) < steps:
+        raise ValueError(
+            f"fraction {fraction} of a class of about {average:.0f} points is too little for "
+            f"{steps} steps"
+        )
 
 
 def draw(labels: np.ndarray, held_out: np.ndarray, *, label, fraction, steps, seed) -> Request:
