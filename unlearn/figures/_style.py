@@ -30,7 +30,7 @@ METRIC_LABELS = {
     "peak_memory_bytes": "Peak memory (bytes)",
     "bytes_stored": "Bytes stored",
 }
-COLUMN_LABELS = {"rate": "Request size (share of training points)", "step": "Requests served"}
+COLUMN_LABELS = {"rate": "Share of training points", "step": "Requests served"}
 PERCENT = ("accuracy",)
 
 matplotlib.rcParams.update(
@@ -63,7 +63,7 @@ def panels(rows: int, columns: int) -> tuple[Figure, list[list]]:
     return figure, axes
 
 
-def legend(figure: Figure, axes: list[list]) -> None:
+def legend(figure: Figure, axes: list[list], title: str | None = None) -> None:
     """One legend above all panels, as many columns as there is room for."""
     named = [axis.get_legend_handles_labels() for row in axes for axis in row]
     entries = {label: handle for pair in named for handle, label in zip(*pair, strict=True)}
@@ -76,6 +76,7 @@ def legend(figure: Figure, axes: list[list]) -> None:
             loc="outside upper center",
             ncols=max(1, min(room, len(entries))),
             frameon=False,
+            title=title,
         )
 
 

@@ -24,7 +24,8 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         table = table[table["step"] == table.groupby("request")["step"].transform("max")]
     apart = ("dataset", "model", "split")
     apart = [c for c in apart if c not in used and table[c].nunique() > 1]
-    table = table.assign(**{SERIES: table[spec["colour"]].fillna(table["variant"])})
+    named = table[spec["colour"]].map(_text, na_action="ignore").fillna(table["variant"])
+    table = table.assign(**{SERIES: named})
     across = [spec["facet"]] if spec["facet"] else ["metric"]
     down = [c for c in ("metric", *apart) if c not in across]
     rows = _combinations(table, down)
@@ -38,20 +39,26 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
             here = [(table[k] == v) | table[k].isna() for k, v in place.items()]
             part = table[np.logical_and.reduce(here)]
             _panel(axes[i][j], part, spec, place["metric"], styles)
-            names = [str(v) for k, v in place.items() if k != "metric"]
+            axes[i][j].set_visible(not part.empty)
+            names = [_text(v) for k, v in place.items() if k != "metric"]
             axes[i][j].set_title(", ".join(names))
             if i == len(rows) - 1:
                 axes[i][j].set_xlabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
             if j == 0 or "metric" in across:
                 label = _style.METRIC_LABELS.get(place["metric"], place["metric"])
                 axes[i][j].set_ylabel(label)
-    _style.legend(figure, axes)
+    _style.legend(figure, axes, spec["colour"] if "." in spec["colour"] else None)
     _style.footnote(figure, _notes(table))
     return figure
 
 
 def _combinations(table: pd.DataFrame, columns: list[str]) -> list[dict]:
     return table[columns].dropna().drop_duplicates().to_dict("records") if columns else [{}]
+
+
+def _text(value) -> str:
+    """Numbers as they were written: a column with gaps has turned 5 into 5.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _panel(axes, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping) -> None:
@@ -66,13 +73,13 @@ def _panel(axes, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping
         y, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
         if line[spec["x"]].isna().all():
             plain = {k: v for k, v in style.items() if k != "marker"}
-            axes.axhline(y.mean(), label=str(name), **plain)
+            axes.axhline(y.mean(), label=name, **plain)
             continue
         x = line[spec["x"]]
         x = np.array([categories.index(v) for v in x]) if categories else x.to_numpy(float)
         order = np.argsort(x, kind="stable")
         x, y, low, high = x[order], y[order], low[order], high[order]
-        axes.plot(x, y, label=str(name), **style)
+        axes.plot(x, y, label=name, **style)
         if np.isfinite(low).any():
             floor = np.where(low > 0, low, y) if spec["yscale"] == "log" else low
             if metric in _style.PERCENT:
