@@ -90,6 +90,31 @@ def test_diverged_models_are_flagged_and_not_averaged(project):
     assert "2 diverged" in project.results("overview.rst").read_text()
 
 
+def test_diverged_training_is_flagged_everywhere(project):
+    """No model of the study is finite: it still ends, and nothing is averaged."""
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["recipes"]["quick"] |= {"lr": 1.0e30, "momentum": 0.0}
+    project.write_study(study)
+    project.run()
+    table = pd.read_csv(project.results("tables/accuracy.csv"))
+    assert len(table) == 16 and (table["n"] == 0).all() and (table["diverged"] == 2).all()
+
+
+def test_no_space_for_results(project, finished_once):
+    """A limit on the size of files fails the same system call as a full disk."""
+    limited = f"ulimit -f 40; exec {sys.executable} -m snakemake --configfile study.yaml --cores 1"
+    done = subprocess.run(
+        ["bash", "-c", limited], cwd=project.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "logits.npy: cannot be written, is there space left?" in done.stdout + done.stderr
+    assert not list(project.results().rglob("*.partial"))
+    assert not list(project.results().rglob("trained/**/*.safetensors"))
+    assert list(project.results().rglob("train_images.npy"))  # what was done stays
+    project.run()
+    assert stable(project.results("scores.csv")) == stable(finished_once.results("scores.csv"))
+
+
 def test_killed_in_the_middle(project, finished_once):
     """SIGKILL for snakemake and its jobs; the next call ends with the same bytes."""
     call = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", "--cores", "2"]

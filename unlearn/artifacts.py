@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ArtifactError(f"{path}: cannot be written: {reason}") from error
+        raise ArtifactError(f"{path}: cannot be written, is there space left? {reason}") from error
     finally:
         partial.unlink(missing_ok=True)
 
