@@ -233,10 +233,8 @@ def train_code(wildcards):
 
 def unlearn_code(wildcards):
     variant = STUDY.variants[wildcards.variant]
-    method, trainer = (
-        f"unlearn.methods.{variant.kind}",
-        f"unlearn.trainers.{variant.trainer.kind}",
-    )
+    method = f"unlearn.methods.{variant.kind}"
+    trainer = f"unlearn.trainers.{variant.trainer.kind}"
     return code("scripts.unlearn", method, trainer)
 
 
