@@ -46,15 +46,18 @@ def main(arguments):
     for path in arguments.tables:
         block = config["experiments"][Path(path).stem]
         table = tables.read(path)
-        experiments[Path(path).stem] = (block.get("description", ""), block["figure"]["x"], table)
+        experiments[Path(path).stem] = (block.get("description", ""), block["figure"], table)
     page = overview.page(
         config["study"], _facts(provenance), datasets, experiments, provenance["failed"]
     )
     artifacts.write_text(arguments.overview, page)
     with artifacts.replacing(arguments.report) as partial:
         made = Path(f"{partial}.html")  # snakemake tells the format from the ending
-        _snakemake(arguments.study, made, [*arguments.tables, *arguments.figures])
-        made.replace(partial)
+        try:
+            _snakemake(arguments.study, made, [*arguments.tables, *arguments.figures])
+            made.replace(partial)
+        finally:
+            made.unlink(missing_ok=True)
 
 
 def _snakemake(study: str, report: Path, targets: list[str]) -> None:

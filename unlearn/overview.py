@@ -15,12 +15,12 @@ def page(
     study: str,
     facts: Sequence[tuple[str, str]],
     datasets: Iterable[Mapping],
-    experiments: Mapping[str, tuple[str, str, pd.DataFrame]],
+    experiments: Mapping[str, tuple[str, Mapping, pd.DataFrame]],
     failures: Mapping[str, str],
 ) -> str:
     """The whole page.
 
-    `facts`: what was run, label and value. `experiments`: name -> (description, x column, table).
+    `facts`: what was run, label and value. `experiments`: name -> (description, figure block, table).
     `failures`: cell -> error.
     """
     parts = [_title(f"Study {study}", "="), _table(("What was run", ""), facts)]
@@ -37,21 +37,25 @@ def page(
         "Mean ± half of the 95 % interval over seeds. The right value of a quality metric is the "
         "oracle's (*retrain*), neither 0 nor 100 %. *original* does nothing.\n"
     )
-    for name, (description, x, table) in experiments.items():
-        parts += [_title(name, "~"), _escaped(description) + "\n", *_results(table, x)]
+    for name, (description, figure, table) in experiments.items():
+        parts += [_title(name, "~"), _escaped(description) + "\n", *_results(table, figure)]
     return "\n".join(parts)
 
 
-def _results(table: pd.DataFrame, x: str) -> Iterable[str]:
+def _results(table: pd.DataFrame, figure: Mapping) -> Iterable[str]:
+    x, facet = figure["x"], figure.get("facet")
+    keys = ["dataset", "model", "metric", "split"]
+    keys += [facet] if facet and facet not in keys else []
     if x != "step":
         table = table[table["step"] == table.groupby("request")["step"].transform("max")]
-    for key, part in table.groupby(["dataset", "model", "metric", "split"], sort=False):
+    for key, part in table.groupby(keys, sort=False, dropna=False):
         values = list(part[x].dropna().drop_duplicates())
         if len(values) > MOST_COLUMNS:
             values = values[:: -(-len(values) // MOST_COLUMNS)]
-        dataset, model, metric, split = key
+        dataset, model, metric, split, *more = key
         unit = " (%)" if metric in PERCENT else ""
-        head = [f"{dataset}, {model}: {metric}{unit} on {split}"]
+        place = ", ".join([dataset, model, *(f"{facet} {_text(value)}" for value in more)])
+        head = [f"{place}: {metric}{unit} on {split}"]
         head += [f"{x} {_text(value)}" for value in values] or ["value"]
         rows = []
         for variant, line in part.groupby("variant", sort=False):
