@@ -20,7 +20,7 @@ def page(
 ) -> str:
     """The whole page.
 
-    `facts`: what was run, label and value. `experiments`: name -> (description, figure block, table).
+    `facts`: what was run, label and value. `experiments`: name -> (description, figure, table).
     `failures`: cell -> error.
     """
     parts = [_title(f"Study {study}", "="), _table(("What was run", ""), facts)]
