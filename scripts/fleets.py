@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
 
 from unlearn import artifacts, jobs, machine
 
@@ -33,7 +34,8 @@ def write(
     except (OSError, MemoryError, artifacts.ArtifactError, machine.MachineError):
         raise
     except Exception as failure:
-        if "memory" in str(failure).lower():  # torch has no exception of its own for it on a CPU
+        # torch has an exception of its own for too little memory on a GPU, none on a CPU
+        if isinstance(failure, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(failure):
             raise
         traceback.print_exc()
         empty = np.empty(0, np.float32)

@@ -25,6 +25,7 @@ def main(arguments):
     weights = Path(arguments.trained).with_name("trained.safetensors")
     original = artifacts.Fleet(weights, {"dataset": data.description["sha256"]})
     served = original.identity | {"request": artifacts.request_digest(request)}
+    _check_machines(arguments.trained, arguments.unlearned, arguments.oracle)
     rows = scoring.score(
         np.concatenate([data.train_labels, data.test_labels]),
         steps,
@@ -41,6 +42,21 @@ def main(arguments):
         cell |= {"step": step, "seed": seed, "metric": metric, "split": split}
         writer.writerow([*(cell[c] for c in COLUMNS[:-1]), "" if value is None else repr(value)])
     artifacts.write_text(arguments.output, table.getvalue())
+
+
+def _check_machines(*paths: str) -> None:
+    """CommandError unless all fleets come from the same kind of device and arithmetic."""
+    found = {}
+    for path in paths:
+        machine = artifacts.read_json(path)["machine"]
+        if machine:  # a failed fleet has none
+            found[machine["device"], machine["precision"]] = path
+    if len(found) > 1:
+        kinds = "; ".join(f"{path}: {', '.join(kind)}" for kind, path in found.items())
+        raise command.CommandError(
+            f"results of different arithmetic cannot be compared ({kinds}); set `device` and "
+            "`precision` in the study"
+        )
 
 
 def _fleet(path: str, origin: dict[str, str]) -> scoring.Fleet | None:

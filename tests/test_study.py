@@ -254,7 +254,7 @@ BAD = {
     ),
     "split that no request has": (
         lambda c, e: e["figure"].update(split="added"),
-        ["figure.split: ['added'] has no value of accuracy; allowed here: forget, retain, test"],
+        ["figure.split: unknown split 'added'; allowed: forget, retain, test"],
     ),
     "metric without any of the splits": (
         lambda c, e: e["figure"].update(y=["accuracy", "wall_seconds"], split=["test"]),

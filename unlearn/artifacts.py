@@ -113,7 +113,7 @@ def write_text(path: Path, text: str) -> None:
 def write_fleet(path: Path, states: list[Mapping[str, np.ndarray]], identity: Mapping) -> None:
     """The states of a fleet: every tensor stacked along a leading axis K, one entry a model.
 
-    `identity` says what the file was made from, values are text; `read_fleet` checks it.
+    `identity` says what the file was made from, values are text; `Fleet` checks it.
     """
     names = sorted(states[0]) if states else []
     # the file takes the bytes as they lie in memory, so they must lie in row-major order

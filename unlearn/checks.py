@@ -6,7 +6,7 @@ Every check raises `schema.InvalidError` with the path below the checked block.
 import importlib
 from collections.abc import Mapping, Sequence
 
-from unlearn import catalogue, schema, scoring
+from unlearn import catalogue, layout, schema, scoring
 from unlearn.parts import Cell, Dataset, Part, Study, Variant
 from unlearn.schema import InvalidError
 
@@ -62,10 +62,11 @@ def figure(
     if block["kind"] not in kinds:
         raise InvalidError("kind", schema.unknown("kind of figure", block["kind"], kinds))
     parameters = {c for rows in available.values() for row in rows.values() for c in row}
-    columns = {*scoring.CELL, "metric", "split", *parameters}
+    columns = {*scoring.CELL, *parameters}
     for key in ("x", "colour", "facet"):
-        if block[key] is not None and block[key] not in columns:
-            raise InvalidError(key, schema.unknown("column", block[key], columns))
+        allowed = columns | ({"metric", "split"} if key == "facet" else set())
+        if block[key] is not None and block[key] not in allowed:
+            raise InvalidError(key, schema.unknown("column", block[key], allowed))
     asked = {
         change
         for cell in cells
@@ -76,53 +77,65 @@ def figure(
 
 
 def _check_metrics(metrics: list[str], splits: list[str], asked: set[str]) -> None:
-    empty = {"forget"} - ({"forget"} if "delete" in asked else set())
-    empty |= {"added"} - ({"added"} if "add" in asked else set())
+    """Every metric has a value on one of the splits, and every split of one of the metrics."""
+    absent = {
+        split for split, change in (("forget", "delete"), ("added", "add")) if change not in asked
+    }
+    there = {}
     for metric in metrics:
         if metric not in scoring.METRICS:
             raise InvalidError("y", schema.unknown("metric", metric, scoring.METRICS))
-    known = {split for metric in metrics for split in scoring.METRICS[metric]}
+        of_points = metric not in scoring.COSTS + scoring.FLAGS
+        there[metric] = set(scoring.METRICS[metric]) - (absent if of_points else set())
+    known = set().union(*there.values())
     for split in splits:
         if split not in known:
             raise InvalidError("split", schema.unknown("split", split, known))
-    for metric in metrics:
-        there = set(scoring.METRICS[metric])
-        if metric not in scoring.COSTS + scoring.FLAGS:
-            there -= empty
-        if splits and not there & set(splits):
+    for metric, its in there.items():
+        if splits and not its & set(splits):
+            allowed = ", ".join(sorted(its))
             raise InvalidError(
-                "split",
-                f"{splits} has no value of {metric}; allowed here: {', '.join(sorted(there))}",
+                "split", f"{splits} has no value of {metric}; allowed here: {allowed}"
             )
 
 
 def _check_points(
     block: Mapping, cells: Sequence[Cell], available: Mapping[str, Mapping], study: Study
 ) -> None:
-    """No two cells at one point of one line: the figure could not tell them apart."""
-    used = [block[key] for key in ("x", "colour", "facet") if block[key]]
+    """One value at each point of a line: what no axis tells apart would be drawn as one."""
     seen: dict[tuple, Cell] = {}
+    on_axis: dict[tuple, bool] = {}
     for cell in cells:
-        values = {
-            **cell._asdict(),
-            "method": study.variants[cell.variant].kind,
-            "sampler": study.requests[cell.request].kind,
-            "rate": study.requests[cell.request].parameters.get("rate") or cell.request,
-            **available["dataset"][cell.dataset],
-            **available["model"][f"{cell.dataset}/{cell.model}"],
-            **available["variant"][cell.variant],
-            **available["request"][cell.request],
-        }
-        # controls that lack the parameter on an axis stay lines of their own
-        colour = values.get(block["colour"], cell.variant)
-        point = (cell.dataset, cell.model, cell.fleet, colour, *(values.get(c) for c in used))
-        other = seen.setdefault(point, cell)
+        row = _row(cell, available, study)
+        fields = [f for f in layout.panel_fields(block) if f in cell._fields]
+        fields += [block["facet"]] if block["facet"] else []
+        line = (cell.fleet, layout.line(row, block), *(layout.value(row, f) for f in fields))
+        x = layout.value(row, block["x"])
+        other = seen.setdefault((*line, x), cell)
         if other != cell:
-            differing = [n for n in cell._fields if getattr(other, n) != getattr(cell, n)]
-            ways = {f"{getattr(other, n)} and {getattr(cell, n)}" for n in differing}
-            both = ", ".join(sorted(ways))
+            names = [n for n in cell._fields if getattr(other, n) != getattr(cell, n)]
+            both = ", ".join(f"{getattr(other, n)} and {getattr(cell, n)}" for n in names)
             way_out = "tell them apart by x, colour or facet"
             raise InvalidError("", f"{both} would share one point; {way_out}")
+        if on_axis.setdefault(line, x is None) != (x is None):
+            name = layout.line(row, block)
+            raise InvalidError("x", f"only some cells of the line {name} have a {block['x']}")
+
+
+def _row(cell: Cell, available: Mapping[str, Mapping], study: Study) -> dict:
+    """What is known of a cell's rows in the table before there is one."""
+    request = study.requests[cell.request]
+    return {
+        **cell._asdict(),
+        "method": study.variants[cell.variant].kind,
+        "sampler": request.kind,
+        "rate": request.parameters.get("rate") or cell.request,
+        "step": 1,
+        **available["dataset"][cell.dataset],
+        **available["model"][f"{cell.dataset}/{cell.model}"],
+        **available["variant"][cell.variant],
+        **available["request"][cell.request],
+    }
 
 
 def sizes(block: Dataset) -> tuple[int, int]:

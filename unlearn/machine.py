@@ -68,7 +68,11 @@ def choose(device: str, precision: str, convolutional: bool) -> Machine:
         torch.backends.cudnn.allow_tf32 = False
         torch.use_deterministic_algorithms(True, warn_only=True)
     if precision == "auto":
-        fast = torch.cuda.is_bf16_supported() if device == "cuda" else _multiplies_bfloat16()
+        fast = (
+            torch.cuda.is_bf16_supported(including_emulation=False)
+            if device == "cuda"
+            else _multiplies_bfloat16()
+        )
         precision = "bfloat16" if fast and convolutional else "float32"
     return Machine(torch.device(device), precision)
 

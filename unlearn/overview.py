@@ -4,7 +4,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
+
+from unlearn import layout, tables
 
 PERCENT = ("accuracy",)
 MOST_COLUMNS = 8
@@ -43,32 +46,31 @@ def page(
 
 
 def _results(table: pd.DataFrame, figure: Mapping) -> Iterable[str]:
-    x, facet = figure["x"], figure.get("facet")
-    keys = ["dataset", "model", "metric", "split"]
-    keys += [facet] if facet and facet not in keys else []
-    if x != "step":
-        table = table[table["step"] == table.groupby("request")["step"].transform("max")]
-    for key, part in table.groupby(keys, sort=False, dropna=False):
+    """The numbers that the panels of the figure show, a table each."""
+    x = figure["x"]
+    for place, part in tables.panels(table, figure):
         values = list(part[x].dropna().drop_duplicates())
+        shown = values
         if len(values) > MOST_COLUMNS:
-            values = values[:: -(-len(values) // MOST_COLUMNS)]
-        dataset, model, metric, split, *more = key
-        unit = " (%)" if metric in PERCENT else ""
-        place = ", ".join([dataset, model, *(f"{facet} {_text(value)}" for value in more)])
-        head = [f"{place}: {metric}{unit} on {split}"]
-        head += [f"{x} {_text(value)}" for value in values] or ["value"]
+            shown = [values[round(i)] for i in np.linspace(0, len(values) - 1, MOST_COLUMNS)]
+        titles = [layout.title(c, v) for c, v in place.items() if c != "metric"]
+        unit = " (%)" if place["metric"] in PERCENT else ""
+        head = [", ".join([*titles, place["metric"] + unit])]
+        head += [f"{x} {layout.text(value)}" for value in shown] or ["value"]
         rows = []
-        for variant, line in part.groupby("variant", sort=False):
-            without_x = line[line[x].isna()]
-            cells = [line[line[x] == v] if without_x.empty else without_x for v in values]
-            rows.append([variant, *(_cell(cell, metric) for cell in cells or [line])])
+        for name, line in part.groupby("line", sort=False):
+            constant = line[x].isna().all()
+            cells = [line if constant else line[line[x] == v] for v in shown]
+            rows.append([name, *(_cell(cell, place["metric"]) for cell in cells or [line])])
         yield _table(head, rows)
+        if shown != values:
+            yield f"{len(shown)} of {len(values)} columns; the whole is in the table.\n"
 
 
 def _cell(rows: pd.DataFrame, metric: str) -> str:
     if rows.empty:
         return ""
-    row = rows.iloc[0]
+    (row,) = rows.to_dict("records")
     notes = [f"{row[f]} {f}" for f in ("failed", "diverged") if row[f]]
     if row["n"] == 0:
         return ", ".join(notes) or "no value"
@@ -88,10 +90,6 @@ def _with_interval(mean: float, half: float, decimals: int | None) -> str:
     shown = [v / 10**power for v in (mean, half) if not math.isnan(v)]
     text = f"{NARROW}±{NARROW}".join(f"{v:,.{decimals}f}" for v in shown)
     return f"({text}){NARROW}e{power}" if power else text
-
-
-def _text(value) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _title(text: str, underline: str) -> str:

@@ -89,7 +89,8 @@ def _rows(labels, splits, k, t, model, oracle, original, learned):
     if model is None:
         return
     cost = model.costs[k][t]
-    yield from ((c, "forget", cost[c]) for c in (*COSTS, "diverged"))
+    yield from ((c, "forget", _total(model.costs[k][: t + 1], c)) for c in COSTS)
+    yield "diverged", "forget", cost["diverged"]
     finite = not cost["diverged"]
     paired = finite and oracle is not None and not oracle.costs[k][t]["diverged"]
     for split, ids in splits.items():
@@ -106,6 +107,14 @@ def _rows(labels, splits, k, t, model, oracle, original, learned):
         reference = l2(original[k], target, model.names)
     yield "l2", "weights", distance
     yield "l2_relative", "weights", relative(distance, reference)
+
+
+def _total(costs: Sequence[Mapping], cost: str) -> float:
+    """The cost of all steps so far; of memory and storage the most and the last."""
+    values = [step[cost] for step in costs]
+    if cost == "peak_memory_bytes":
+        return max(values)
+    return values[-1] if cost == "bytes_stored" else sum(values)
 
 
 def _points(step: Step, total: int) -> dict[str, np.ndarray]:

@@ -12,7 +12,8 @@ Imported by the Snakefile: no torch, no pandas.
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 
-from unlearn import catalogue, checks, schema
+from unlearn import catalogue, checks, layout, schema
+from unlearn.layout import CONTROLS
 from unlearn.parts import (
     Cell,
     Dataset,
@@ -24,9 +25,6 @@ from unlearn.parts import (
     canonical_name,
     control_name,
 )
-
-CONTROLS = ("original", "retrain")
-"""Methods that every experiment contains, asked for or not."""
 
 # section of a study -> schema, family of modules (None: the schema alone knows the names)
 SECTIONS = {
@@ -99,7 +97,9 @@ class _Loader:
             "dataset": {p.name: _prefixed("dataset", p.parameters) for p in datasets},
             "request": {p.name: _prefixed("request", p.parameters) for p in requests},
             "variant": {
-                p.name: _prefixed("method", p.trainer.parameters | p.parameters) for p in variants
+                p.name: _prefixed("method", p.trainer.parameters | p.parameters)
+                | {"method.trainer": p.trainer.kind}
+                for p in variants
             },
             "model": {
                 f"{d.name}/{m.name}": _prefixed("model", m.parameters)
@@ -109,7 +109,9 @@ class _Loader:
         }
         cells = tuple(dict.fromkeys(cells))
         self._at(f"{path}.figure", checks.figure, figure, cells, available, self.study)
-        wanted = {figure[key] for key in ("x", "colour", "facet")}
+        wanted = layout.axes(figure)
+        if any(variant.trainer.kind != "standard" for variant in variants):
+            wanted.add("method.trainer")
         columns = {
             field: {n: {c: row[c] for c in row if c in wanted} for n, row in rows.items()}
             for field, rows in available.items()
@@ -255,5 +257,8 @@ def _trainer(method: str) -> str:
 
 
 def _prefixed(part: str, parameters: Mapping) -> dict:
-    """Parameters as columns of a table: `method.epochs`, `model.width`, `recipe.lr`, ..."""
-    return {f"{part}.{key}": value for key, value in parameters.items()}
+    """Parameters as columns of a table: `method.epochs`, `model.width`, `recipe.lr`, ...
+
+    A parameter that is null is not one that is missing: it shows as none.
+    """
+    return {f"{part}.{k}": "none" if v is None else v for k, v in parameters.items()}

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from unlearn import scoring
+from unlearn import layout, scoring
 
 CELL = list(scoring.CELL)
+PLACES = ("metric", "split", "dataset", "model")
 
 
 def read_scores(paths: Iterable[str]) -> pd.DataFrame:
@@ -65,12 +66,46 @@ def summarise(
     return table[[*CELL, *extra, "metric", "split", *numbers]].reset_index(drop=True)
 
 
+def panels(table: pd.DataFrame, figure: Mapping) -> list[tuple[dict, pd.DataFrame]]:
+    """What the panels of a figure show: place ({column: value}) and rows, with a column `line`.
+
+    Of a stream the last step is kept unless `step` is on an axis.
+    """
+    used = layout.axes(figure)
+    if "step" not in used:
+        table = table[table["step"] == table.groupby("request")["step"].transform("max")]
+    records = table.to_dict("records")
+    table = table.assign(line=[layout.line(record, figure) for record in records])
+    shared = pd.Series([layout.everywhere(r, figure) for r in records], table.index, dtype=bool)
+    facet = figure["facet"]
+    hidden = layout.panel_fields(figure)
+    fields = [f for f in PLACES if f in hidden and (f == "metric" or table[f].nunique() > 1)]
+    fields += [facet] if facet else []
+    found = []
+    for place in table.loc[~shared, fields].drop_duplicates().to_dict("records"):
+        here = pd.Series(True, table.index)
+        for column in place:
+            place[column] = value = layout.value(place, column)
+            same = table[column].isna() if value is None else table[column] == value
+            here &= same | shared if column == facet else same
+        found.append((place, table[here]))
+    return found
+
+
 def _without_diverged(shown: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the values of diverged models emptied, costs included."""
+    """The rows with the values of diverged models emptied, costs included, flags excepted.
+
+    What was learned counts against the phase of learning only: retraining may still be sound.
+    """
     flagged = scores[(scores["metric"] == "diverged") & (scores["value"] == 1)]
-    diverged = pd.MultiIndex.from_frame(flagged[[*CELL, "seed"]])
-    rows = pd.MultiIndex.from_frame(shown[[*CELL, "seed"]])
-    return shown.assign(value=shown["value"].mask(rows.isin(diverged)))
+    seeds = [*CELL, "seed"]
+    rows = pd.MultiIndex.from_frame(shown[seeds])
+    gone = pd.Series(False, shown.index)
+    for phase, of_phase in (("learn", True), ("forget", False)):
+        models = pd.MultiIndex.from_frame(flagged.loc[flagged["split"] == phase, seeds])
+        gone |= rows.isin(models) & ((shown["split"] == "learn") == of_phase)
+    gone &= ~shown["metric"].isin(scoring.FLAGS)
+    return shown.assign(value=shown["value"].mask(gone))
 
 
 def _interval(values: pd.Series) -> dict:
@@ -112,4 +147,4 @@ def _add_parameters(table: pd.DataFrame, field: str, values: Mapping[str, Mappin
     names = {column for row in values.values() for column in row}
     key = table["dataset"] + "/" + table["model"] if field == "model" else table[field]
     for name in sorted(names):
-        table[name] = key.map({part: row.get(name) for part, row in values.items()})
+        table[name] = key.map({part: row[name] for part, row in values.items() if name in row})

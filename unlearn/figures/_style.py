@@ -1,6 +1,7 @@
 """The look of every figure: small type, colours that the colour-blind tell apart, no dates."""
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("agg")
 
@@ -53,19 +54,28 @@ matplotlib.rcParams.update(
 )
 
 
-def panels(rows: int, columns: int) -> tuple[Figure, list[list]]:
+def panels(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     """A grid of axes, 7.1 inches (two columns of a paper) wide for two panels or more."""
     width = min(7.1, 3.5 * columns)
     height = 0.6 + rows * max(1.7, 2.3 - 0.2 * rows)
-    figure, axes = pyplot.subplots(
+    return pyplot.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
     )
-    return figure, axes
 
 
-def legend(figure: Figure, axes: list[list], title: str | None = None) -> None:
+def label_outer(axes: np.ndarray, by_row: bool) -> None:
+    """Keep the x label of the lowest panel of each column and, `by_row`, the first y label."""
+    for column in axes.T:
+        for axis in [a for a in column if a.get_visible()][:-1]:
+            axis.set_xlabel("")
+    for row in axes if by_row else ():
+        for axis in [a for a in row if a.get_visible()][1:]:
+            axis.set_ylabel("")
+
+
+def legend(figure: Figure, axes: np.ndarray) -> None:
     """One legend above all panels, as many columns as there is room for."""
-    named = [axis.get_legend_handles_labels() for row in axes for axis in row]
+    named = [axis.get_legend_handles_labels() for axis in axes.flat]
     entries = {label: handle for pair in named for handle, label in zip(*pair, strict=True)}
     if entries:
         longest = max(map(len, entries))
@@ -76,7 +86,6 @@ def legend(figure: Figure, axes: list[list], title: str | None = None) -> None:
             loc="outside upper center",
             ncols=max(1, min(room, len(entries))),
             frameon=False,
-            title=title,
         )
 
 
@@ -85,19 +94,19 @@ def footnote(figure: Figure, lines: list[str]) -> None:
     figure.supxlabel("\n".join(lines), fontsize=6.5, color="0.35")
 
 
-def series_styles(names: list[str]) -> dict[str, dict]:
-    """Colour, marker and line of each series; the controls always look the same."""
+def line_styles(names: list[str]) -> dict[str, dict]:
+    """Colour, marker and line of each line; plain controls always look the same."""
     styles, free = {}, 0
     for name in names:
-        control = str(name).partition("@")[0]
-        if control in CONTROLS:
-            styles[name] = CONTROLS[control]
+        if name in CONTROLS:
+            styles[name] = CONTROLS[name]
             continue
         turn = free // len(PALETTE)
+        control = next((c for c in CONTROLS if name.startswith(f"{c}@") or name.endswith(c)), None)
         styles[name] = {
             "color": PALETTE[free % len(PALETTE)],
             "marker": MARKERS[(free + turn) % len(MARKERS)],
-            "linestyle": ("-", "-.")[turn % 2],
+            "linestyle": CONTROLS[control]["linestyle"] if control else ("-", "-.")[turn % 2],
         }
         free += 1
     return styles

@@ -1,0 +1,272 @@
+"""Figures and the landing page show the table's numbers, each at its place."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import TINY
+from matplotlib import pyplot
+
+from unlearn import overview, study, tables
+from unlearn.figures import lines
+
+BASE = {
+    "dataset": "digits",
+    "model": "mlp",
+    "method": ["finetune"],
+    "request": {"name": "random", "rate": [0.1, 0.2]},
+}
+
+
+def experiment(figure, **parts):
+    config = copy.deepcopy(TINY)
+    config["datasets"]["digits"]["held_out"] = 0.2
+    config["experiments"] = {"e": BASE | parts | {"figure": figure}}
+    return study.load(yaml.safe_load(yaml.safe_dump(config)))
+
+
+def made_up(plan, steps=1) -> pd.DataFrame:
+    """The table of an experiment with a mean of its own in every row."""
+    e = plan.experiments["e"]
+    rows = []
+    for cell in e.cells:
+        request = plan.requests[cell.request]
+        for step in range(1, steps + 1):
+            for metric in [e.figure["y"]] if isinstance(e.figure["y"], str) else e.figure["y"]:
+                for split in e.figure["split"] or ["forget"]:
+                    rows += [
+                        {
+                            "dataset": cell.dataset,
+                            "model": cell.model,
+                            "method": plan.variants[cell.variant].kind,
+                            "variant": cell.variant,
+                            "request": cell.request,
+                            "sampler": request.kind,
+                            "rate": request.parameters.get("rate", 0.05),
+                            "step": step,
+                            "seed": seed,
+                            "metric": m,
+                            "split": s,
+                            "value": v,
+                        }
+                        for seed in (0, 1)
+                        for m, s, v in [
+                            (metric, split, len(rows) / 1000 + seed * 1e-6),
+                            ("completed", "forget", 1),
+                            ("diverged", "forget", 0),
+                        ]
+                    ]
+    scores = pd.DataFrame(rows).drop_duplicates()
+    metrics = e.figure["y"] if isinstance(e.figure["y"], list) else [e.figure["y"]]
+    return tables.summarise(scores, metrics, e.figure["split"], e.columns)
+
+
+def drawn(table, figure):
+    """Panel title and label -> {line: [(x, y), ...]}; horizontal lines have x None."""
+    found = {}
+    for axis in lines.draw(table, figure).axes:
+        if not axis.get_visible() or not axis.get_lines():
+            continue
+        place = {}
+        for line in axis.get_lines():
+            x, y = line.get_xdata(), line.get_ydata()
+            horizontal = list(x) == [0, 1] and line.get_transform() != axis.transData
+            points = [(None, y[0])] if horizontal else list(zip(x, y, strict=True))
+            place[line.get_label()] = points
+        title = axis.get_title()
+        found[title if title not in found else f"{title} again"] = place
+    pyplot.close("all")
+    return found
+
+
+def every_mean_is_drawn_once(table, panels, scale=1.0):
+    values = [y / scale for place in panels.values() for line in place.values() for _, y in line]
+    shown = set(np.round(values, 9))
+    assert shown == set(np.round(table["mean"], 9))
+    for place in panels.values():
+        for line in place.values():
+            xs = [x for x, _ in line]
+            assert len(set(xs)) == len(xs), "two values at one point of a line"
+
+
+FIGURES = {
+    "splits without a facet": (
+        {"x": "rate", "y": "kl", "split": ["forget", "test"]},
+        {},
+        {"forget": 3, "test": 3},
+    ),
+    "parameter of a method": (
+        {"x": "method.epochs", "y": "kl", "split": ["forget"]},
+        {
+            "method": {"name": "finetune", "epochs": [1, 2, 5]},
+            "request": {"name": "random", "rate": 0.1},
+        },
+        {"": 3},
+    ),
+    "two parameters of a method": (
+        {"x": "method.epochs", "y": "kl", "split": ["forget"], "colour": "method.lr"},
+        {
+            "method": {"name": "finetune", "epochs": [1, 2], "lr": [0.1, 0.2]},
+            "request": {"name": "random", "rate": 0.1},
+        },
+        {"": 4},
+    ),
+    "facet by a parameter of a method: controls everywhere": (
+        {"x": "rate", "y": "kl", "split": ["forget"], "facet": "method.epochs"},
+        {"method": {"name": "finetune", "epochs": [1, 2]}},
+        {"epochs 1": 3, "epochs 2": 3},
+    ),
+    "parameter of a model": (
+        {"x": "model.hidden", "y": "kl", "split": ["forget"]},
+        {
+            "model": {"name": "mlp", "hidden": [8, 16, 32]},
+            "request": {"name": "random", "rate": 0.1},
+        },
+        {"": 3},
+    ),
+    "parameter of a recipe": (
+        {"x": "recipe.lr", "y": "kl", "split": ["forget"]},
+        {
+            "model": {"name": "mlp", "recipe": {"name": "quick", "lr": [0.1, 0.2]}},
+            "request": {"name": "random", "rate": 0.1},
+        },
+        {"": 3},
+    ),
+    "parameter that may be null": (
+        {"x": "model.width", "y": "kl", "split": ["forget"]},
+        {
+            "model": {"name": "cnn1", "width": [None, 2]},
+            "request": {"name": "random", "rate": 0.1},
+        },
+        {"": 3},
+    ),
+    "colour by model": (
+        {"x": "rate", "y": "kl", "split": ["forget"], "colour": "model"},
+        {"model": ["mlp", "logistic"]},
+        {"": 6},
+    ),
+    "two models and two data sets": (
+        {"x": "rate", "y": ["kl", "js"], "split": ["forget"]},
+        {"model": ["mlp", "logistic"], "dataset": ["digits", {"name": "digits", "subset": 100}]},
+        None,
+    ),
+    "colour by sampler": (
+        {"x": "step", "y": "kl", "split": ["forget"], "colour": "sampler"},
+        {
+            "request": [
+                {"name": "random", "rate": 0.1, "steps": 3},
+                {"name": "class", "label": 1, "steps": 3},
+            ]
+        },
+        {"": 6},
+    ),
+    "facet by request": (
+        {"x": "step", "y": "kl", "split": ["forget"], "facet": "request.rate"},
+        {
+            "request": [
+                {"name": "random", "rate": 0.1, "steps": 3},
+                {"name": "class", "label": 1, "steps": 3},
+            ]
+        },
+        {"rate 0.1": 3, "rate None": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FIGURES)
+def test_every_value_has_its_place(case):
+    figure, parts, expected = FIGURES[case]
+    plan = experiment(figure, **parts)
+    block = plan.experiments["e"].figure
+    table = made_up(plan, steps=3 if figure["x"] == "step" else 1)
+    panels = drawn(table, block)
+    every_mean_is_drawn_once(table, panels)
+    if expected is not None:
+        assert {title: len(place) for title, place in panels.items()} == expected
+    page = overview.page("s", [], [], {"e": ("", block, table)}, {})
+    assert page.count("list-table") == 2 + len(tables.panels(table, block))
+
+
+def test_the_last_step_of_each_request_is_shown():
+    requests = [{"name": "random", "rate": 0.1}, {"name": "random", "rate": 0.2, "steps": 3}]
+    plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]}, request=requests)
+    table = made_up(plan, steps=3)
+    table = table[(table["step"] == 1) | (table["request"] == "random-rate=0.2-steps=3")]
+    panels = drawn(table, plan.experiments["e"].figure)
+    assert [x for x, _ in panels[""]["finetune"]] == [0.1, 0.2]
+    last = table.query("step == 3 and variant == 'finetune'")["mean"].item()
+    assert panels[""]["finetune"][1][1] == last
+
+
+def test_accuracy_is_in_percent_with_its_interval():
+    plan = experiment({"x": "rate", "y": "accuracy", "split": ["test"]})
+    table = made_up(plan)
+    panels = drawn(table, plan.experiments["e"].figure)
+    every_mean_is_drawn_once(table, panels, scale=100)
+
+
+def test_the_landing_page_prints_the_numbers_of_the_table():
+    plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]})
+    table = made_up(plan)
+    table["mean"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    table["ci_low"], table["ci_high"] = table["mean"] - 0.01, table["mean"] + 0.01
+    page = overview.page("s", [], [], {"e": ("what", plan.experiments["e"].figure, table)}, {})
+    flat = page.replace("\u202f", " ")
+    for value in table["mean"]:
+        assert f"{value:.3f} ± 0.010" in flat
+
+
+def test_descriptions_cannot_break_the_page():
+    plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]})
+    block = plan.experiments["e"].figure
+    page = overview.page("s", [], [], {"e": ("{% a {{b}} *c* |d|", block, made_up(plan))}, {})
+    assert "{" not in page and "\\*c\\*" in page
+
+
+def scores(**columns):
+    rows = pd.DataFrame(columns)
+    for name in tables.CELL:
+        if name not in rows:
+            rows[name] = 1 if name == "step" else 0.1 if name == "rate" else "x"
+    return rows
+
+
+def test_diverged_models_are_counted_and_never_averaged():
+    table = tables.summarise(
+        scores(
+            seed=[0, 1, 2] * 2,
+            metric=["wall_seconds"] * 3 + ["diverged"] * 3,
+            split=["forget"] * 6,
+            value=[1.0, 3.0, 100.0, 0, 0, 1],
+        ),
+        ["wall_seconds"],
+        [],
+        {},
+    )
+    row = table.iloc[0]
+    assert row["mean"] == 2 and row["n"] == 2 and row["diverged"] == 1
+
+
+def test_a_diverged_original_does_not_spoil_retraining():
+    table = tables.summarise(
+        scores(
+            seed=[0, 0, 0, 0],
+            metric=["accuracy", "wall_seconds", "diverged", "diverged"],
+            split=["test", "learn", "learn", "forget"],
+            value=[0.5, 9.0, 1, 0],
+        ),
+        ["accuracy", "wall_seconds"],
+        [],
+        {},
+    )
+    means = dict(zip(table["metric"], table["mean"], strict=True))
+    assert means["accuracy"] == 0.5 and np.isnan(means["wall_seconds"])
+
+
+def test_one_seed_has_no_interval():
+    table = tables.summarise(
+        scores(seed=[0], metric=["kl"], split=["test"], value=[0.5]), ["kl"], [], {}
+    )
+    assert table["n"].item() == 1 and table[["ci_low", "ci_high"]].isna().all(axis=None)

@@ -1,0 +1,75 @@
+"""Where a value goes in a figure: which panel, which line. Used when a study is planned, when the
+figure is drawn and when the landing page prints its numbers, so that all three agree.
+
+Rows are mappings from columns to values; a column that a row lacks is absent or NaN.
+"""
+
+import math
+from collections.abc import Mapping
+
+CONTROLS = ("original", "retrain")
+"""Methods that every experiment contains, asked for or not."""
+
+_FIELDS = {"dataset": ("dataset.",), "model": ("model.", "recipe.")}
+
+
+def axes(figure: Mapping) -> set[str]:
+    """The columns that the reader sees: x, colour and facet."""
+    return {figure[key] for key in ("x", "colour", "facet") if figure[key] is not None}
+
+
+def panel_fields(figure: Mapping) -> list[str]:
+    """Fields that get panels of their own, because no axis shows them or a parameter of them."""
+    used = axes(figure)
+    hidden = [
+        field
+        for field, prefixes in _FIELDS.items()
+        if field not in used and not any(column.startswith(prefixes) for column in used)
+    ]
+    return [*hidden, *({"split", "metric"} - used)]
+
+
+def line(row: Mapping, figure: Mapping) -> str:
+    """The name of the line that a row belongs to.
+
+    Its method, if a parameter of methods is on an axis, else its variant. A control of a trainer
+    other than the standard one says so. A colour that is not about methods comes before it.
+    """
+    by_parameter = any(column.startswith("method.") for column in axes(figure))
+    name = row["method"] if by_parameter or figure["colour"] == "method" else row["variant"]
+    trainer = value(row, "method.trainer")
+    if name in CONTROLS and trainer not in (None, "standard"):
+        name = f"{name}@{trainer}"
+    colour = figure["colour"]
+    if colour in ("variant", "method"):
+        return name
+    shown = value(row, colour)
+    if shown is None:
+        return name
+    if colour.startswith("method.") and row["method"] not in CONTROLS:
+        return f"{name}, {colour.partition('.')[2]} {text(shown)}"
+    return f"{text(shown)}, {name}"
+
+
+def everywhere(row: Mapping, figure: Mapping) -> bool:
+    """Whether a row belongs in every panel: its method lacks the parameter of the facet."""
+    facet = figure["facet"] or ""
+    return facet.startswith("method.") and value(row, facet) is None
+
+
+def value(row: Mapping, column: str):
+    """A row's value in a column; None where it has none."""
+    found = row.get(column)
+    missing = found is None or (isinstance(found, float) and math.isnan(found))
+    return None if missing else found
+
+
+def text(shown) -> str:
+    """Numbers as they were written: a column with gaps has turned 5 into 5.0."""
+    return f"{shown:g}" if isinstance(shown, float) else str(shown)
+
+
+def title(column: str, shown) -> str:
+    """What a panel is about: names as they are, numbers with their column."""
+    bare = column.rpartition(".")[2]
+    return text(shown) if isinstance(shown, str) and "." not in column else f"{bare} {text(shown)}"
