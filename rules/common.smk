@@ -179,6 +179,15 @@ def study_config(_):
     return as_json(config)
 
 
+def shown_experiments(_):
+    """What the landing page says of every experiment."""
+    shown = {
+        name: {"description": experiment.description, "figure": experiment.figure}
+        for name, experiment in STUDY.experiments.items()
+    }
+    return as_json(shown)
+
+
 def _fleet_job(wildcards, trainer):
     model = STUDY.models[wildcards.dataset, wildcards.model]
     return {

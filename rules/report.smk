@@ -22,9 +22,11 @@ rule report:
         runtime=15,
     params:
         config=study_config,
+        experiments=shown_experiments,
         code=code("scripts.report"),
     shell:
-        "python -m scripts.report --config {params.config:q} --tables {input.tables:q}"
+        "python -m scripts.report --config {params.config:q}"
+        " --experiments {params.experiments:q} --tables {input.tables:q}"
         " --figures {input.figures:q} --datasets {input.datasets:q} --costs {input.costs:q}"
         " --report {output.report:q} --overview {output.overview:q}"
         " --provenance {output.provenance:q} --study {output.study:q}"

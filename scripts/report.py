@@ -44,9 +44,9 @@ def main(arguments):
     artifacts.write_json(arguments.provenance, provenance)
     experiments = {}
     for path in arguments.tables:
-        block = config["experiments"][Path(path).stem]
+        shown = json.loads(arguments.experiments)[Path(path).stem]
         table = tables.read(path)
-        experiments[Path(path).stem] = (block.get("description", ""), block["figure"], table)
+        experiments[Path(path).stem] = (shown["description"], shown["figure"], table)
     page = overview.page(
         config["study"], _facts(provenance), datasets, experiments, provenance["failed"]
     )
@@ -106,6 +106,7 @@ def _facts(provenance: dict) -> list[tuple[str, str]]:
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument("--config", required=True, help="JSON: the whole configuration")
+    parser.add_argument("--experiments", required=True, help="JSON: description and figure of each")
     for name in ("tables", "figures", "datasets", "costs"):
         parser.add_argument(f"--{name}", required=True, nargs="+")
     for name in ("report", "overview", "provenance", "study"):

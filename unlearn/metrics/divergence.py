@@ -38,7 +38,8 @@ def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float | None:
     if len(first) == 0:
         return None
     log_p, log_q = log_softmax(first), log_softmax(second)
-    log_m = np.logaddexp(log_p, log_q) - np.log(2)
+    with np.errstate(invalid="ignore"):  # a broken model's NaN is passed on
+        log_m = np.logaddexp(log_p, log_q) - np.log(2)
     p, q = np.exp(log_p), np.exp(log_q)
     left = np.where(p == 0, 0.0, p * (log_p - log_m)).sum(axis=-1)
     right = np.where(q == 0, 0.0, q * (log_q - log_m)).sum(axis=-1)
