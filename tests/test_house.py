@@ -127,9 +127,15 @@ def test_every_rule_has_what_its_command_imports(file):
         environment = re.search(r'conda:\s*"\.\./(envs/\w+\.yaml)"', rule).group(1)
         dependencies = yaml.safe_load((ROOT / environment).read_text())["dependencies"]
         there = {d.split()[0] for d in dependencies}
-        family = {"data": "data", "request": "requests", "unlearn": "methods", "figure": "figures"}
+        families = {
+            "data": ["data"],
+            "request": ["requests"],
+            "train": ["trainers"],
+            "unlearn": ["trainers", "methods"],
+            "figure": ["figures"],
+        }
         modules = [f"scripts.{name}"]
-        for kind in [family[name]] if name in family else []:
+        for kind in families.get(name, []):
             modules += [f"unlearn.{kind}.{p.stem}" for p in ROOT.glob(f"unlearn/{kind}/[a-z]*.py")]
         needed = {PACKAGES.get(p, p) for p in imported_packages(*modules)}
         assert needed <= there, f"rule {name}: {needed - there} not in {environment}"
@@ -157,7 +163,7 @@ ACTIVATE = 'export CONDA_PREFIX="$1"; export PATH="$1/bin:$PATH"\n'
 
 
 def test_conda_users_are_served(project, tmp_path):
-    """`--sdm conda`: every command runs in the environment of its rule."""
+    """`--sdm conda`: commands run in environments that stand for those of their rules."""
     import numpy
 
     site = Path(numpy.__file__).parents[1]

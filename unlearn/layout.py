@@ -10,6 +10,9 @@ from collections.abc import Mapping
 CONTROLS = ("original", "retrain")
 """Methods that every experiment contains, asked for or not."""
 
+PERCENT = ("accuracy",)
+"""Metrics that are stored as fractions and shown in percent."""
+
 _FIELDS = {"dataset": ("dataset.",), "model": ("model.", "recipe.")}
 
 

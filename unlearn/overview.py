@@ -9,7 +9,6 @@ import pandas as pd
 
 from unlearn import layout, tables
 
-PERCENT = ("accuracy",)
 MOST_COLUMNS = 8
 NARROW = "\u202f"  # a space that does not break
 
@@ -54,7 +53,7 @@ def _results(table: pd.DataFrame, figure: Mapping) -> Iterable[str]:
         if len(values) > MOST_COLUMNS:
             shown = [values[round(i)] for i in np.linspace(0, len(values) - 1, MOST_COLUMNS)]
         titles = [layout.title(c, v) for c, v in place.items() if c != "metric"]
-        unit = " (%)" if place["metric"] in PERCENT else ""
+        unit = " (%)" if place["metric"] in layout.PERCENT else ""
         head = [", ".join([*titles, place["metric"] + unit])]
         head += [f"{x} {layout.text(value)}" for value in shown] or ["value"]
         rows = []
@@ -74,9 +73,9 @@ def _cell(rows: pd.DataFrame, metric: str) -> str:
     notes = [f"{row[f]} {f}" for f in ("failed", "diverged") if row[f]]
     if row["n"] == 0:
         return ", ".join(notes) or "no value"
-    scale = 100 if metric in PERCENT else 1
+    scale = 100 if metric in layout.PERCENT else 1
     half = (row["ci_high"] - row["ci_low"]) / 2 * scale
-    text = _with_interval(row["mean"] * scale, half, 1 if metric in PERCENT else None)
+    text = _with_interval(row["mean"] * scale, half, 1 if metric in layout.PERCENT else None)
     return text + (f" ({', '.join(notes)})" if notes else "")
 
 

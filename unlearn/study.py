@@ -59,8 +59,6 @@ class _Loader:
         for section in SECTIONS:
             for name in self.config[section]:
                 self._part(section, name, f"{section}.{name}", complete=False)
-        for name in set(CONTROLS) & set(self.config["methods"]):
-            self._fail(f"methods.{name}", "a control cannot be changed; choose another name")
         settings = {key: self.config[key] for key in ("results", "data", "device", "precision")}
         self.study = Study(name=self.config["study"], settings=settings)
         for name, block in self.config["experiments"].items():

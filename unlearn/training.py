@@ -8,7 +8,7 @@ retrained model differ by the deleted points only.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -16,9 +16,11 @@ from torch import nn
 from torch.nn import functional
 
 from unlearn import models, seeding
+from unlearn.descent import descent
 from unlearn.task import Data, Task, points
 
 EVALUATION_BATCH = 250  # keeps resnet18 below a gigabyte
+FETCHED = 1024  # images normalised at a time: as fast as more, a few megabytes
 
 
 def fit(
@@ -29,53 +31,79 @@ def fit(
     seed: int,
     *,
     among: np.ndarray | None = None,
+    steps: int | None = None,
+    optimizer_state: Mapping | None = None,
     loss: Callable[..., torch.Tensor] = functional.cross_entropy,
     what: str = "training",
-) -> None:
-    """Train `model` in place on the points `ids`.
+) -> dict[str, torch.Tensor]:
+    """Train `model` in place on the points `ids`; returns the state of its optimiser.
 
     `recipe` is a block of the recipe schema. `among` (default: every point of the data set) are
     the points whose order is cut into minibatches; `ids` must be part of it. An emptied minibatch
-    is skipped, with its place in the schedule. `loss(logits, labels)` is minimised; weight decay
-    is added to its gradient. The model is trained in the mode it is in: `model.eval()` before
-    freezes the statistics of batch normalisation, `train` skips minibatches of one point for it.
+    is skipped, with its place in the schedule. `steps` (default: the recipe's epochs) are the
+    minibatches of the whole schedule. `optimizer_state` continues what an earlier call returned.
+    `loss(logits, labels)` is minimised; weight decay is added to its gradient. The model is
+    trained in the mode it is in: `model.eval()` before freezes the statistics of batch
+    normalisation, `train` skips minibatches of one point for it.
     """
-    data = task.data
-    everyone = np.arange(len(data.train_labels)) if among is None else np.asarray(among)
-    member = np.zeros(len(data.train_labels), dtype=bool)
-    member[ids] = True
+    everyone = np.arange(len(task.data.train_labels)) if among is None else np.asarray(among)
     smallest = 2 if models.has_batch_statistics(model) else 1
     if recipe["batch_size"] < smallest:
         raise ValueError(
             "batch_size: 1 cannot train a model with batch normalisation; allowed: 2 .."
         )
-    total = recipe["epochs"] * math.ceil(len(everyone) / recipe["batch_size"])
-    optimizer = _optimizer(model, recipe)
-    augment = _augmentation(recipe)
+    total = recipe["epochs"] * batches(len(everyone), recipe) if steps is None else steps
     task.progress.begin(total, what)
-    step = 0
-    for epoch in range(recipe["epochs"]):
+    with descent(model, loss, recipe, task.machine, optimizer_state) as optimizer:
+        for step, images, labels in _minibatches(task, model, ids, everyone, recipe, seed, total):
+            if len(labels) >= smallest:
+                optimizer.step(images, labels, learning_rate(recipe, step, total))
+            task.progress.advance(len(labels))
+        return optimizer.state()
+
+
+def batches(points: int, recipe: Mapping) -> int:
+    """The number of minibatches of an epoch over so many points."""
+    return math.ceil(points / recipe["batch_size"])
+
+
+def _minibatches(
+    task: Task,
+    model: nn.Module,
+    ids: np.ndarray,
+    everyone: np.ndarray,
+    recipe: Mapping,
+    seed: int,
+    total: int,
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """(step, images, labels) for every step < total; the meter is charged for them.
+
+    Images are fetched and normalised for several minibatches at a time.
+    """
+    data, size = task.data, recipe["batch_size"]
+    member = np.zeros(len(data.train_labels), dtype=bool)
+    member[ids] = True
+    smallest = 2 if models.has_batch_statistics(model) else 1
+    augment = _augmentation(recipe)
+    stride = size * max(1, FETCHED // size)
+    step = epoch = 0
+    while step < total:
         epoch_seed = seeding.derive(seed, "epoch", epoch)
-        order = seeding.shuffled(everyone, epoch_seed)
-        for start in range(0, len(order), recipe["batch_size"]):
-            batch = order[start : start + recipe["batch_size"]]
-            batch = batch[member[batch]]
-            rate = learning_rate(recipe, step, total)
-            step += 1
-            if len(batch) < smallest:
-                continue
-            index = points(batch).to(task.machine.device)
-            images = normalised(augment(data.train_images[index], batch, epoch_seed), data)
-            labels = data.train_labels[index]
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            with task.machine.autocast():
-                objective = loss(model(images).float(), labels)
-            optimizer.zero_grad()
-            objective.backward()
-            optimizer.step()
-            task.meter.gradients(model, images)
-            task.progress.advance(len(batch))
+        order = seeding.shuffled(everyone, epoch_seed)[: (total - step) * size]
+        for start in range(0, len(order), stride):
+            there = member[order[start : start + stride]]
+            fetched = order[start : start + stride][there]
+            counts = np.add.reduceat(there, np.arange(0, len(there), size), dtype=int)
+            index = points(fetched).to(task.machine.device)
+            images = normalised(augment(data.train_images[index], fetched, epoch_seed), data)
+            used = int(counts[counts >= smallest].sum())
+            if used:
+                task.meter.gradients(model, images[:used])
+            parts = (images.split(counts.tolist()), data.train_labels[index].split(counts.tolist()))
+            for batch, labels in zip(*parts, strict=True):
+                yield step, batch, labels
+                step += 1
+        epoch += 1
 
 
 def predict(task: Task, model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
@@ -110,22 +138,6 @@ def learning_rate(recipe: Mapping, step: int, total: int) -> float:
     rise = 0.25
     done = (step + 0.5) / total
     return top * (done / rise if done < rise else (1 - done) / (1 - rise))
-
-
-def _optimizer(model: nn.Module, recipe: Mapping) -> torch.optim.Optimizer:
-    trained = [p for p in model.parameters() if p.requires_grad]
-    if recipe["optimizer"] == "adam":
-        return torch.optim.Adam(
-            trained, lr=recipe["lr"], weight_decay=recipe["weight_decay"], fused=True
-        )
-    return torch.optim.SGD(
-        trained,
-        lr=recipe["lr"],
-        momentum=recipe["momentum"],
-        nesterov=recipe["nesterov"],
-        weight_decay=recipe["weight_decay"],
-        fused=True,
-    )
 
 
 def _augmentation(recipe: Mapping) -> Callable[[torch.Tensor, np.ndarray, int], torch.Tensor]:

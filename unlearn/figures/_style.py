@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 # Okabe and Ito (2008); black and grey are kept for the controls
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31")
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")
-CONTROLS = {
+CONTROL_STYLES = {
     "retrain": {"color": "black", "marker": "o", "linestyle": "--"},
     "original": {"color": "0.55", "marker": "o", "linestyle": ":"},
 }
@@ -32,7 +32,6 @@ METRIC_LABELS = {
     "bytes_stored": "Bytes stored",
 }
 COLUMN_LABELS = {"rate": "Share of training points", "step": "Requests served"}
-PERCENT = ("accuracy",)
 
 matplotlib.rcParams.update(
     {
@@ -98,15 +97,16 @@ def line_styles(names: list[str]) -> dict[str, dict]:
     """Colour, marker and line of each line; plain controls always look the same."""
     styles, free = {}, 0
     for name in names:
-        if name in CONTROLS:
-            styles[name] = CONTROLS[name]
+        if name in CONTROL_STYLES:
+            styles[name] = CONTROL_STYLES[name]
             continue
         turn = free // len(PALETTE)
-        control = next((c for c in CONTROLS if name.startswith(f"{c}@") or name.endswith(c)), None)
+        method = name.rpartition(", ")[2].partition("@")[0]
+        control = CONTROL_STYLES.get(method)
         styles[name] = {
             "color": PALETTE[free % len(PALETTE)],
             "marker": MARKERS[(free + turn) % len(MARKERS)],
-            "linestyle": CONTROLS[control]["linestyle"] if control else ("-", "-.")[turn % 2],
+            "linestyle": control["linestyle"] if control else ("-", "-.")[turn % 2],
         }
         free += 1
     return styles

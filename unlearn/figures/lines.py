@@ -34,7 +34,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         axis.set_title(", ".join(titles))
         axis.set_xlabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
         axis.set_ylabel(_style.METRIC_LABELS.get(place["metric"], place["metric"]))
-    _style.label_outer(axes, by_row="metric" not in (across,))
+    _style.label_outer(axes, by_row=across != "metric")
     _style.legend(figure, axes)
     _style.footnote(figure, _notes(table))
     return figure
@@ -45,14 +45,14 @@ def _without(place: Mapping, column: str) -> tuple:
 
 
 def _panel(axis, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping) -> None:
-    scale = 100 if metric in _style.PERCENT else 1
+    scale = 100 if metric in layout.PERCENT else 1
     xs = part[spec["x"]].dropna()
     categories = None if pd.api.types.is_numeric_dtype(xs) else list(xs.drop_duplicates())
     for name, line in part[part["n"] > 0].groupby("line", sort=False):
         style = styles[name]
         y, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
         low = np.where(low > 0, low, y) if spec["yscale"] == "log" else low
-        if metric in _style.PERCENT:
+        if metric in layout.PERCENT:
             low, high = np.maximum(low, 0), np.minimum(high, 100)
         if line[spec["x"]].isna().all():
             axis.axhline(y[0], label=name, **{k: v for k, v in style.items() if k != "marker"})

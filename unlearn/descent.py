@@ -1,0 +1,188 @@
+"""Steps along the gradient: the optimisers of a recipe, with a state that can be taken up again.
+
+`Descent` serves every model and loss: autograd and torch's fused optimisers. `StackDescent` does
+the same arithmetic for SGD on a stack of linear layers, in fewer and larger pieces: at minibatches
+of 16 bookkeeping takes longer than the matrix products themselves.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
+
+from unlearn.machine import Machine
+
+
+def descent(
+    model: nn.Module, loss: Callable, recipe: Mapping, machine: Machine, state: Mapping | None
+) -> "Descent":
+    """The fastest descent for this model, loss, recipe and machine; a context manager.
+
+    `state`: what `state()` of an earlier descent returned; None starts afresh.
+    """
+    simple = recipe["optimizer"] == "sgd" and not recipe["nesterov"]
+    plain = loss is functional.cross_entropy and machine.precision == "float32"
+    fast = simple and plain and machine.device.type == "cpu" and _is_stack(model)
+    return (StackDescent if fast else Descent)(model, loss, recipe, machine, state)
+
+
+class Descent:
+    """SGD with (Nesterov) momentum, or Adam, on `loss(model(images), labels)`.
+
+    torch's optimisers are called through their functional interface, on tensors as they lie in
+    memory: the fused kernels are several times slower on tensors in any other order.
+    """
+
+    def __init__(self, model, loss, recipe, machine, state):
+        self.model, self.loss, self.recipe, self.machine = model, loss, recipe, machine
+        named = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        self.parameters = list(named.values())
+        kinds = {"adam": ("mean", "square")}.get(recipe["optimizer"], ("momentum",))
+        if kinds == ("momentum",) and not recipe["momentum"]:
+            kinds = ()
+        self.tensors = {
+            f"{kind}/{name}": torch.zeros_like(p) for kind in kinds for name, p in named.items()
+        }
+        self.memory = {kind: [self.tensors[f"{kind}/{name}"] for name in named] for kind in kinds}
+        if recipe["optimizer"] == "adam":
+            self.counts = [torch.zeros((), device=p.device) for p in self.parameters]
+            self.tensors |= {f"steps/{n}": c for n, c in zip(named, self.counts, strict=True)}
+        for name, tensor in self.tensors.items() if state is not None else ():
+            tensor.copy_(torch.as_tensor(state[name]))
+
+    def __enter__(self) -> "Descent":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.model.zero_grad()
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Copies of all that the next step depends on, on the CPU: `momentum/<parameter>`, ..."""
+        return {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in self.tensors.items()
+        }
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> None:
+        """One step on a minibatch at learning rate `rate`."""
+        with self.machine.autocast():
+            objective = self.loss(self.model(images).float(), labels)
+        self.model.zero_grad()
+        objective.backward()
+        with torch.no_grad():
+            self._update(rate)
+
+    def _update(self, rate: float) -> None:
+        recipe = self.recipe
+        values = [_flat(p, p.detach()) for p in self.parameters]
+        gradients = [_flat(p, p.grad) for p in self.parameters]
+        memory = [list(map(_flat, self.parameters, tensors)) for tensors in self.memory.values()]
+        if recipe["optimizer"] == "adam":
+            adam(
+                values,
+                gradients,
+                *memory,
+                [],
+                self.counts,
+                fused=True,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=rate,
+                weight_decay=recipe["weight_decay"],
+                eps=1e-8,
+                maximize=False,
+            )
+            return
+        sgd(
+            values,
+            gradients,
+            memory[0] if memory else [None] * len(values),
+            fused=True,
+            foreach=False,
+            lr=rate,
+            momentum=recipe["momentum"],
+            nesterov=recipe["nesterov"],
+            weight_decay=recipe["weight_decay"],
+            dampening=0.0,
+            maximize=False,
+        )
+
+
+class StackDescent(Descent):
+    """SGD on the mean cross-entropy of Flatten, Linear, (ReLU, Linear)*, in float32.
+
+    The gradient of a linear layer is a product of two thin matrices; it is added to momentum or
+    weights without being formed. While this is open, weights lie in memory transposed: that
+    doubles the speed of their product with a small minibatch.
+    """
+
+    def __enter__(self) -> "StackDescent":
+        self.layers = [layer for layer in self.model if isinstance(layer, nn.Linear)]
+        self.weights, self.biases = [], []
+        for layer in self.layers:
+            self.weights.append(layer.weight.detach().t().contiguous())
+            self.biases.append(layer.bias.detach())
+            layer.weight.data = self.weights[-1].t()
+        names = [n.removesuffix(".weight") for n, p in self.model.named_parameters() if p.ndim == 2]
+        self.momenta = []
+        for name in names if self.tensors else ():
+            of_weight = self.tensors[f"momentum/{name}.weight"].t().contiguous()
+            self.tensors[f"momentum/{name}.weight"] = of_weight.t()
+            self.momenta.append((of_weight, self.tensors[f"momentum/{name}.bias"]))
+        return self
+
+    def __exit__(self, *_) -> None:
+        for layer in self.layers:
+            layer.weight.data = layer.weight.data.contiguous()
+
+    @torch.no_grad()
+    def step(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> None:
+        """One step on a minibatch at learning rate `rate`."""
+        inputs = [images.flatten(1)]
+        for weight, bias in zip(self.weights[:-1], self.biases, strict=False):
+            inputs.append(torch.addmm(bias, inputs[-1], weight).relu_())
+        logits = torch.addmm(self.biases[-1], inputs[-1], self.weights[-1])
+        errors = [torch.softmax(logits, 1)]
+        errors[0].scatter_add_(1, labels[:, None], torch.full((len(labels), 1), -1.0))
+        for weight, given in zip(self.weights[:0:-1], inputs[:0:-1], strict=True):
+            error = errors[0] @ weight.t()
+            errors.insert(0, torch.ops.aten.threshold_backward(error, given, 0))
+        for layer, (given, error) in enumerate(zip(inputs, errors, strict=True)):
+            self._descend(layer, given.t(), error, 1 / len(labels), rate)
+
+    def _descend(self, layer: int, given, error, share: float, rate: float) -> None:
+        """Descend along share * given @ error in a weight, share * sum(error) in a bias."""
+        weight, bias = self.weights[layer], self.biases[layer]
+        decay, keep = self.recipe["weight_decay"], self.recipe["momentum"]
+        if keep:
+            of_weight, of_bias = self.momenta[layer]
+            of_weight.addmm_(given, error, beta=keep, alpha=share)
+            of_bias.mul_(keep).add_(error.sum(0), alpha=share)
+            if decay:
+                of_weight.add_(weight, alpha=decay)
+                of_bias.add_(bias, alpha=decay)
+            weight.add_(of_weight, alpha=-rate)
+            bias.add_(of_bias, alpha=-rate)
+        else:
+            weight.addmm_(given, error, beta=1 - rate * decay, alpha=-rate * share)
+            bias.mul_(1 - rate * decay).add_(error.sum(0), alpha=-rate * share)
+
+
+def _is_stack(model: nn.Module) -> bool:
+    if not isinstance(model, nn.Sequential) or not isinstance(model[0], nn.Flatten):
+        return False
+    kinds = [type(layer) for layer in model][1:]
+    alternating = [(nn.Linear, nn.ReLU)[i % 2] for i in range(len(kinds))]
+    trained = all(parameter.requires_grad for parameter in model.parameters())
+    return trained and len(kinds) % 2 == 1 and kinds == alternating
+
+
+def _flat(like: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """The values of `tensor` as they lie in the memory of `like`, without a copy."""
+    if tensor.stride() != like.stride():
+        tensor = torch.empty_like(like).copy_(tensor)
+    return tensor.as_strided((tensor.numel(),), (1,))
