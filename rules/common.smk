@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
-from unlearn import checks, codehash, study
+from unlearn import catalogue, checks, codehash, study
 
 # Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
 os.environ.update(
@@ -231,20 +231,24 @@ def data_code(wildcards):
 
 
 def request_code(wildcards):
-    kind = STUDY.requests[wildcards.request].kind
-    return code("scripts.request", f"unlearn.requests.{kind}")
+    request = STUDY.requests[wildcards.request]
+    return code("scripts.request", *_modules("requests", request))
 
 
 def train_code(wildcards):
-    kind = STUDY.trainers[wildcards.trainer].kind
-    return code("scripts.train", f"unlearn.trainers.{kind}")
+    trainer = STUDY.trainers[wildcards.trainer]
+    return code("scripts.train", *_modules("trainers", trainer))
 
 
 def unlearn_code(wildcards):
     variant = STUDY.variants[wildcards.variant]
-    method = f"unlearn.methods.{variant.kind}"
-    trainer = f"unlearn.trainers.{variant.trainer.kind}"
-    return code("scripts.unlearn", method, trainer)
+    trainer = _modules("trainers", variant.trainer)
+    return code("scripts.unlearn", f"unlearn.methods.{variant.kind}", *trainer)
+
+
+def _modules(family, part):
+    used = catalogue.used(family, part.kind, part.parameters)
+    return [f"unlearn.{family}.{part.kind}", *used]
 
 
 def figure_code(wildcards):

@@ -10,6 +10,7 @@ rule data:
                 "test_images",
                 "test_labels",
                 "held_out",
+                "sample",
             )
         ],
     log:

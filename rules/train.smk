@@ -5,6 +5,7 @@ rule train:
     output:
         fleet=f"{TRAINED}/trained.safetensors",
         logits=f"{TRAINED}/logits.npy",
+        votes=f"{TRAINED}/votes.npy",
         costs=f"{TRAINED}/costs.json",
     log:
         f"{LOGS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}.log",
@@ -21,5 +22,5 @@ rule train:
         code=train_code,
     shell:
         "python -m scripts.train --dataset {input.dataset:q} --job {params.job:q}"
-        " --fleet {output.fleet:q} --logits {output.logits:q} --costs {output.costs:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --fleet {output.fleet:q} --logits {output.logits:q} --votes {output.votes:q}"
+        " --costs {output.costs:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -7,6 +7,7 @@ rule unlearn:
     output:
         fleet=f"{UNLEARNED}/unlearned.safetensors",
         logits=f"{UNLEARNED}/logits.npy",
+        votes=f"{UNLEARNED}/votes.npy",
         costs=f"{UNLEARNED}/costs.json",
     log:
         f"{LOGS}/unlearned/{CELL}.log",
@@ -25,5 +26,5 @@ rule unlearn:
     shell:
         "python -m scripts.unlearn --dataset {input.dataset:q} --trained {input.trained:q}"
         " --request {input.request:q} --job {params.job:q}"
-        " --fleet {output.fleet:q} --logits {output.logits:q} --costs {output.costs:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --fleet {output.fleet:q} --logits {output.logits:q} --votes {output.votes:q}"
+        " --costs {output.costs:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -1,4 +1,4 @@
-"""The three outputs of a torch job, written when it succeeds and when its method fails.
+"""The outputs of a torch job, written when it succeeds and when its method fails.
 
 A method that raises must not stop the other cells, so its failure is a result: an empty fleet and
 a `costs.json` that says why. Rule `complete` ends the run with an error for it and removes it, so
@@ -8,6 +8,7 @@ that the next call tries again. Trouble with files or memory is no result: the j
 import argparse
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     """The output arguments."""
     parser.add_argument("--fleet", required=True, help="output: weights, safetensors")
     parser.add_argument("--logits", required=True, help="output: logits, npy")
+    parser.add_argument("--votes", required=True, help="output: votes of constituents, npy")
     parser.add_argument("--costs", required=True, help="output: costs and status, json")
 
 
@@ -26,11 +28,11 @@ def write(
     arguments: argparse.Namespace,
     job: Mapping,
     identity: Mapping[str, str],
-    work: Callable[[], jobs.Result],
+    work: Callable[[jobs.Store], jobs.Result],
 ) -> None:
     """Do the work and write its result or its failure."""
     try:
-        result, error = work(), None
+        result, error = work(_storage(Path(arguments.fleet))), None
     except (OSError, MemoryError, artifacts.ArtifactError, machine.MachineError):
         raise
     except Exception as failure:
@@ -38,13 +40,12 @@ def write(
         if isinstance(failure, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(failure):
             raise
         traceback.print_exc()
-        empty = np.empty(0, np.float32)
-        result, error = (
-            jobs.Result([], empty, [], [], {}, 0.0),
-            f"{type(failure).__name__}: {failure}",
-        )
+        nothing = np.empty(0, np.float32), np.empty(0, np.int16)
+        result = jobs.Result([], *nothing, [], [], [], {}, 0.0)
+        error = f"{type(failure).__name__}: {failure}"
     artifacts.write_fleet(arguments.fleet, result.states, identity)
     artifacts.write_array(arguments.logits, result.logits)
+    artifacts.write_array(arguments.votes, result.votes)
     record = {
         "status": "failed" if error else "ok",
         "error": error,
@@ -53,6 +54,18 @@ def write(
         "models": result.costs,
         "weights": result.parameters,
         "evaluation_seconds": result.evaluation_seconds,
-        "logits_sha256": artifacts.digest(result.logits),
+        "superseded": result.superseded,
+        "outputs_sha256": artifacts.digest(result.logits, result.votes),
     }
     artifacts.write_json(arguments.costs, record)
+
+
+def _storage(fleet: Path) -> jobs.Store:
+    """Writes tensors as a service would, beside where the fleet will lie, and removes them."""
+    scratch = fleet.with_name(f".{fleet.name}.timed")
+
+    def store(tensors: Mapping[str, np.ndarray]) -> None:
+        artifacts.write_fleet(scratch, [tensors], {})
+        scratch.unlink()
+
+    return store

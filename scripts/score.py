@@ -5,8 +5,6 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
-
 from scripts import command
 from unlearn import artifacts, dataset, scoring
 
@@ -19,15 +17,15 @@ def main(arguments):
     request = artifacts.read_request(arguments.request, data.description["sha256"])
     steps = list(request.steps(len(data.train_labels), data.base))
     cell = json.loads(arguments.cell)
-    total = len(steps[-1].forget) + len(steps[-1].added)
-    cell.setdefault("rate", total / len(data.base))
+    changed = {step.index: len(step.forget) + len(step.added) for step in steps}
+    cell.setdefault("rate", changed[len(steps)] / len(data.base))
     learned = artifacts.read_json(arguments.trained)
     weights = Path(arguments.trained).with_name("trained.safetensors")
     original = artifacts.Fleet(weights, {"dataset": data.description["sha256"]})
     served = original.identity | {"request": artifacts.request_digest(request)}
     _check_machines(arguments.trained, arguments.unlearned, arguments.oracle)
     rows = scoring.score(
-        np.concatenate([data.train_labels, data.test_labels]),
+        scoring.Points(data.evaluated(request), data.sample, data.train_labels, data.test_labels),
         steps,
         learned["seeds"],
         _fleet(arguments.unlearned, served),
@@ -39,7 +37,8 @@ def main(arguments):
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     for step, seed, metric, split, value in rows:
-        cell |= {"step": step, "seed": seed, "metric": metric, "split": split}
+        cell |= {"step": step, "points": changed[step], "seed": seed}
+        cell |= {"metric": metric, "split": split}
         writer.writerow([*(cell[c] for c in COLUMNS[:-1]), "" if value is None else repr(value)])
     artifacts.write_text(arguments.output, table.getvalue())
 
@@ -69,10 +68,14 @@ def _fleet(path: str, origin: dict[str, str]) -> scoring.Fleet | None:
         return None
     weights = artifacts.Fleet(Path(path).with_name("unlearned.safetensors"), origin)
     logits = artifacts.read_array(Path(path).with_name("logits.npy"))
-    if artifacts.digest(logits) != costs["logits_sha256"]:
-        raise artifacts.ArtifactError(f"{path}: logits.npy beside it is not of this fleet")
+    votes = artifacts.read_array(Path(path).with_name("votes.npy"))
+    if artifacts.digest(logits, votes) != costs["outputs_sha256"]:
+        raise artifacts.ArtifactError(
+            f"{path}: logits.npy and votes.npy beside it are not of this fleet"
+        )
     return scoring.Fleet(
         logits=logits,
+        votes=votes,
         weights=lambda k, t: {name: weights[k][name][t] for name in costs["weights"]},
         names=costs["weights"],
         costs=costs["models"],

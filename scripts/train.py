@@ -13,7 +13,7 @@ def main(arguments):
     job = json.loads(arguments.job)
     identity = jobs.identity(data, job)
     label = f"train {job['model']['kind']} on {data.description['name']}: "
-    fleets.write(arguments, job, identity, lambda: jobs.train(data, job, label))
+    fleets.write(arguments, job, identity, lambda store: jobs.train(data, job, label, store))
 
 
 if __name__ == "__main__":

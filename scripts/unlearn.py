@@ -17,10 +17,10 @@ def main(arguments):
     trained = artifacts.Fleet(weights, identity)
     label = f"{job['method']['kind']} {job['model']['kind']} on {data.description['name']}: "
 
-    def serve() -> jobs.Result:
+    def serve(store: jobs.Store) -> jobs.Result:
         if not len(trained):
             raise command.CommandError("there is no trained model, its training failed")
-        return jobs.unlearn(data, job, trained, request, label)
+        return jobs.unlearn(data, job, trained, request, label, store)
 
     served = identity | {"request": artifacts.request_digest(request)}
     fleets.write(arguments, job, served, serve)

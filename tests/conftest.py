@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unlearn import dataset, jobs, schema
+from unlearn import catalogue, dataset, jobs, schema
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -131,8 +131,10 @@ def digits():
     )
 
 
-def job(model: str = "mlp", seeds=(0,), precision: str = "float32", method=None, **recipe) -> dict:
-    """The description of a torch job."""
+def job(
+    model: str = "mlp", seeds=(0,), precision="float32", method=None, trainer=None, **recipe
+) -> dict:
+    """The description of a torch job. `trainer`: its parameters; its kind is the method's."""
     rules = schema.read("recipe")["standard"]
     small = {"epochs": 2, "batch_size": 32, "lr": 0.1} | recipe
     own = schema.with_defaults({}, schema.read("models")[model])
@@ -140,7 +142,7 @@ def job(model: str = "mlp", seeds=(0,), precision: str = "float32", method=None,
     described = {
         "model": {"kind": model, "parameters": own},
         "recipe": {"kind": "standard", "parameters": schema.with_defaults(small, rules)},
-        "trainer": {"kind": "standard", "parameters": {}},
+        "trainer": described_trainer(method, trainer or {}),
         "seeds": list(seeds),
         "device": "cpu",
         "precision": precision,
@@ -150,6 +152,14 @@ def job(model: str = "mlp", seeds=(0,), precision: str = "float32", method=None,
         parameters = schema.with_defaults({}, rules)
         described["method"] = {"kind": method, "parameters": parameters}
     return described
+
+
+def described_trainer(method: str | None, parameters: dict) -> dict:
+    declared = catalogue.facts("methods", method)["trainer"] if method else None
+    kind = parameters.get("kind") or declared or "standard"
+    own = {name: value for name, value in parameters.items() if name != "kind"}
+    rules = schema.read("trainers")[kind]
+    return {"kind": kind, "parameters": schema.with_defaults(own, rules)}
 
 
 def task(data, **keywords):

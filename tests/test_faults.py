@@ -23,7 +23,7 @@ HEAD = "        model = task.model(trained)\n        recipe"
 def stable(scores):
     """The rows that must be reproducible to the last byte."""
     lines = scores.read_text().splitlines()
-    return [line for line in lines if line.split(",")[9] not in scoring.TIMED]
+    return [line for line in lines if line.split(",")[10] not in scoring.TIMED]
 
 
 def test_one_failing_method(finished):
@@ -222,8 +222,8 @@ def test_undeclared_code_is_refused(project):
     """A rule that runs code it does not declare would miss reruns."""
     project.edit(
         "rules/common.smk",
-        'return code("scripts.unlearn", method, trainer)',
-        'return code("scripts.unlearn", trainer)',
+        'return code("scripts.unlearn", f"unlearn.methods.{variant.kind}", *trainer)',
+        'return code("scripts.unlearn", *trainer)',
     )
     done = project.run(check=False)
     assert done.returncode != 0

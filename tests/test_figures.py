@@ -46,6 +46,7 @@ def made_up(plan, steps=1) -> pd.DataFrame:
                             "sampler": request.kind,
                             "rate": request.parameters.get("rate", 0.05),
                             "step": step,
+                            "points": 10 * step,
                             "seed": seed,
                             "metric": m,
                             "split": s,

@@ -35,15 +35,30 @@ def model(request):
     return request.param
 
 
+class Trained(dict):
+    """A trained model for each (architecture, method that will unlearn it), made when needed."""
+
+    def __init__(self, digits):
+        self.digits = digits
+
+    def __missing__(self, key):
+        model, method = key
+        trainer = catalogue.facts("methods", method)["trainer"] or "standard"
+        if (model, trainer) not in self:
+            state = jobs.train(self.digits, described(model, method=method)).states[0]
+            self[model, trainer] = state
+        return self[model, trainer]
+
+
 @pytest.fixture(scope="module")
 def trained_models(digits):
-    return {name: jobs.train(digits, described(name)).states[0] for name in MODELS}
+    return Trained(digits)
 
 
 @pytest.fixture
 def trained(trained_models):
     """The mlp of most tests."""
-    return trained_models["mlp"]
+    return trained_models["mlp", "finetune"]
 
 
 def request(digits, ids) -> Step:
@@ -56,7 +71,7 @@ def instance(name):
 
 
 def serve(name, digits, trained, step, seed=0, model="mlp"):
-    task = jobs.new_task(digits, described(model))
+    task = jobs.new_task(digits, described(model, method=name))
     state = instance(name).unlearn(task, trained, step, seed)
     return {key: np.asarray(value) for key, value in state.items()}, task
 
@@ -88,14 +103,15 @@ class TestEveryMethod:
         assert all(p.default is p.empty for p in signature.parameters.values())
 
     def test_gives_a_state_like_the_trained_one(self, name, model, digits, trained_models):
-        trained = trained_models[model]
+        trained = trained_models[model, name]
         state, _ = serve(name, digits, trained, request(digits, some(digits)), model=model)
-        assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in trained.items()}
         assert {k: v.dtype for k, v in state.items()} == {k: v.dtype for k, v in trained.items()}
+        served = jobs.new_task(digits, described(model, method=name)).trainer.served(trained)
+        assert all(state[k].shape == trained[k].shape for k in served)
         assert all(np.isfinite(v).all() for v in state.values())
 
     def test_does_not_touch_its_input(self, name, model, digits, trained_models):
-        trained = trained_models[model]
+        trained = trained_models[model, name]
         before = checksum(trained)
         state, _ = serve(name, digits, trained, request(digits, some(digits)), model=model)
         for value in state.values():
@@ -103,7 +119,7 @@ class TestEveryMethod:
         assert checksum(trained) == before
 
     def test_is_deterministic_given_the_seed(self, name, model, digits, trained_models):
-        trained, step = trained_models[model], request(digits, some(digits))
+        trained, step = trained_models[model, name], request(digits, some(digits))
         first, _ = serve(name, digits, trained, step, model=model)
         torch.manual_seed(99)
         np.random.seed(99)
@@ -118,33 +134,35 @@ class TestEveryMethod:
             "class": digits.base[digits.train_labels[digits.base] == 3],
         }[ids]
         step = request(digits, chosen)
-        state, _ = serve(name, digits, trained_models[model], step, model=model)
+        state, _ = serve(name, digits, trained_models[model, name], step, model=model)
         assert all(np.isfinite(v).all() for v in state.values())
 
-    def test_survives_additions(self, name, digits, trained):
+    def test_survives_additions(self, name, digits, trained_models):
+        trained = trained_models["mlp", name]
         step = next(iter(Request([NOBODY], [digits.held_out[:9]]).steps(200, digits.base)))
         state, _ = serve(name, digits, trained, step)
         assert all(np.isfinite(v).all() for v in state.values())
 
     def test_serves_streams(self, name, digits):
-        base = jobs.train(digits, job(epochs=2, seeds=(0, 1)))
         described = job(epochs=2, seeds=(0, 1), method=name)
+        base = jobs.train(digits, described)
         stream = Request([digits.base[:5], NOBODY], [NOBODY, digits.held_out[:5]])
         result = jobs.unlearn(digits, described, base.states, stream)
         assert result.logits.shape == (2, 2, 560, 10)
         assert [len(costs) for costs in result.costs] == [2, 2]
-        assert all(len(state[n]) == 2 for state in result.states for n in state)
+        assert all(len(s[n]) == 2 for s in result.states for n in result.parameters)
 
     def test_refuses_requests_outside_the_data(self, name, digits):
-        base = jobs.train(digits, job(epochs=1))
         described = job(epochs=1, method=name)
+        base = jobs.train(digits, described)
         for ids in ([200], [digits.held_out[0]]):
             outside = Request([np.array(ids)], [NOBODY])
             with pytest.raises(ValueError, match=f"point {ids[0]}"):
                 jobs.unlearn(digits, described, base.states, outside)
 
-    def test_leaves_global_random_state_alone(self, name, digits, trained):
-        task = jobs.new_task(digits, job(epochs=1))
+    def test_leaves_global_random_state_alone(self, name, digits, trained_models):
+        trained = trained_models["mlp", name]
+        task = jobs.new_task(digits, described("mlp", method=name))
         torch.manual_seed(5)
         expected = torch.random.get_rng_state()
         instance(name).unlearn(task, trained, request(digits, some(digits)), 0)
@@ -154,9 +172,9 @@ class TestEveryMethod:
 @pytest.mark.parametrize("name", CHANGING)
 def test_changes_the_model(name, model, digits, trained_models):
     """Trainable weights and predictions, not the statistics of batch normalisation alone."""
-    trained = trained_models[model]
+    trained = trained_models[model, name]
     state, task = serve(name, digits, trained, request(digits, some(digits)), model=model)
-    weights = task.trainer.parameters(task)
+    weights = task.trainer.parameters(task) or task.trainer.served(trained)
     assert any(not np.array_equal(state[k], trained[k]) for k in weights)
     pixels = task.data.test_images
     before, after = (task.trainer.predict(task, s, pixels) for s in (trained, state))

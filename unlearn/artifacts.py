@@ -6,7 +6,9 @@ there whole or not at all. No pickle is read or written.
 
 import hashlib
 import json
+import math
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ from safetensors.numpy import save_file
 
 from unlearn.requests import Request
 
+_BITS = {"BOOL": 8} | {f"{kind}{bits}": bits for kind in "FIU" for bits in (8, 16, 32, 64)}
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
@@ -141,7 +144,9 @@ class Fleet(Mapping):
                     f"{path}: made for another study: {key} is {found}, here {expected}; "
                     "delete it and start again"
                 )
-        self.names = sorted(self._file.keys())
+        self.names = dict.fromkeys(sorted(self._file.keys()))
+        self.read_seconds = 0.0
+        """Time spent on reading tensors so far."""
 
     def __getitem__(self, k: int) -> "State":
         return State(self, k)
@@ -150,28 +155,42 @@ class Fleet(Mapping):
         return iter(range(len(self)))
 
     def __len__(self) -> int:
-        return self._file.get_slice(self.names[0]).get_shape()[0] if self.names else 0
+        return self._file.get_slice(next(iter(self.names))).get_shape()[0] if self.names else 0
 
     def tensor(self, name: str, k: int) -> np.ndarray:
-        """Tensor `name` of model k."""
+        """Tensor `name` of model k. KeyError if there is none."""
+        if name not in self.names:
+            raise KeyError(name)
+        start = time.perf_counter()
         with _reading(self.path):
-            return np.asarray(self._file.get_slice(name)[k])
+            tensor = np.asarray(self._file.get_slice(name)[k])
+        self.read_seconds += time.perf_counter() - start
+        return tensor
+
+    def nbytes(self, name: str) -> int:
+        """The bytes that tensor `name` of one model takes, without reading it."""
+        part = self._file.get_slice(name)
+        return math.prod(part.get_shape()[1:]) * _BITS[part.get_dtype()] // 8
 
 
 class State(Mapping):
     """The tensors of one model of a fleet on disk, read lazily, by name."""
 
     def __init__(self, fleet: Fleet, k: int):
-        self._fleet, self._k = fleet, k
+        self.fleet, self._k = fleet, k
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._fleet.tensor(name, self._k)
+        return self.fleet.tensor(name, self._k)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._fleet.names)
+        return iter(self.fleet.names)
 
     def __len__(self) -> int:
-        return len(self._fleet.names)
+        return len(self.fleet.names)
+
+    def nbytes(self, name: str) -> int:
+        """The bytes of a tensor, without reading it."""
+        return self.fleet.nbytes(name)
 
 
 def digest(*arrays: np.ndarray) -> str:
@@ -179,7 +198,7 @@ def digest(*arrays: np.ndarray) -> str:
     sha = hashlib.sha256()
     for array in arrays:
         sha.update(f"{array.dtype.str}{array.shape}".encode())
-        sha.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+        sha.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
     return sha.hexdigest()
 
 

@@ -6,6 +6,7 @@ read from its syntax tree.
 """
 
 import ast
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def facts(family: str, name: str) -> dict:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             found |= _literals(node.body)
     return found
+
+
+def used(family: str, name: str, parameters: Mapping) -> list[str]:
+    """The modules that parameters of a module name: `USES = {"partition": "partitions"}` in it."""
+    uses = facts(family, name).get("USES", {})
+    return [f"unlearn.{folder}.{parameters[key]}" for key, folder in uses.items()]
 
 
 def _literals(body: list[ast.stmt]) -> dict:

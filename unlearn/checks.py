@@ -40,6 +40,27 @@ def request(data: Dataset, block: Part) -> None:
         raise InvalidError("", f"{block.name} on {data.name}: {error}") from error
 
 
+def trainer(data: Dataset, block: Part) -> None:
+    """A trainer that can work on a data set of this size; its module says in PLAN who knows."""
+    plan = catalogue.facts("trainers", block.kind).get("PLAN")
+    if plan:
+        points, held_out = sizes(data)
+        classes = catalogue.facts("data", data.kind)["CLASSES"]
+        try:
+            importlib.import_module(plan).check(points, classes, held_out, **block.parameters)
+        except ValueError as error:
+            raise InvalidError("", f"{block.name} on {data.name}: {error}") from error
+
+
+def guarantee(method: str, block: Part) -> tuple[str, str]:
+    """How exact a method is with this trainer, and why."""
+    level = catalogue.facts("methods", method)["guarantee"]
+    plan = catalogue.facts("trainers", block.kind).get("PLAN")
+    if level == "exact" and plan:
+        return importlib.import_module(plan).guarantee(**block.parameters)
+    return level, ""
+
+
 def service(variant: Variant, block: Part) -> None:
     """A method that can do what the request asks for."""
     serves = catalogue.facts("methods", variant.kind)["serves"]
@@ -64,7 +85,7 @@ def figure(
     parameters = {c for rows in available.values() for row in rows.values() for c in row}
     columns = {*scoring.CELL, *parameters}
     for key in ("x", "colour", "facet"):
-        allowed = columns | ({"metric", "split"} if key == "facet" else set())
+        allowed = columns | ({"metric", "split"} if key != "x" else set())
         if block[key] is not None and block[key] not in allowed:
             raise InvalidError(key, schema.unknown("column", block[key], allowed))
     asked = {
@@ -72,20 +93,34 @@ def figure(
         for cell in cells
         for change in catalogue.facts("requests", study.requests[cell.request].kind)["ASKS"]
     }
-    _check_metrics(as_list(block["y"]), as_list(block["split"]), asked)
+    special = {
+        metric
+        for cell in cells
+        for trainer in [study.variants[cell.variant].trainer.kind]
+        for metric in catalogue.facts("trainers", trainer).get("METRICS", ())
+    }
+    _check_metrics(as_list(block["y"]), as_list(block["split"]), asked, special)
+    rows = [_row(cell, available, study) for cell in cells]
+    methods = {layout.method(row) for row in rows}
+    for name in block["methods"] or ():
+        if name not in methods:
+            raise InvalidError("methods", schema.unknown("method", name, methods))
     _check_points(block, cells, available, study)
 
 
-def _check_metrics(metrics: list[str], splits: list[str], asked: set[str]) -> None:
+def _check_metrics(
+    metrics: list[str], splits: list[str], asked: set[str], special: set[str]
+) -> None:
     """Every metric has a value on one of the splits, and every split of one of the metrics."""
+    known = set(scoring.METRICS) - set(scoring.SPECIAL) | special
     absent = {
         split for split, change in (("forget", "delete"), ("added", "add")) if change not in asked
     }
     there = {}
     for metric in metrics:
-        if metric not in scoring.METRICS:
-            raise InvalidError("y", schema.unknown("metric", metric, scoring.METRICS))
-        of_points = metric not in scoring.COSTS + scoring.FLAGS
+        if metric not in known:
+            raise InvalidError("y", schema.unknown("metric", metric, known))
+        of_points = metric in scoring.OF_POINTS
         there[metric] = set(scoring.METRICS[metric]) - (absent if of_points else set())
     known = set().union(*there.values())
     for split in splits:
@@ -130,6 +165,7 @@ def _row(cell: Cell, available: Mapping[str, Mapping], study: Study) -> dict:
         "method": study.variants[cell.variant].kind,
         "sampler": request.kind,
         "rate": request.parameters.get("rate") or cell.request,
+        "points": request.parameters.get("count") or cell.request,
         "step": 1,
         **available["dataset"][cell.dataset],
         **available["model"][f"{cell.dataset}/{cell.model}"],

@@ -20,7 +20,8 @@ class Meter:
 
     `gradient_evaluations`: samples that went forward and backward; `forward_evaluations`: samples
     that only went forward; `flops`: floating-point operations of both, two for a multiply-add,
-    matrix products and convolutions only.
+    matrix products and convolutions only; `optimizer_steps`: minibatches that were stepped on.
+    `counts`: what else a method counts, by name.
     """
 
     def __init__(self, known: dict | None = None):
@@ -28,6 +29,8 @@ class Meter:
         self.gradient_evaluations = 0
         self.forward_evaluations = 0
         self.flops = 0
+        self.optimizer_steps = 0
+        self.counts: dict[str, float] = {}
         self.known = {} if known is None else known
 
     def gradients(self, model: nn.Module, images: torch.Tensor) -> None:
@@ -40,6 +43,10 @@ class Meter:
         """Charge a forward pass of `model` over a batch."""
         self.forward_evaluations += len(images)
         self.flops += len(images) * self._per_sample(model, images)[0]
+
+    def count(self, name: str, amount: float) -> None:
+        """Add to a count of the method's own, one of `scoring.COUNTS`."""
+        self.counts[name] = self.counts.get(name, 0) + amount
 
     def _per_sample(self, model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
         weights = tuple((p.shape, p.requires_grad) for p in model.parameters())
@@ -95,6 +102,8 @@ def measure(machine: Machine, meter: Meter, call: Callable[[], object]) -> tuple
         "gradient_evaluations": meter.gradient_evaluations,
         "forward_evaluations": meter.forward_evaluations,
         "flops": meter.flops,
+        "optimizer_steps": meter.optimizer_steps,
+        **meter.counts,
         "peak_memory_bytes": _peak_memory(machine),
     }
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from unlearn import artifacts, seeding
 from unlearn.data._splitting import stratified
+from unlearn.requests import Request
 
-_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "held_out")
+_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "held_out", "sample")
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Dataset:
     test_labels: np.ndarray
     held_out: np.ndarray
     """Sorted ids of the training points kept out of base training."""
+    sample: np.ndarray
+    """Sorted ids of the training points, drawn at random, that every model is evaluated on."""
     description: dict
     """name, classes, mean and std of pixels in [0, 1] by channel, sha256 of all arrays."""
 
@@ -29,6 +32,13 @@ class Dataset:
     def base(self) -> np.ndarray:
         """Sorted ids of the points that the original model is trained on."""
         return np.setdiff1d(np.arange(len(self.train_labels)), self.held_out)
+
+    def evaluated(self, request: Request | None = None) -> np.ndarray:
+        """Sorted ids of the training points that models are evaluated on: the sample and all
+        points that the request deletes or adds.
+        """
+        asked = [] if request is None else [*request.deletions, *request.additions]
+        return np.unique(np.concatenate([self.sample, *asked])).astype(np.int64)
 
 
 def build(
@@ -39,6 +49,7 @@ def build(
     subset_seed: int,
     held_out: float,
     held_out_seed: int,
+    retain_sample: int | None = None,
 ) -> Dataset:
     """Load a registered data set and take the asked subset of its training points."""
     module = importlib.import_module(f"unlearn.data.{kind}")
@@ -49,7 +60,9 @@ def build(
     everyone = np.arange(len(train_labels))
     order = seeding.shuffled(everyone, seeding.derive(held_out_seed, "held out"))
     outside = np.sort(order[: round(held_out * len(everyone))])
-    arrays = (train_images, train_labels, test_images, test_labels, outside)
+    drawn = seeding.shuffled(everyone, seeding.derive(held_out_seed, "sample"))
+    sample = np.sort(drawn[:retain_sample])
+    arrays = (train_images, train_labels, test_images, test_labels, outside, sample)
     description = {
         "name": kind,
         "classes": module.CLASSES,

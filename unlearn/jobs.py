@@ -1,7 +1,7 @@
 """The two jobs that need torch, a fleet each: train it, unlearn it.
 
 They turn a description of the job (plain dictionaries, as they stand in a rule's parameters) and
-an opened data set into states, logits and costs. Files are the caller's business.
+an opened data set into states, outputs and costs. Files are the caller's business.
 """
 
 import hashlib
@@ -14,27 +14,39 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unlearn import costs, machine, models, seeding, training
+from unlearn import artifacts, costs, machine, models, seeding, training
 from unlearn.dataset import Dataset
 from unlearn.progress import Progress
 from unlearn.requests import Request
-from unlearn.task import Data, Task
+from unlearn.task import Changed, Data, Task, nbytes, points
 
 
 @dataclass
 class Result:
-    """What a job leaves, one entry a model; after a request every tensor has the steps first."""
+    """What a job leaves, one entry a model."""
 
     states: list[Mapping[str, np.ndarray]]
+    """After training the whole state. After a request, steps first: the tensors that a distance
+    compares after every step; of the others that predictions need, those that changed, after the
+    last step alone."""
     logits: np.ndarray
-    """float32, K x N x C (training) or K x T x N x C (unlearning); N: train, then test points."""
+    """float32, K x P x C (training) or K x T x P x C (unlearning); P: the evaluated training
+    points (see `Dataset.evaluated`), then all test points."""
+    votes: np.ndarray
+    """int16, K x S x P or K x T x S x P: the class that each of S constituents predicts, -1 where
+    a constituent is absent; S is 0 for a single model."""
     costs: list
     parameters: list[str]
     """Names of the tensors that an L2 distance compares."""
+    superseded: list[str]
+    """Tensors of the trained state that a service must delete now, where the method says so."""
     machine: Mapping
     """Device, precision, versions."""
     evaluation_seconds: float
     """CPU seconds spent on predictions for the scores, outside the timed calls."""
+
+
+Store = Callable[[Mapping[str, np.ndarray]], None]
 
 
 def new_task(dataset: Dataset, job: Mapping, label: str = "") -> Task:
@@ -52,6 +64,7 @@ def new_task(dataset: Dataset, job: Mapping, label: str = "") -> Task:
     about = dataset.description
     data = Data(
         *(torch.from_numpy(array).to(here.device) for array in arrays),
+        base=dataset.base,
         classes=about["classes"],
         mean=tuple(about["mean"]),
         std=tuple(about["std"]),
@@ -66,38 +79,69 @@ def new_task(dataset: Dataset, job: Mapping, label: str = "") -> Task:
     return Task(data, new_model, recipe, here, trainer, progress=Progress(label))
 
 
-def train(dataset: Dataset, job: Mapping, label: str = "") -> Result:
-    """Train the fleet: one model for each of `job["seeds"]`, on the base training set."""
+def train(dataset: Dataset, job: Mapping, label: str = "", store: Store | None = None) -> Result:
+    """Train the fleet: one model for each of `job["seeds"]`, on the base training set.
+
+    `store` writes tensors to permanent storage; it is part of what is timed.
+    """
     task = new_task(dataset, job, label)
-    known, predict = _warm_up(task), _Predictor(task)
-    states, logits, spent = [], [], []
+    measure, predict = _Measure(task, store), _Predictor(task, dataset.evaluated())
+    states = []
     for seed in job["seeds"]:
-        state, cost = _measured(task, known, task.trainer.train, task, dataset.base, seed)
-        states.append(state)
-        logits.append(predict(state))
-        spent.append(cost | _outcome(state, logits[-1]))
-    return _result(task, states, logits, spent, predict)
+        state = measure(task.trainer.train, task, dataset.base, seed)
+        predict(state)
+        measure.outcome(predict)
+        states.append({name: np.asarray(state[name]) for name in state})
+    return Result(
+        states=states,
+        logits=np.stack(predict.logits),
+        votes=np.stack(predict.votes),
+        costs=measure.costs,
+        parameters=task.trainer.parameters(task),
+        superseded=[],
+        machine=task.machine.describe(),
+        evaluation_seconds=predict.seconds,
+    )
 
 
 def unlearn(
-    dataset: Dataset, job: Mapping, trained: Sequence[Mapping], request: Request, label: str = ""
+    dataset: Dataset,
+    job: Mapping,
+    trained: Sequence[Mapping],
+    request: Request,
+    label: str = "",
+    store: Store | None = None,
 ) -> Result:
     """Unlearn a request, step by step, from each model of the trained fleet."""
     task = new_task(dataset, job, label)
     method = _instance("methods", job["method"])
-    known, predict = _warm_up(task), _Predictor(task)
-    states, logits, spent = [], [], []
+    steps = list(request.steps(len(dataset.train_labels), dataset.base))
+    measure, predict = _Measure(task, store), _Predictor(task, dataset.evaluated(request))
+    compared, states, superseded = task.trainer.parameters(task), [], set()
     for k, seed in enumerate(job["seeds"]):
-        state, after, outputs, costs_of_steps = trained[k], [], [], []
-        for step in request.steps(len(dataset.train_labels), dataset.base):
-            state, cost = _measured(task, known, method.unlearn, task, state, step, seed)
-            after.append(state)
-            outputs.append(predict(state))
-            costs_of_steps.append(cost | _outcome(state, outputs[-1]))
-        states.append({name: np.stack([s[name] for s in after]) for name in after[0]})
-        logits.append(np.stack(outputs))
-        spent.append(costs_of_steps)
-    return _result(task, states, logits, spent, predict)
+        state, weights = trained[k], {name: [] for name in compared}
+        for step in steps:
+            state = measure(method.unlearn, task, state, step, seed, before=state)
+            predict(state)
+            measure.outcome(predict)
+            for name in compared:
+                weights[name].append(np.asarray(state[name]))
+        changes = _changes(state)
+        kept = {n: np.stack(tensors) for n, tensors in weights.items()}
+        served = [n for n in task.trainer.served(state) if n in changes and n not in kept]
+        states.append(kept | {name: changes[name][None] for name in served})
+        superseded |= set(state.changes) if isinstance(state, Changed) else set()
+    shape = (len(job["seeds"]), len(steps))
+    return Result(
+        states=states,
+        logits=np.stack(predict.logits).reshape(*shape, *predict.logits[0].shape),
+        votes=np.stack(predict.votes).reshape(*shape, *predict.votes[0].shape),
+        costs=[measure.costs[i : i + shape[1]] for i in range(0, shape[0] * shape[1], shape[1])],
+        parameters=compared,
+        superseded=sorted({name.rpartition("/")[0] or name for name in superseded}),
+        machine=task.machine.describe(),
+        evaluation_seconds=predict.seconds,
+    )
 
 
 def identity(dataset: Dataset, job: Mapping) -> dict[str, str]:
@@ -117,52 +161,75 @@ def _instance(family: str, block: Mapping):
     return getattr(module, name)(**block["parameters"])
 
 
-def _warm_up(task: Task) -> dict:
-    """One step outside the clock: kernels get compiled and FLOPs a sample counted."""
-    task.meter = costs.Meter()
-    few = np.arange(min(task.recipe["batch_size"], len(task.data.train_labels)))
-    model = task.new_model(0)
-    training.fit(task, model, few, task.recipe | {"epochs": 1}, seeding.derive(0), among=few)
-    return task.meter.known
+class _Measure:
+    """Calls a trainer or a method, writes to storage what it changed, and records what it cost."""
 
+    def __init__(self, task: Task, store: Store | None):
+        """Takes one step outside the clock: kernels get compiled and FLOPs a sample counted."""
+        self.task, self.store = task, store or (lambda tensors: None)
+        self.costs: list[dict] = []
+        task.meter = costs.Meter()
+        few = np.arange(min(task.recipe["batch_size"], len(task.data.train_labels)))
+        model, recipe = task.new_model(0), task.recipe | {"epochs": 1}
+        training.fit(task, model, few, recipe, seeding.derive(0), among=few)
+        self.known = task.meter.known
+        self.model_bytes = sum(t.nbytes for t in task.new_model(0).state_dict().values())
 
-def _measured(task: Task, known: dict, call: Callable, *arguments) -> tuple[dict, dict]:
-    """The state that `call(*arguments)` returns, as arrays, and what it cost."""
-    task.meter = costs.Meter(known)
-    state, cost = costs.measure(task.machine, task.meter, lambda: call(*arguments))
-    arrays = {name: np.asarray(state[name]) for name in state}
-    return arrays, cost | {"bytes_stored": _extra_bytes(task, arrays)}
+    def __call__(self, call: Callable, *arguments, before: Mapping | None = None) -> Mapping:
+        self.task.meter = costs.Meter(self.known)
+        state, cost = costs.measure(
+            self.task.machine, self.task.meter, lambda: self._stored(before, call, *arguments)
+        )
+        stored = sum(nbytes(state, name) for name in state)
+        finite = all(np.isfinite(tensor).all() for tensor in _changes(state).values())
+        self.costs.append(
+            cost | {"bytes_stored": stored - self.model_bytes, "diverged": not finite}
+        )
+        return state
+
+    def outcome(self, predict: "_Predictor") -> None:
+        """Take note if the last state gives logits that are not finite."""
+        self.costs[-1]["diverged"] |= not bool(np.isfinite(predict.logits[-1]).all())
+
+    def _stored(self, before: Mapping | None, call: Callable, *arguments) -> Mapping:
+        earlier = _read_seconds(before)
+        state = call(*arguments)
+        reading = _read_seconds(before) - earlier
+        start = time.perf_counter()
+        written = _changes(state)
+        if isinstance(before, Changed):  # what earlier steps have written stays as it is
+            written = {n: t for n, t in written.items() if t is not before.changes.get(n)}
+        if written:
+            self.store(written)
+        self.task.meter.count("io_seconds", reading + time.perf_counter() - start)
+        return state
 
 
 class _Predictor:
-    """Predicts all points for the scores, and adds up the CPU seconds that takes."""
+    """Predicts the evaluated points for the scores, and adds up the CPU seconds that takes."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Task, ids: np.ndarray):
+        data = task.data
+        index = points(ids).to(data.train_images.device)
         self.task, self.seconds = task, 0.0
+        self.pixels = torch.cat([data.train_images[index], data.test_images])
+        self.logits: list[np.ndarray] = []
+        self.votes: list[np.ndarray] = []
 
-    def __call__(self, state: Mapping) -> np.ndarray:
+    def __call__(self, state: Mapping) -> None:
         start = time.process_time()
-        data, trainer = self.task.data, self.task.trainer
-        logits = [
-            trainer.predict(self.task, state, pixels)
-            for pixels in (data.train_images, data.test_images)
-        ]
+        trainer = self.task.trainer
+        self.logits.append(trainer.predict(self.task, state, self.pixels).numpy())
+        self.votes.append(trainer.votes(self.task, state, self.pixels))
         self.seconds += time.process_time() - start
-        return torch.cat(logits).numpy()
 
 
-def _result(task: Task, states: list, logits: list, spent: list, predict: _Predictor) -> Result:
-    names = task.trainer.parameters(task)
-    machine = task.machine.describe()
-    return Result(states, np.stack(logits), spent, names, machine, predict.seconds)
+def _changes(state: Mapping) -> dict[str, np.ndarray]:
+    """The tensors in which a state differs from the one it came from; all, if it does not say."""
+    found = state.changes if isinstance(state, Changed) else state
+    return {name: np.asarray(found[name]) for name in found if found[name] is not None}
 
 
-def _outcome(state: Mapping[str, np.ndarray], logits: np.ndarray) -> dict:
-    finite = all(np.isfinite(tensor).all() for tensor in state.values())
-    return {"diverged": not (finite and bool(np.isfinite(logits).all()))}
-
-
-def _extra_bytes(task: Task, state: Mapping[str, np.ndarray]) -> int:
-    """Bytes kept beyond one model: checkpoints, histories, whatever a trainer stores."""
-    model = sum(t.numel() * t.element_size() for t in task.new_model(0).state_dict().values())
-    return sum(array.nbytes for array in state.values()) - model
+def _read_seconds(state: Mapping | None) -> float:
+    base = state.base if isinstance(state, Changed) else state
+    return base.fleet.read_seconds if isinstance(base, artifacts.State) else 0.0

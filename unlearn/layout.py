@@ -1,7 +1,8 @@
-"""Where a value goes in a figure: which panel, which line. Used when a study is planned, when the
-figure is drawn and when the landing page prints its numbers, so that all three agree.
+"""Where a value goes in a figure: whether it is drawn, in which panel, on which line.
 
-Rows are mappings from columns to values; a column that a row lacks is absent or NaN.
+Used when a study is planned, when the figure is drawn and when the landing page prints its
+numbers, so that all three agree. Rows are mappings from columns to values; a column that a row
+lacks is absent or NaN.
 """
 
 import math
@@ -10,7 +11,14 @@ from collections.abc import Mapping
 CONTROLS = ("original", "retrain")
 """Methods that every experiment contains, asked for or not."""
 
-PERCENT = ("accuracy",)
+PERCENT = (
+    "accuracy",
+    "vote_accuracy",
+    "tie_fraction",
+    "lone_accuracy",
+    "lone_accuracy_min",
+    "lone_accuracy_max",
+)
 """Metrics that are stored as fractions and shown in percent."""
 
 _FIELDS = {"dataset": ("dataset.",), "model": ("model.", "recipe.")}
@@ -39,10 +47,8 @@ def line(row: Mapping, figure: Mapping) -> str:
     other than the standard one says so. A colour that is not about methods comes before it.
     """
     by_parameter = any(column.startswith("method.") for column in axes(figure))
-    name = row["method"] if by_parameter or figure["colour"] == "method" else row["variant"]
-    trainer = value(row, "method.trainer")
-    if name in CONTROLS and trainer not in (None, "standard"):
-        name = f"{name}@{trainer}"
+    by_method = by_parameter or figure["colour"] == "method"
+    name = method(row) if by_method else row["variant"]
     colour = figure["colour"]
     if colour in ("variant", "method"):
         return name
@@ -51,7 +57,19 @@ def line(row: Mapping, figure: Mapping) -> str:
         return name
     if colour.startswith("method.") and row["method"] not in CONTROLS:
         return f"{name}, {colour.partition('.')[2]} {text(shown)}"
-    return f"{text(shown)}, {name}"
+    return f"{title(colour, shown)}, {name}"
+
+
+def method(row: Mapping) -> str:
+    """The method of a row; a control of a trainer other than the standard one says so."""
+    trainer = value(row, "method.trainer")
+    control = row["method"] in CONTROLS and trainer not in (None, "standard")
+    return f"{row['method']}@{trainer}" if control else row["method"]
+
+
+def chosen(row: Mapping, figure: Mapping) -> bool:
+    """Whether a row is drawn at all."""
+    return figure["methods"] is None or method(row) in figure["methods"]
 
 
 def everywhere(row: Mapping, figure: Mapping) -> bool:
@@ -74,5 +92,7 @@ def text(shown) -> str:
 
 def title(column: str, shown) -> str:
     """What a panel is about: names as they are, numbers with their column."""
+    if column == "metric":
+        return shown.replace("_", " ")
     bare = column.rpartition(".")[2]
     return text(shown) if isinstance(shown, str) and "." not in column else f"{bare} {text(shown)}"

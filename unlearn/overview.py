@@ -53,29 +53,30 @@ def _results(table: pd.DataFrame, figure: Mapping) -> Iterable[str]:
         if len(values) > MOST_COLUMNS:
             shown = [values[round(i)] for i in np.linspace(0, len(values) - 1, MOST_COLUMNS)]
         titles = [layout.title(c, v) for c, v in place.items() if c != "metric"]
-        unit = " (%)" if place["metric"] in layout.PERCENT else ""
-        head = [", ".join([*titles, place["metric"] + unit])]
+        metrics = [m + (" (%)" if m in layout.PERCENT else "") for m in part["metric"].unique()]
+        head = [", ".join([*titles, *metrics])]
         head += [f"{x} {layout.text(value)}" for value in shown] or ["value"]
         rows = []
         for name, line in part.groupby("line", sort=False):
             constant = line[x].isna().all()
             cells = [line if constant else line[line[x] == v] for v in shown]
-            rows.append([name, *(_cell(cell, place["metric"]) for cell in cells or [line])])
+            rows.append([name, *map(_cell, cells or [line])])
         yield _table(head, rows)
         if shown != values:
             yield f"{len(shown)} of {len(values)} columns; the whole is in the table.\n"
 
 
-def _cell(rows: pd.DataFrame, metric: str) -> str:
+def _cell(rows: pd.DataFrame) -> str:
     if rows.empty:
         return ""
     (row,) = rows.to_dict("records")
+    percent = row["metric"] in layout.PERCENT
     notes = [f"{row[f]} {f}" for f in ("failed", "diverged") if row[f]]
     if row["n"] == 0:
         return ", ".join(notes) or "no value"
-    scale = 100 if metric in layout.PERCENT else 1
+    scale = 100 if percent else 1
     half = (row["ci_high"] - row["ci_low"]) / 2 * scale
-    text = _with_interval(row["mean"] * scale, half, 1 if metric in layout.PERCENT else None)
+    text = _with_interval(row["mean"] * scale, half, 1 if percent else None)
     return text + (f" ({', '.join(notes)})" if notes else "")
 
 

@@ -35,6 +35,8 @@ class Variant(Part):
     """A method with its hyper-parameters, and the trainer whose models it unlearns."""
 
     trainer: Part
+    guarantee: tuple[str, str]
+    """How exact it is (`exact`, `conditional`, `certified`, `approximate`, `none`), and why."""
 
 
 class Cell(NamedTuple):

@@ -12,9 +12,10 @@ import numpy as np
 from unlearn.metrics.accuracy import accuracy
 from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.divergence import jensen_shannon, kl
+from unlearn.metrics.ensemble import lone_accuracies, tie_fraction, vote_accuracy
 from unlearn.requests import Step
 
-CELL = ("dataset", "model", "method", "variant", "request", "sampler", "rate", "step")
+CELL = ("dataset", "model", "method", "variant", "request", "sampler", "rate", "step", "points")
 """The columns that say what a score belongs to, beside seed, metric and split."""
 
 _SPLITS = ("forget", "retain", "added", "test")
@@ -26,21 +27,65 @@ COSTS = (
     "gradient_evaluations",
     "forward_evaluations",
     "flops",
+    "optimizer_steps",
+    "io_seconds",
     "peak_memory_bytes",
     "bytes_stored",
 )
+COUNTS = ("expected_gradient_evaluations", "shards_retrained", "stages_retrained")
+ENSEMBLE = (
+    "vote_accuracy",
+    "tie_fraction",
+    "lone_accuracy",
+    "lone_accuracy_min",
+    "lone_accuracy_max",
+)
+SPECIAL = COUNTS + ENSEMBLE
+"""The metrics that only the models of some trainers have; each trainer lists its own."""
+
 FLAGS = ("completed", "diverged")
+OF_POINTS = ("accuracy", "kl", "kl_reverse", "js", *ENSEMBLE)
+"""The metrics of predictions for a set of points."""
+
+SPEEDUPS = ("speedup", "speedup_seconds")
 METRICS = {
-    **dict.fromkeys(("accuracy", "kl", "kl_reverse", "js"), _SPLITS),
+    **dict.fromkeys(OF_POINTS, _SPLITS),
+    **dict.fromkeys(SPEEDUPS, ("forget",)),
     **dict.fromkeys(("l2", "l2_relative"), ("weights",)),
-    **dict.fromkeys((*COSTS, *FLAGS), _PHASES),
+    **dict.fromkeys((*COSTS, *COUNTS, *FLAGS), _PHASES),
 }
 """Every metric and its splits: sets of points, weights, or the phases learn and forget."""
 
-TIMED = ("wall_seconds", "cpu_seconds", "peak_memory_bytes")
+TIMED = ("speedup_seconds", "wall_seconds", "cpu_seconds", "io_seconds", "peak_memory_bytes")
 """The metrics that differ from run to run; all others are reproducible to the last bit."""
 
 Row = tuple[int, int, str, str, float | None]
+
+
+@dataclass(frozen=True)
+class Points:
+    """The points that outputs are about: `evaluated` training ids in order, then all test points.
+
+    The `sample` of them was drawn whatever the request, so it stands for the retain set.
+    """
+
+    evaluated: np.ndarray
+    sample: np.ndarray
+    train_labels: np.ndarray
+    test_labels: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The label of every point, in the order of the outputs."""
+        return np.concatenate([self.train_labels[self.evaluated], self.test_labels])
+
+    def rows(self, step: Step) -> dict[str, np.ndarray]:
+        """Rows of the outputs by split; splits without points are left out."""
+        retained = np.intersect1d(np.setdiff1d(step.retain, step.added), self.sample)
+        ids = {"forget": step.forget, "retain": retained, "added": step.added}
+        rows = {name: np.searchsorted(self.evaluated, its) for name, its in ids.items()}
+        rows["test"] = len(self.evaluated) + np.arange(len(self.test_labels))
+        return {name: its for name, its in rows.items() if len(its)}
 
 
 @dataclass(frozen=True)
@@ -48,7 +93,9 @@ class Fleet:
     """What scoring needs of a fleet after a request."""
 
     logits: np.ndarray
-    """K x T x N x C: models, steps, training points followed by test points, classes."""
+    """K x T x P x C: models, steps, points as in `Points`, classes."""
+    votes: np.ndarray
+    """K x T x S x P: the class that each of S constituents predicts; S is 0 for a single model."""
     weights: Callable[[int, int], Mapping[str, np.ndarray]]
     """weights(k, t): the tensors of model k after step t, 0 <= t < T."""
     names: Sequence[str]
@@ -58,7 +105,7 @@ class Fleet:
 
 
 def score(
-    labels: np.ndarray,
+    points: Points,
     steps: Sequence[Step],
     seeds: Sequence[int],
     model: Fleet | None,
@@ -68,12 +115,13 @@ def score(
 ) -> Iterator[Row]:
     """Rows of one cell.
 
-    `labels`: of training points, then test points. `model` is None for a cell that failed: its
+    `model` is None for a cell that failed: its
     only rows say so. Without an oracle the metrics that compare with it are empty. `original`
     and `learned` are the weights and the learning costs of the trained fleet.
     """
+    labels = points.labels
     for t, step in enumerate(steps):
-        splits = _points(step, len(labels))
+        splits = points.rows(step)
         for k, seed in enumerate(seeds):
             for metric, split, value in _rows(
                 labels, splits, k, t, model, oracle, original, learned
@@ -83,14 +131,19 @@ def score(
 
 def _rows(labels, splits, k, t, model, oracle, original, learned):
     if k < len(learned):
-        yield from ((c, "learn", learned[k][c]) for c in (*COSTS, "diverged"))
+        yield from ((c, "learn", v) for c, v in learned[k].items())
     yield "completed", "learn", k < len(learned)
     yield "completed", "forget", model is not None
     if model is None:
         return
     cost = model.costs[k][t]
-    yield from ((c, "forget", _total(model.costs[k][: t + 1], c)) for c in COSTS)
-    yield "diverged", "forget", cost["diverged"]
+    spent = {c: _total(model.costs[k][: t + 1], c) for c in cost}
+    yield from ((c, "forget", value) for c, value in spent.items())
+    if oracle is not None:
+        pairs = zip(SPEEDUPS, ("gradient_evaluations", "wall_seconds"), strict=True)
+        for speedup, c in pairs:
+            retraining = _total(oracle.costs[k][: t + 1], c)
+            yield speedup, "forget", retraining / spent[c] if spent[c] else None
     finite = not cost["diverged"]
     paired = finite and oracle is not None and not oracle.costs[k][t]["diverged"]
     for split, ids in splits.items():
@@ -100,6 +153,8 @@ def _rows(labels, splits, k, t, model, oracle, original, learned):
         yield "kl", split, kl(right, own) if paired else None
         yield "kl_reverse", split, kl(own, right) if paired else None
         yield "js", split, jensen_shannon(own, right) if paired else None
+        if model.votes.shape[2]:
+            yield from _ensemble(model.votes[k, t][:, ids], labels[ids], split)
     distance = reference = None
     if paired and list(model.names) == list(oracle.names):
         target = oracle.weights(k, t)
@@ -109,20 +164,21 @@ def _rows(labels, splits, k, t, model, oracle, original, learned):
     yield "l2_relative", "weights", relative(distance, reference)
 
 
+def _ensemble(votes, labels, split):
+    lone = lone_accuracies(votes, labels)
+    yield "vote_accuracy", split, vote_accuracy(votes, labels)
+    yield "tie_fraction", split, tie_fraction(votes)
+    yield "lone_accuracy", split, lone.mean() if lone.size else None
+    yield "lone_accuracy_min", split, lone.min(initial=1) if lone.size else None
+    yield "lone_accuracy_max", split, lone.max(initial=0) if lone.size else None
+
+
 def _total(costs: Sequence[Mapping], cost: str) -> float:
-    """The cost of all steps so far; of memory and storage the most and the last."""
-    values = [step[cost] for step in costs]
+    """The cost of all steps so far; of memory the most, of storage and flags the last."""
+    values = [step.get(cost, 0) for step in costs]
     if cost == "peak_memory_bytes":
         return max(values)
-    return values[-1] if cost == "bytes_stored" else sum(values)
-
-
-def _points(step: Step, total: int) -> dict[str, np.ndarray]:
-    """Rows of logits by split; splits without points are left out."""
-    retained = np.setdiff1d(step.retain, step.added)
-    test = np.arange(step.points, total)
-    splits = {"forget": step.forget, "retain": retained, "added": step.added, "test": test}
-    return {name: ids for name, ids in splits.items() if len(ids)}
+    return values[-1] if cost in ("bytes_stored", "diverged") else sum(values)
 
 
 def _number(value) -> float | None:

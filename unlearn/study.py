@@ -78,6 +78,8 @@ class _Loader:
         requests = [self._request(c, f"{path}.request") for c in _choices(block["request"])]
         for dataset, request in itertools.product(datasets, requests):
             self._at(f"{path}.request", checks.request, dataset, request)
+        for dataset, variant in itertools.product(datasets, variants):
+            self._at(f"{path}.method", checks.trainer, dataset, variant.trainer)
         for variant, request in itertools.product(variants, requests):
             self._at(f"{path}.method", checks.service, variant, request)
         models = [
@@ -96,7 +98,7 @@ class _Loader:
             "request": {p.name: _prefixed("request", p.parameters) for p in requests},
             "variant": {
                 p.name: _prefixed("method", p.trainer.parameters | p.parameters)
-                | {"method.trainer": p.trainer.kind}
+                | {"method.trainer": p.trainer.kind, "method.guarantee": p.guarantee[0]}
                 for p in variants
             },
             "model": {
@@ -107,7 +109,7 @@ class _Loader:
         }
         cells = tuple(dict.fromkeys(cells))
         self._at(f"{path}.figure", checks.figure, figure, cells, available, self.study)
-        wanted = layout.axes(figure)
+        wanted = layout.axes(figure) | {"method.guarantee"}
         if any(variant.trainer.kind != "standard" for variant in variants):
             wanted.add("method.trainer")
         columns = {
@@ -132,7 +134,7 @@ class _Loader:
         asked = [self._variant(c, path) for c in _choices(choice)]
         trainers = {variant.trainer.name: variant.trainer for variant in asked}
         controls = [
-            Variant(control_name(kind, trainer), kind, {}, trainer)
+            Variant(control_name(kind, trainer), kind, {}, trainer, checks.guarantee(kind, trainer))
             for trainer in trainers.values()
             for kind in CONTROLS
         ]
@@ -148,7 +150,8 @@ class _Loader:
         defaults = schema.with_defaults({}, schema.read("trainers")[kind])
         trainer = Part(canonical_name(kind, of_trainer, defaults), kind, of_trainer)
         self._register(self.study.trainers, trainer.name, trainer)
-        return Variant(part.name, part.kind, of_method, trainer)
+        guarantee = checks.guarantee(part.kind, trainer)
+        return Variant(part.name, part.kind, of_method, trainer, guarantee)
 
     def _model(self, choice, dataset: Dataset, path: str) -> Model:
         recipe = choice.get("recipe") if isinstance(choice, Mapping) else None

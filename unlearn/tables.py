@@ -69,11 +69,12 @@ def summarise(
 def panels(table: pd.DataFrame, figure: Mapping) -> list[tuple[dict, pd.DataFrame]]:
     """What the panels of a figure show: place ({column: value}) and rows, with a column `line`.
 
-    Of a stream the last step is kept unless `step` is on an axis.
+    Of a stream the last step is kept unless `step` or `points` is on an axis.
     """
-    used = layout.axes(figure)
-    if "step" not in used:
+    if not layout.axes(figure) & {"step", "points"}:
         table = table[table["step"] == table.groupby("request")["step"].transform("max")]
+    chosen = [layout.chosen(record, figure) for record in table.to_dict("records")]
+    table = table[chosen]
     records = table.to_dict("records")
     table = table.assign(line=[layout.line(record, figure) for record in records])
     shared = pd.Series([layout.everywhere(r, figure) for r in records], table.index, dtype=bool)
@@ -82,7 +83,8 @@ def panels(table: pd.DataFrame, figure: Mapping) -> list[tuple[dict, pd.DataFram
     fields = [f for f in PLACES if f in hidden and (f == "metric" or table[f].nunique() > 1)]
     fields += [facet] if facet else []
     found = []
-    for place in table.loc[~shared, fields].drop_duplicates().to_dict("records"):
+    places = table.loc[~shared, fields].drop_duplicates().to_dict("records") if fields else [{}]
+    for place in places:
         here = pd.Series(True, table.index)
         for column in place:
             place[column] = value = layout.value(place, column)

@@ -1,6 +1,6 @@
 """What a trainer or a method is given: data, model factory, recipe, machine, and the meter."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,6 +16,42 @@ State = Mapping[str, torch.Tensor]
 """A trained or unlearned model as named tensors on the CPU."""
 
 
+class Changed(Mapping):
+    """A state that differs from another in some tensors. The others are read when asked for.
+
+    For trainers whose states are large: unlearning then costs what it touches.
+    """
+
+    def __init__(self, state: State, changes: Mapping[str, torch.Tensor | None]):
+        """`changes`: new values by name; None takes a tensor away."""
+        earlier = state.changes if isinstance(state, Changed) else {}
+        self.base = state.base if isinstance(state, Changed) else state
+        self.changes = {**earlier, **changes}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        value = self.changes[name] if name in self.changes else np.copy(self.base[name])
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        names = dict.fromkeys([*self.base, *self.changes])
+        return (name for name in names if self.changes.get(name, name) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def nbytes(self, name: str) -> int:
+        """The bytes of a tensor, without reading it."""
+        return nbytes(self.changes if name in self.changes else self.base, name)
+
+
+def nbytes(state: State, name: str) -> int:
+    """The bytes of a tensor, read only if its state cannot tell otherwise."""
+    tell = getattr(state, "nbytes", None)
+    return tell(name) if tell else np.asarray(state[name]).nbytes
+
+
 @dataclass(frozen=True)
 class Data:
     """Tensors of a data set, on the device. Images uint8 N x H x W x C, labels int64 N."""
@@ -24,6 +60,8 @@ class Data:
     train_labels: torch.Tensor
     test_images: torch.Tensor
     test_labels: torch.Tensor
+    base: np.ndarray
+    """Sorted ids of the training points in base training."""
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]

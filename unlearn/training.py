@@ -97,6 +97,7 @@ def _minibatches(
             index = points(fetched).to(task.machine.device)
             images = normalised(augment(data.train_images[index], fetched, epoch_seed), data)
             used = int(counts[counts >= smallest].sum())
+            task.meter.optimizer_steps += int((counts >= smallest).sum())
             if used:
                 task.meter.gradients(model, images[:used])
             parts = (images.split(counts.tolist()), data.train_labels[index].split(counts.tolist()))

@@ -1,5 +1,7 @@
 """The look of every figure: small type, colours that the colour-blind tell apart, no dates."""
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
 
@@ -7,6 +9,8 @@ matplotlib.use("agg")
 
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+
+from unlearn import layout
 
 # Okabe and Ito (2008); black and grey are kept for the controls
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31")
@@ -30,8 +34,24 @@ METRIC_LABELS = {
     "flops": "FLOPs",
     "peak_memory_bytes": "Peak memory (bytes)",
     "bytes_stored": "Bytes stored",
+    "io_seconds": "Seconds of reading and writing",
+    "optimizer_steps": "Optimiser steps",
+    "expected_gradient_evaluations": "Expected gradient evaluations",
+    "shards_retrained": "Shards retrained",
+    "stages_retrained": "Stages retrained",
+    "vote_accuracy": "Accuracy of plain votes (%)",
+    "tie_fraction": "Tied votes (%)",
+    "lone_accuracy": "Mean accuracy of constituents (%)",
+    "lone_accuracy_min": "Accuracy of the worst constituent (%)",
+    "lone_accuracy_max": "Accuracy of the best constituent (%)",
 }
-COLUMN_LABELS = {"rate": "Share of training points", "step": "Requests served"}
+COLUMN_LABELS = {
+    "rate": "Share of training points",
+    "step": "Requests served",
+    "points": "Points deleted or added",
+    "method.shards": "Shards",
+    "method.slices": "Slices",
+}
 
 matplotlib.rcParams.update(
     {
@@ -51,6 +71,18 @@ matplotlib.rcParams.update(
         "svg.hashsalt": "unlearn",
     }
 )
+
+
+def metrics_label(metrics: Sequence[str]) -> str:
+    """What the y axis of these metrics says."""
+    labels = [METRIC_LABELS.get(metric, metric) for metric in metrics]
+    if len(labels) == 1:
+        return labels[0]
+    if all(metric in layout.PERCENT for metric in metrics):
+        return "%"
+    common = set.intersection(*(set(label.lower().split()) for label in labels))
+    words = [word for word in labels[0].split() if word.lower() in common]
+    return " ".join(words).capitalize() or ", ".join(labels)
 
 
 def panels(rows: int, columns: int) -> tuple[Figure, np.ndarray]:

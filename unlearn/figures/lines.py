@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from unlearn import layout, tables
 from unlearn.figures import _style
 
+MOST_TICKS = 8  # on a logarithmic axis each value gets its own, up to so many
+
 
 def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     """Draw a table of `unlearn.tables`; `spec` is the figure block of an experiment.
@@ -29,11 +31,11 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     for place, part in panels:
         axis = axes[rows.index(_without(place, across)), columns.index(place.get(across))]
         axis.set_visible(True)
-        _panel(axis, part, spec, place["metric"], styles)
+        _panel(axis, part, spec, styles)
         titles = [layout.title(k, v) for k, v in place.items() if k != "metric"]
         axis.set_title(", ".join(titles))
         axis.set_xlabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
-        axis.set_ylabel(_style.METRIC_LABELS.get(place["metric"], place["metric"]))
+        axis.set_ylabel(_style.metrics_label(part["metric"].unique()))
     _style.label_outer(axes, by_row=across != "metric")
     _style.legend(figure, axes)
     _style.footnote(figure, _notes(table))
@@ -44,15 +46,15 @@ def _without(place: Mapping, column: str) -> tuple:
     return tuple((k, v) for k, v in place.items() if k != column)
 
 
-def _panel(axis, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping) -> None:
-    scale = 100 if metric in layout.PERCENT else 1
+def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
     xs = part[spec["x"]].dropna()
     categories = None if pd.api.types.is_numeric_dtype(xs) else list(xs.drop_duplicates())
     for name, line in part[part["n"] > 0].groupby("line", sort=False):
-        style = styles[name]
+        style, percent = styles[name], line["metric"].iloc[0] in layout.PERCENT
+        scale = 100 if percent else 1
         y, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
         low = np.where(low > 0, low, y) if spec["yscale"] == "log" else low
-        if metric in layout.PERCENT:
+        if percent:
             low, high = np.maximum(low, 0), np.minimum(high, 100)
         if line[spec["x"]].isna().all():
             axis.axhline(y[0], label=name, **{k: v for k, v in style.items() if k != "marker"})
@@ -72,6 +74,10 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, metric: str, styles: Mapping
         axis.set_xticks(range(len(categories)), categories, rotation=20, ha="right")
     else:
         axis.set_xscale(spec["xscale"])
+        values = sorted(set(xs))
+        if spec["xscale"] == "log" and len(values) <= MOST_TICKS:
+            axis.set_xticks(values, map(layout.text, values))
+            axis.minorticks_off()
     axis.set_yscale(spec["yscale"])
 
 

@@ -92,3 +92,13 @@ def amount(total: int, rate: float | None, count: int | None) -> int:
     if chosen < 1:
         raise ValueError(f"rate {rate} selects no point of {total}; the least is {1 / total:.2g}")
     return chosen
+
+
+def some_of(points: int, held_out: int, rate: float | None, count: int | None, steps: int) -> None:
+    """ValueError unless some but not all points of base training are selected, one a step."""
+    base = points - held_out
+    chosen = amount(base, rate, count)
+    if chosen >= base:
+        raise ValueError(f"{chosen} points leave nothing of the {base} in the training set")
+    if steps > chosen:
+        raise ValueError(f"{steps} steps are more than the {chosen} points that are selected")

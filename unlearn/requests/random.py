@@ -3,19 +3,14 @@
 import numpy as np
 
 from unlearn import seeding
-from unlearn.requests import NOBODY, Request, amount, split
+from unlearn.requests import NOBODY, Request, amount, some_of, split
 
 ASKS = ("delete",)
 
 
 def check(points: int, classes: int, held_out: int, *, rate, count, steps, seed) -> None:
     """ValueError unless some but not all points of base training are selected."""
-    base = points - held_out
-    chosen = amount(base, rate, count)
-    if chosen >= base:
-        raise ValueError(f"{chosen} points leave nothing of the {base} in the training set")
-    if steps > chosen:
-        raise ValueError(f"{steps} steps are more than the {chosen} points that are selected")
+    some_of(points, held_out, rate, count, steps)
 
 
 def draw(labels: np.ndarray, held_out: np.ndarray, *, rate, count, steps, seed) -> Request:

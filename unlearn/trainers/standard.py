@@ -20,6 +20,14 @@ class Standard:
         """Logits of the model for uint8 images."""
         return training.predict(task, task.model(state), pixels)
 
+    def votes(self, task: Task, state: State, pixels: torch.Tensor) -> np.ndarray:
+        """What each constituent of an ensemble predicts, S x N; here there are none."""
+        return np.empty((0, len(pixels)), dtype=np.int16)
+
+    def served(self, state: State) -> list[str]:
+        """Names of the tensors that predictions need."""
+        return list(state)
+
     def parameters(self, task: Task) -> list[str]:
         """Names of the trainable tensors of a state, those that an L2 distance compares."""
         return [name for name, _ in task.new_model(0).named_parameters()]

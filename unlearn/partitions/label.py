@@ -1,0 +1,34 @@
+"""Whole classes to a shard, or several shards to a class: each point's own label decides."""
+
+import numpy as np
+
+from unlearn import seeding
+from unlearn.sharding import Points
+
+BY_ID = False
+
+
+def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None:
+    """ValueError unless there are no more shards than classes, or a multiple of them."""
+    if shards > classes and shards % classes:
+        raise ValueError(
+            f"shards: {shards} do not divide {classes} classes; allowed by partition label: "
+            f"1 .. {classes} or a multiple of {classes}"
+        )
+
+
+def guarantee(**_) -> tuple[str, str]:
+    """Level and reason."""
+    return "exact", "a point's own label, its id and the seed decide where it goes"
+
+
+def assign(
+    points: Points, present: np.ndarray, *, shards: int, partition_seed: int, **_
+) -> np.ndarray:
+    """floor(label S / C) for S shards and C classes; for S > C one of the S / C of the class."""
+    if shards <= points.classes:
+        return points.labels * shards // points.classes
+    each = shards // points.classes
+    ids = np.arange(len(points.labels))
+    keys = seeding.point_keys(seeding.derive(partition_seed, "shards"), ids)
+    return points.labels * each + (keys % np.uint64(each)).astype(np.int64)

@@ -1,0 +1,26 @@
+"""Deletion of points of which some are far likelier than others, by an exponential law."""
+
+import numpy as np
+
+from unlearn import priors
+from unlearn.requests import NOBODY, Request, amount, some_of, split
+
+ASKS = ("delete",)
+
+
+def check(
+    points: int, classes: int, held_out: int, *, rate, count, steps, seed, shape, ranking_seed
+) -> None:
+    """ValueError unless some but not all points of base training are selected."""
+    some_of(points, held_out, rate, count, steps)
+
+
+def draw(
+    labels: np.ndarray, held_out: np.ndarray, *, rate, count, steps, seed, shape, ranking_seed
+) -> Request:
+    """Points in the order of successive draws; smaller requests are contained in larger ones."""
+    base = np.setdiff1d(np.arange(len(labels)), held_out)
+    probability = priors.probabilities("exponential", base, ranking_seed, shape)
+    order = priors.drawn(base, probability, seed)
+    deletions = split(order[: amount(len(base), rate, count)], steps)
+    return Request(deletions, [NOBODY] * steps)

@@ -1,0 +1,159 @@
+"""Shards and slices: which points they hold, how long each is trained, what requests cost.
+
+SISA (Bourtoule et al., IEEE S&P 2021): the training set is cut into shards, each shard into
+slices; a constituent model is trained on the slices of its shard, one more at each stage. Numpy
+only: the plan, the samplers and the trainer all ask here.
+"""
+
+import importlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unlearn import priors, seeding
+
+Layout = list[list[np.ndarray]]
+"""layout[shard][slice]: sorted ids."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """What a partition may look at."""
+
+    labels: np.ndarray
+    base: np.ndarray
+    """Sorted ids in base training."""
+    images: np.ndarray | None = None
+    """uint8 N x H x W x C."""
+    classes: int = 10
+
+
+def blocks(points: int, count: int) -> np.ndarray:
+    """The block of each of so many points in order; sizes differ by at most one."""
+    return np.arange(points) * count // max(points, 1)
+
+
+def shards_of(points: Points, partition: str, present=None, **options) -> np.ndarray:
+    """The shard of every training id. `present`: the training set of the moment."""
+    present = points.base if present is None else present
+    return _module(partition).assign(points, present, **options)
+
+
+def ordered(ids: np.ndarray, partition_seed: int) -> np.ndarray:
+    """The points of a shard in the order in which it is cut into slices."""
+    return seeding.shuffled(ids, seeding.derive(partition_seed, "slices"))
+
+
+def slices_of(
+    points: Points,
+    shard_of: np.ndarray,
+    partition: str,
+    *,
+    slices: int,
+    partition_seed: int,
+    slice_order: str,
+    prior: str,
+    prior_seed: int,
+    **_,
+) -> np.ndarray:
+    """The slice of every training id; points that joined after base training are in the last.
+
+    A shard is cut into parts of equal size where ids alone decide which points it holds.
+    Elsewhere its size tells of points that may have to be forgotten, so the cuts are those of an
+    order of all ids and the slices are only about equal.
+    """
+    key = np.arange(len(points.labels), dtype=float)
+    if slice_order == "request_probability":
+        key[points.base] = priors.probabilities(prior, points.base, prior_seed)
+    else:
+        key[ordered(points.base, partition_seed)] = np.arange(len(points.base))
+    order = points.base[np.argsort(key[points.base], kind="stable")]
+    slice_of = np.full(len(points.labels), slices - 1, dtype=np.int64)
+    slice_of[order] = blocks(len(order), slices)
+    for shard in np.unique(shard_of[order]) if _module(partition).BY_ID else ():
+        members = order[shard_of[order] == shard]
+        slice_of[members] = blocks(len(members), slices)
+    return slice_of
+
+
+def layout(points: Points, present: np.ndarray, shards: int, slices: int, **options) -> Layout:
+    """The slices of every shard when the points `present` are in the training set.
+
+    A function of the ids present, not of how they came to be: requests in any order and in any
+    batches lead to the same layout.
+    """
+    shard_of = shards_of(points, present=present, shards=shards, **options)
+    slice_of = slices_of(points, shard_of, slices=slices, **options)
+    present = np.sort(present)
+    place = shard_of[present] * slices + slice_of[present]
+    order = np.argsort(place, kind="stable")
+    cuts = np.searchsorted(place[order], np.arange(1, shards * slices))
+    parts = np.split(present[order], cuts)
+    return [parts[s * slices : (s + 1) * slices] for s in range(shards)]
+
+
+def epochs_of_a_stage(epochs: float, slices: int) -> float:
+    """2 e' / (R + 1): stages that each add a slice then visit as many points as e' epochs."""
+    return 2 * epochs / (slices + 1)
+
+
+def stage_steps(points: int, slices: int, epochs: float, batch_size: int) -> int:
+    """Minibatches of a stage on so many points: at least one, none without points."""
+    if not points:
+        return 0
+    batches = math.ceil(points / batch_size)
+    return max(1, round(epochs_of_a_stage(epochs, slices) * batches))
+
+
+def expected_evaluations(sizes: Sequence[Sequence[int]], requests: int, epochs: float) -> float:
+    """Gradient evaluations that a batch of uniform deletions costs on average.
+
+    `sizes[shard][slice]`: points before it. Stage i of a shard, on its first m points, is trained
+    again if one of them is among the K of N that are deleted, on those that are left:
+    sum over stages of e (m (1 - C(N - m, K) / C(N, K)) - K m / N), e epochs a stage. For one slice
+    this is e' (sum over shards of n (1 - C(N - n, K) / C(N, K)) - K).
+    """
+    total = sum(map(sum, sizes))
+    if not total:
+        return 0.0
+    epochs = epochs_of_a_stage(epochs, len(sizes[0]))
+    cost = 0.0
+    for shard in sizes:
+        for points in np.cumsum(shard):
+            missed = _none_of(int(points), requests, total)
+            cost += points * (1 - missed) - requests * points / total
+    return epochs * cost
+
+
+def check(
+    points: int, classes: int, held_out: int, *, shards: int, slices: int, partition: str, **options
+) -> None:
+    """ValueError for shards or slices that cannot exist in a data set of this size."""
+    base = points - held_out
+    if shards > base:
+        raise ValueError(f"shards: {shards} are more than the {base} points; allowed: 1 .. {base}")
+    if slices > base // shards:
+        raise ValueError(
+            f"slices: {slices} are more than the {base // shards} points of a shard; allowed: "
+            f"1 .. {base // shards}"
+        )
+    _module(partition).check(points, classes, held_out, shards=shards, **options)
+
+
+def guarantee(*, partition: str, **options) -> tuple[str, str]:
+    """How exact unlearning is under these parameters, `exact` or `conditional`, and why."""
+    return _module(partition).guarantee(**options)
+
+
+def _none_of(points: int, drawn: int, total: int) -> float:
+    """C(total - points, drawn) / C(total, drawn): none of the points is among those drawn."""
+    if drawn > total - points:
+        return 0.0
+    pairs = ((total - points, 1), (total - drawn, 1), (total - points - drawn, -1), (total, -1))
+    return math.exp(sum(sign * math.lgamma(n + 1) for n, sign in pairs))
+
+
+def _module(partition: str):
+    return importlib.import_module(f"unlearn.partitions.{partition}")
