@@ -4,8 +4,9 @@ import importlib
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from unlearn import artifacts
+from unlearn import artifacts, priors, schema, seeding, sharding
 from unlearn.requests import NOBODY, Request
 
 LABELS = np.repeat(np.arange(10), 20)
@@ -13,9 +14,8 @@ HELD_OUT = np.arange(0, 200, 7)
 
 
 def draw(sampler, held_out=HELD_OUT, **parameters):
-    defaults = {"random": {"rate": None, "count": None}, "held_out": {"rate": None, "count": None}}
     module = importlib.import_module(f"unlearn.requests.{sampler}")
-    full = {"steps": 1, "seed": 0, **defaults.get(sampler, {"fraction": 1.0}), **parameters}
+    full = schema.with_defaults(parameters, schema.read("samplers")[sampler])
     module.check(len(LABELS), 10, len(held_out), **full)
     return module.draw(LABELS, held_out, **full)
 
@@ -63,9 +63,94 @@ def test_held_out_adds_what_was_kept_out():
     assert not request.deletions[0].size
 
 
+@pytest.mark.parametrize("sampler", ["pareto", "exponential", "adversarial"])
+@pytest.mark.parametrize("count", [1, 7, 100])
+def test_streams_have_distinct_valid_points_and_are_nested(sampler, count):
+    whole = np.concatenate(draw(sampler, count=count).deletions)
+    stream = draw(sampler, count=count, steps=count).deletions
+    assert len(whole) == len(np.unique(whole)) == count == len(stream)
+    assert np.array_equal(np.sort(np.concatenate(stream)), whole)
+    assert not np.intersect1d(whole, HELD_OUT).size and whole.max() < 200
+    larger = draw(sampler, count=101, steps=101).deletions
+    assert np.array_equal(np.concatenate(stream), np.concatenate(larger)[:count])
+
+
+@pytest.mark.parametrize(("sampler", "shape"), [("pareto", 1.16), ("exponential", 0.05)])
+def test_skewed_requests_follow_their_law(sampler, shape):
+    """The first draw is by the prior, the second by what is left of it."""
+    nobody = np.empty(0, int)
+    first, second = np.zeros(200), np.zeros((3, 200))
+    likely = np.argsort(-priors.probabilities(sampler, np.arange(200), 0), kind="stable")
+    for seed in range(3000):
+        a, b = np.concatenate(draw(sampler, nobody, count=2, steps=2, seed=seed).deletions)
+        first[a] += 1
+        if a in likely[:3]:
+            second[list(likely[:3]).index(a), b] += 1
+    rank = np.arange(200)
+    law = {
+        "pareto": (rank + 1.0) ** -(shape + 1),
+        "exponential": np.exp(rank * np.log(shape) / 200),
+    }[sampler]
+    law /= law.sum()
+    assert stats.chisquare(*grouped(first[likely], law)).pvalue > 1e-3
+    for place in range(3):
+        left = law * (rank != place)
+        assert second[place][likely[place]] == 0
+        if second[place].sum() > 100:
+            counts, expected = grouped(second[place][likely], left / left.sum())
+            assert stats.chisquare(counts, expected).pvalue > 1e-3
+
+
+def grouped(counts, law):
+    """Counts and their expectation, with neighbours added up until 20 are expected."""
+    expected = law * counts.sum()
+    group = (np.cumsum(expected) / 20).astype(int)
+    sums = [np.bincount(group, weights=w) for w in (counts, expected)]
+    kept = sums[1] > 5
+    rest = [s[~kept].sum() for s in sums]
+    return tuple(
+        np.append(s[kept], [r] if rest[1] > 1e-9 else []) for s, r in zip(sums, rest, strict=True)
+    )
+
+
+def test_the_ranking_is_shared_and_the_draws_are_not():
+    one, two = (draw("pareto", count=50, seed=s).deletions[0] for s in (0, 1))
+    other = draw("pareto", count=50, seed=0, ranking_seed=1).deletions[0]
+    assert len(np.intersect1d(one, two)) > len(np.intersect1d(one, other))
+    assert not np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("partition", ["uniform", "label"])
+def test_adversarial_requests_touch_every_shard_in_turn(partition):
+    request = draw("adversarial", count=20, steps=20, shards=10, partition=partition)
+    order = np.concatenate(request.deletions)
+    points = sharding.Points(LABELS, np.setdiff1d(np.arange(200), HELD_OUT))
+    cut = {"partition": partition, "shards": 10, "partition_seed": 0}
+    shard_of = sharding.shards_of(points, **cut)
+    assert sorted(shard_of[order[:10]]) == sorted(shard_of[order[10:]]) == list(range(10))
+    rules = schema.with_defaults({"slices": 5} | cut, schema.read("trainers")["sisa"])
+    for name in ("aggregation", "tie", "weights"):
+        del rules[name]
+    slices = sharding.layout(points, points.base, **rules)
+    first = np.concatenate([parts[0] for parts in slices])
+    assert np.isin(order, first).all()  # what costs most comes first
+
+
+def test_weighted_draws_do_not_depend_on_the_order_of_ids():
+    ids = np.arange(50)
+    p = priors.probabilities("pareto", ids, 3)
+    turned = seeding.shuffled(ids, 1)
+    assert np.array_equal(priors.drawn(ids, p, 5), priors.drawn(turned, p[turned], 5))
+    assert np.array_equal(priors.probabilities("pareto", turned, 3), p[turned])
+
+
 @pytest.mark.parametrize(
     ("sampler", "parameters", "message"),
     [
+        ("pareto", {"count": 171}, "leave nothing"),
+        ("exponential", {}, "either rate or count"),
+        ("adversarial", {"count": 3, "shards": 172}, "shards: 172 are more than the 171 points"),
+        ("adversarial", {"count": 3, "shards": 12, "partition": "label"}, "multiple of 10"),
         ("random", {"rate": 0.001}, "selects no point"),
         ("random", {"count": 171}, "leave nothing"),
         ("random", {"count": 3, "steps": 4}, "4 steps"),

@@ -272,6 +272,44 @@ BAD = {
         ),
         ["would share one point"],
     ),
+    "more shards than points": (
+        lambda c, e: e.update(method={"name": "sisa", "shards": 201}),
+        ["method: sisa-shards=201 on digits: shards: 201 are more than the 200 points", "1 .. 200"],
+    ),
+    "more slices than points of a shard": (
+        lambda c, e: e.update(method={"name": "sisa", "shards": 20, "slices": 11}),
+        ["slices: 11 are more than the 10 points of a shard; allowed: 1 .. 10"],
+    ),
+    "shards that do not divide the classes": (
+        lambda c, e: e.update(method={"name": "sisa", "shards": 12, "partition": "label"}),
+        ["shards: 12 do not divide 10 classes", "multiple of 10"],
+    ),
+    "public centroids without public points": (
+        lambda c, e: e.update(method={"name": "sisa", "partition": "kmeans"}),
+        ["kmeans_fit: public has 0 points", "raise `held_out` of the data set"],
+    ),
+    "shards of too many points": (
+        lambda c, e: e.update(
+            method={"name": "sisa", "partition": "distribution_aware", "min_shard": 41}
+        ),
+        ["min_shard: 5 shards of 41 points need 205, there are 200; allowed: 1 .. 40"],
+    ),
+    "unknown partition": (
+        lambda c, e: e.update(method={"name": "sisa", "partition": "by_hand"}),
+        ["partition", "'by_hand'", "uniform"],
+    ),
+    "no shards": (
+        lambda c, e: e.update(method={"name": "sisa", "shards": 0}),
+        ["shards: 0 is less than the minimum of 1"],
+    ),
+    "metric that no method has": (
+        lambda c, e: e["figure"].update(y="lone_accuracy"),
+        ["figure.y: unknown metric 'lone_accuracy'"],
+    ),
+    "method that is not drawn": (
+        lambda c, e: e["figure"].update(methods=["sisa"]),
+        ["figure.methods: unknown method 'sisa'", "retrain"],
+    ),
     "no experiments": (lambda c, e: c.update(experiments={}), ["experiments"]),
     "study name with a slash": (lambda c, e: c.update(study="a/b"), ["study", "'a/b'", "letters"]),
 }

@@ -29,7 +29,7 @@ def probabilities(kind: str, ids: np.ndarray, seed: int, shape: float | None = N
         "pareto": lambda: (rank + 1) ** -(shape + 1),
         "exponential": lambda: np.exp(rank * math.log(shape) / len(ids)),
     }[kind]()
-    return weight / weight.sum()
+    return weight / math.fsum(weight)
 
 
 def drawn(ids: np.ndarray, probability: np.ndarray, seed: int) -> np.ndarray:

@@ -116,7 +116,7 @@ def expected_evaluations(sizes: Sequence[Sequence[int]], requests: int, epochs: 
     this is e' (sum over shards of n (1 - C(N - n, K) / C(N, K)) - K).
     """
     total = sum(map(sum, sizes))
-    if not total:
+    if not total or not requests:
         return 0.0
     epochs = epochs_of_a_stage(epochs, len(sizes[0]))
     cost = 0.0

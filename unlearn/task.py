@@ -29,7 +29,7 @@ class Changed(Mapping):
         self.changes = {**earlier, **changes}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        value = self.changes[name] if name in self.changes else np.copy(self.base[name])
+        value = self.changes[name] if name in self.changes else np.asarray(self.base[name]).copy()
         if value is None:
             raise KeyError(name)
         return value

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -57,8 +58,9 @@ class Sisa:
 
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """All shards from scratch. ValueError if no id is left."""
-        state = {}
-        for shard, slices in enumerate(self.layout(task, ids)):
+        state, layout = {}, self.layout(task, ids)
+        self._warn(layout, task.recipe["epochs"])
+        for shard, slices in enumerate(layout):
             state |= self._retrain(task, {}, shard, slices, 0, seed)
         if not state:
             raise ValueError("no training data left")
@@ -137,6 +139,21 @@ class Sisa:
     def parameters(self, task: Task) -> list[str]:
         """None: which constituents there are differs from request to request."""
         return []
+
+    def _warn(self, layout: sharding.Layout, epochs: int) -> None:
+        empty = [s for s, slices in enumerate(layout) if not any(map(len, slices))]
+        if empty:
+            warnings.warn(f"shards {empty} of {self.shards} have no points", stacklevel=3)
+        short = [
+            s
+            for s, slices in enumerate(layout)
+            if any(map(len, slices)) and not all(map(len, slices))
+        ]
+        if short:
+            warnings.warn(f"slices without points in shards {short}", stacklevel=3)
+        stage = sharding.epochs_of_a_stage(epochs, self.slices)
+        if stage < 1:
+            warnings.warn(f"a stage lasts {stage:.2g} of an epoch", stacklevel=3)
 
     def _retrain(
         self, task: Task, trained: State, shard: int, slices: list, first: int, seed: int

@@ -1,0 +1,164 @@
+"""Where points go: sizes, rules, and that nothing depends on what must be forgotten."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from unlearn import priors, schema, sharding
+from unlearn.partitions import distribution_aware
+
+SHARING = ("aggregation", "tie", "weights")  # parameters of prediction
+
+
+def options(**own):
+    full = schema.with_defaults(own, schema.read("trainers")["sisa"])
+    return {name: value for name, value in full.items() if name not in SHARING}
+
+
+def points(data):
+    return sharding.Points(data.train_labels, data.base, data.train_images, 10)
+
+
+def shards_of(data, present=None, **own):
+    full = options(**own)
+    slices = full.pop("slices")
+    shard_of = sharding.shards_of(points(data), present=present, **full)
+    return shard_of, sharding.slices_of(points(data), shard_of, slices=slices, **full)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 7, 160])
+@pytest.mark.parametrize("slices", [1, 3])
+def test_uniform_shards_and_slices_differ_by_one_point(digits, shards, slices):
+    if shards * slices > 160:
+        pytest.skip("fewer points than slices")
+    shard_of, slice_of = shards_of(digits, shards=shards, slices=slices)
+    base = digits.base
+    sizes = np.bincount(shard_of[base], minlength=shards)
+    assert np.ptp(sizes) <= 1 and sizes.sum() == 160
+    for shard in range(shards):
+        parts = np.bincount(slice_of[base[shard_of[base] == shard]], minlength=slices)
+        assert np.ptp(parts) <= 1
+    assert np.ptp(np.bincount(shard_of[digits.held_out], minlength=shards)) <= 1
+    assert (slice_of[digits.held_out] == slices - 1).all()
+
+
+def test_the_seed_of_the_partition_decides(digits):
+    one, two, again = (shards_of(digits, partition_seed=s)[0] for s in (0, 1, 0))
+    assert np.array_equal(one, again) and not np.array_equal(one, two)
+
+
+def test_labels_go_together(digits):
+    labels = digits.train_labels
+    shard_of, _ = shards_of(digits, partition="label", shards=5)
+    assert np.array_equal(shard_of, labels // 2)
+    shard_of, _ = shards_of(digits, partition="label", shards=3)
+    assert np.array_equal(shard_of, labels * 3 // 10)
+    shard_of, _ = shards_of(digits, partition="label", shards=30)
+    assert np.array_equal(shard_of // 3, labels)
+    assert len(np.unique(shard_of)) == 30
+
+
+@pytest.mark.parametrize("fit", ["public", "frozen", "refit"])
+@pytest.mark.parametrize("features", ["pixels", "pca", "random_projection"])
+def test_kmeans_takes_the_nearest_centroid(digits, fit, features):
+    own = {"partition": "kmeans", "shards": 4, "kmeans_fit": fit, "features": features}
+    shard_of, _ = shards_of(digits, components=8, **own)
+    assert set(shard_of) <= set(range(4)) and len(set(shard_of)) > 1
+    pixels = digits.train_images.reshape(200, -1) / 255.0
+    within = sum(pixels[shard_of == s].var(0).sum() * (shard_of == s).mean() for s in set(shard_of))
+    assert within < 0.95 * pixels.var(0).sum()
+    fewer = np.setdiff1d(digits.base, digits.base[:40])
+    again, _ = shards_of(digits, present=fewer, components=8, **own)
+    assert np.array_equal(shard_of, again) is (fit != "refit")
+
+
+@pytest.mark.parametrize("partition", ["uniform", "label", "kmeans", "distribution_aware"])
+def test_what_a_deleted_point_contains_decides_about_nobody_else(digits, partition):
+    """The promise behind `exact`: other pixels and another label of one point move that point."""
+    own = {"partition": partition, "shards": 5, "slices": 3, "min_shard": 4}
+    point = digits.base[17]
+    images, labels = digits.train_images.copy(), digits.train_labels.copy()
+    images[point] = 255 - images[point]
+    labels[point] = (labels[point] + 5) % 10
+    fields = {name: getattr(digits, name) for name in digits.__dataclass_fields__}
+    other = type(digits)(**fields | {"train_images": images, "train_labels": labels})
+    others = np.delete(np.arange(200), point)
+    for before, after in zip(shards_of(digits, **own), shards_of(other, **own), strict=True):
+        assert np.array_equal(before[others], after[others])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "level"),
+    [
+        ({}, "exact"),
+        ({"partition": "label"}, "exact"),
+        ({"partition": "distribution_aware"}, "exact"),
+        ({"partition": "kmeans"}, "exact"),
+        ({"partition": "kmeans", "kmeans_fit": "refit"}, "exact"),
+        ({"partition": "kmeans", "kmeans_fit": "frozen"}, "conditional"),
+    ],
+)
+def test_guarantees_have_a_reason(parameters, level):
+    found, reason = sharding.guarantee(**options(**parameters))
+    assert found == level and reason
+
+
+# -- distribution-aware ----------------------------------------------------------------------------
+
+
+def expected_points(data, **own):
+    """Points that one request drawn from the prior retrains on average, the point included."""
+    shard_of, _ = shards_of(data, min_shard=1, **own)
+    p = priors.probabilities(own.get("prior", "pareto"), data.base, 0)
+    there = shard_of[data.base]
+    return sum((there == s).sum() * p[there == s].sum() for s in np.unique(there))
+
+
+def test_equal_mass_costs_as_much_as_uniform_shards_and_min_cost_less(digits):
+    own = {"partition": "distribution_aware", "shards": 4, "prior": "exponential"}
+    equal = expected_points(digits, cuts="equal_mass", **own)
+    assert equal == pytest.approx(160 / 4, rel=0.05)
+    assert expected_points(digits, cuts="min_cost", **own) < 0.95 * equal
+
+
+@pytest.mark.parametrize("prior", ["pareto", "exponential"])
+@pytest.mark.parametrize("least", [1, 3])
+def test_min_cost_is_the_best_of_all_cuts(prior, least):
+    p = np.sort(priors.probabilities(prior, np.arange(18), 0))
+    mass = np.concatenate([[0], np.cumsum(p)])
+
+    def cost(ends):
+        cuts = [0, *ends, 18]
+        return sum((b - a) * (mass[b] - mass[a]) for a, b in itertools.pairwise(cuts))
+
+    allowed = [
+        ends
+        for ends in itertools.combinations(range(1, 18), 3)
+        if min(np.diff([0, *ends, 18])) >= least
+    ]
+    found = distribution_aware._min_cost(np.cumsum(p), 4, least)
+    assert min(np.diff([0, *found, 18])) >= least
+    assert cost(found) == pytest.approx(min(map(cost, allowed)))
+
+
+@pytest.mark.parametrize("cuts", ["equal_mass", "min_cost"])
+@pytest.mark.parametrize("prior", ["uniform", "pareto", "exponential"])
+def test_every_shard_has_its_least_points(digits, cuts, prior):
+    own = {"partition": "distribution_aware", "shards": 8, "min_shard": 5}
+    shard_of, _ = shards_of(digits, cuts=cuts, prior=prior, **own)
+    sizes = np.bincount(shard_of[digits.base], minlength=8)
+    assert sizes.min() >= 5 and sizes.sum() == 160
+    likely = priors.probabilities(prior, digits.base, 0)
+    order = shard_of[digits.base][np.argsort(likely, kind="stable")]
+    assert (np.diff(order) >= 0).all()  # contiguous blocks
+
+
+def test_likely_points_come_in_the_last_slices(digits):
+    own = {"slice_order": "request_probability", "shards": 4, "slices": 3, "prior": "exponential"}
+    shard_of, slice_of = shards_of(digits, **own)
+    p = priors.probabilities("exponential", digits.base, 0)
+    for shard in range(4):
+        there = shard_of[digits.base] == shard
+        by_slice = [p[there & (slice_of[digits.base] == r)] for r in range(3)]
+        assert by_slice[0].max() <= by_slice[1].min() <= by_slice[1].max() <= by_slice[2].min()
