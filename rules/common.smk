@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
-from unlearn import catalogue, checks, codehash, study
+from unlearn import catalogue, codehash, study
 
 # Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
 os.environ.update(
@@ -167,7 +167,7 @@ def cell_columns(wildcards):
 def table_job(wildcards):
     """What a table shows: metrics, splits, and the parameters that become columns."""
     experiment = STUDY.experiments[wildcards.experiment]
-    shown = {key: checks.as_list(experiment.figure[key]) for key in ("y", "split")}
+    shown = {key: experiment.figure[key] for key in ("y", "split")}
     return as_json(shown | {"columns": experiment.columns})
 
 

@@ -9,8 +9,8 @@ import yaml
 from conftest import TINY
 from matplotlib import pyplot
 
-from unlearn import overview, study, tables
-from unlearn.figures import lines
+from unlearn import layout, overview, study, tables
+from unlearn.figures import _style, lines
 
 BASE = {
     "dataset": "digits",
@@ -34,7 +34,7 @@ def made_up(plan, steps=1) -> pd.DataFrame:
     for cell in e.cells:
         request = plan.requests[cell.request]
         for step in range(1, steps + 1):
-            for metric in [e.figure["y"]] if isinstance(e.figure["y"], str) else e.figure["y"]:
+            for metric in e.figure["y"]:
                 for split in e.figure["split"] or ["forget"]:
                     rows += [
                         {
@@ -44,9 +44,9 @@ def made_up(plan, steps=1) -> pd.DataFrame:
                             "variant": cell.variant,
                             "request": cell.request,
                             "sampler": request.kind,
-                            "rate": request.parameters.get("rate", 0.05),
+                            "rate": request.parameters.get("rate") or 0.05,
                             "step": step,
-                            "points": 10 * step,
+                            "points": (request.parameters.get("count") or 30) * step // steps,
                             "seed": seed,
                             "metric": m,
                             "split": s,
@@ -60,8 +60,7 @@ def made_up(plan, steps=1) -> pd.DataFrame:
                         ]
                     ]
     scores = pd.DataFrame(rows).drop_duplicates()
-    metrics = e.figure["y"] if isinstance(e.figure["y"], list) else [e.figure["y"]]
-    return tables.summarise(scores, metrics, e.figure["split"], e.columns)
+    return tables.summarise(scores, e.figure["y"], e.figure["split"], e.columns)
 
 
 def drawn(table, figure):
@@ -163,6 +162,44 @@ FIGURES = {
         },
         {"": 6},
     ),
+    "colour by metric": (
+        {"x": "rate", "y": ["kl", "js"], "split": ["forget"], "colour": "metric"},
+        {},
+        {"": 6},
+    ),
+    "colour by split": (
+        {"x": "rate", "y": "kl", "split": ["forget", "test"], "colour": "split"},
+        {},
+        {"": 6},
+    ),
+    "metrics with splits of their own": (
+        {"x": "rate", "y": ["kl/forget", "js/test"]},
+        {},
+        {"forget": 3, "test": 3},
+    ),
+    "some of the methods": (
+        {"x": "rate", "y": "kl", "split": ["forget"], "methods": ["retrain", "finetune"]},
+        {},
+        {"": 2},
+    ),
+    "shards of a trainer": (
+        {"x": "method.shards", "y": "kl", "split": ["forget"], "methods": ["sisa", "retrain@sisa"]},
+        {
+            "method": [{"name": "sisa", "shards": [1, 5]}, "finetune"],
+            "request": {"name": "random", "rate": 0.1},
+        },
+        {"": 2},
+    ),
+    "points of batches and of a stream": (
+        {"x": "points", "y": "kl", "split": ["forget"], "facet": "request.steps"},
+        {
+            "request": [
+                {"name": "random", "count": [10, 20]},
+                {"name": "random", "count": 20, "steps": 3},
+            ]
+        },
+        None,
+    ),
     "facet by request": (
         {"x": "step", "y": "kl", "split": ["forget"], "facet": "request.rate"},
         {
@@ -183,11 +220,29 @@ def test_every_value_has_its_place(case):
     block = plan.experiments["e"].figure
     table = made_up(plan, steps=3 if figure["x"] == "step" else 1)
     panels = drawn(table, block)
-    every_mean_is_drawn_once(table, panels)
+    chosen = [layout.chosen(row, block) for row in table.to_dict("records")]
+    every_mean_is_drawn_once(table[chosen], panels)
     if expected is not None:
         assert {title: len(place) for title, place in panels.items()} == expected
     page = overview.page("s", [], [], {"e": ("", block, table)}, {})
     assert page.count("list-table") == 2 + len(tables.panels(table, block))
+
+
+def test_lines_of_one_colour_differ_by_method():
+    """Colour says the model, dashes say retrain; a method's parameter has colours of its own."""
+    figure = {"x": "rate", "y": "kl", "split": ["forget"], "colour": "model"}
+    plan = experiment(figure, model=["mlp", "logistic"])
+    table = made_up(plan)
+    _, part = tables.panels(table, plan.experiments["e"].figure)[0]
+    styles = _style.line_styles(dict(zip(part["line"], part["shade"], strict=True)))
+    assert styles["mlp, retrain"]["color"] == styles["mlp, finetune"]["color"]
+    assert styles["mlp, retrain"]["color"] != styles["logistic, retrain"]["color"]
+    assert styles["mlp, retrain"]["linestyle"] == "--" != styles["mlp, finetune"]["linestyle"]
+    by_epochs = {"x": "rate", "y": "kl", "split": ["forget"], "colour": "method.epochs"}
+    plan = experiment(by_epochs, method={"name": "finetune", "epochs": [1, 2]})
+    _, part = tables.panels(made_up(plan), plan.experiments["e"].figure)[0]
+    styles = _style.line_styles(dict(zip(part["line"], part["shade"], strict=True)))
+    assert len({style["color"] for style in styles.values()}) == 4
 
 
 def test_the_last_step_of_each_request_is_shown():

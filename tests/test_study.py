@@ -306,6 +306,14 @@ BAD = {
         lambda c, e: e["figure"].update(y="lone_accuracy"),
         ["figure.y: unknown metric 'lone_accuracy'"],
     ),
+    "metric on a split that it does not have": (
+        lambda c, e: e["figure"].update(y=["accuracy/weights", "kl"]),
+        ["figure.y: accuracy/weights: unknown split 'weights'; allowed: added, forget, retain"],
+    ),
+    "metric that is there twice": (
+        lambda c, e: e["figure"].update(y=["accuracy/test", "accuracy/forget"]),
+        ["figure.y: accuracy is there twice"],
+    ),
     "method that is not drawn": (
         lambda c, e: e["figure"].update(methods=["sisa"]),
         ["figure.methods: unknown method 'sisa'", "retrain"],

@@ -99,7 +99,11 @@ def figure(
         for trainer in [study.variants[cell.variant].trainer.kind]
         for metric in catalogue.facts("trainers", trainer).get("METRICS", ())
     }
-    _check_metrics(as_list(block["y"]), as_list(block["split"]), asked, special)
+    for metric, split in block["pairs"].items():
+        allowed = scoring.METRICS.get(metric, (split,))
+        if split not in allowed:
+            raise InvalidError("y", f"{metric}/{split}: {schema.unknown('split', split, allowed)}")
+    _check_metrics(block["y"], block["split"], asked, special)
     rows = [_row(cell, available, study) for cell in cells]
     methods = {layout.method(row) for row in rows}
     for name in block["methods"] or ():
@@ -118,6 +122,8 @@ def _check_metrics(
     }
     there = {}
     for metric in metrics:
+        if metrics.count(metric) > 1:
+            raise InvalidError("y", f"{metric} is there twice; its splits go into `split`")
         if metric not in known:
             raise InvalidError("y", schema.unknown("metric", metric, known))
         of_points = metric in scoring.OF_POINTS
@@ -178,8 +184,3 @@ def sizes(block: Dataset) -> tuple[int, int]:
     """Training points of a data set, and how many of them are held out."""
     points = block.parameters["subset"] or catalogue.facts("data", block.kind)["TRAIN"]
     return points, round(block.parameters["held_out"] * points)
-
-
-def as_list(value) -> list:
-    """A list as it is, anything else as a list of one."""
-    return value if isinstance(value, list) else [value]

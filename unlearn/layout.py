@@ -24,6 +24,22 @@ PERCENT = (
 _FIELDS = {"dataset": ("dataset.",), "model": ("model.", "recipe.")}
 
 
+def shown(figure: Mapping) -> dict:
+    """`y`, `split` and `pairs` of a figure, whose metrics may name a split: `accuracy/test`.
+
+    `pairs` maps such a metric to its split.
+    """
+    metrics = figure["y"] if isinstance(figure["y"], list) else [figure["y"]]
+    splits = figure["split"] if isinstance(figure["split"], list) else [figure["split"]]
+    pairs = dict(metric.split("/", 1) for metric in metrics if "/" in metric)
+    everything = not splits and len(pairs) < len(metrics)
+    return {
+        "y": [metric.partition("/")[0] for metric in metrics],
+        "split": [] if everything else list(dict.fromkeys([*splits, *pairs.values()])),
+        "pairs": pairs,
+    }
+
+
 def axes(figure: Mapping) -> set[str]:
     """The columns that the reader sees: x, colour and facet."""
     return {figure[key] for key in ("x", "colour", "facet") if figure[key] is not None}
@@ -69,7 +85,18 @@ def method(row: Mapping) -> str:
 
 def chosen(row: Mapping, figure: Mapping) -> bool:
     """Whether a row is drawn at all."""
+    if row["split"] != figure["pairs"].get(row["metric"], row["split"]):
+        return False
     return figure["methods"] is None or method(row) in figure["methods"]
+
+
+def shade(row: Mapping, figure: Mapping) -> str | None:
+    """What the colour of a row's line stands for, where methods share it; else None."""
+    colour = figure["colour"]
+    shown = None if colour in ("variant", "method") else value(row, colour)
+    if shown is None or colour.startswith("method."):
+        return None
+    return title(colour, shown)
 
 
 def everywhere(row: Mapping, figure: Mapping) -> bool:

@@ -71,6 +71,7 @@ class _Loader:
         definitions = schema.read("study")["$defs"]
         block = schema.with_defaults(block, definitions["experiment"])
         figure = schema.with_defaults(block["figure"], definitions["figure"])
+        figure |= layout.shown(figure)
         if figure["colour"] is None:
             figure["colour"] = "method" if figure["x"].startswith("method.") else "variant"
         datasets = [self._dataset(c, f"{path}.dataset") for c in _choices(block["dataset"])]

@@ -67,8 +67,9 @@ def summarise(
 
 
 def panels(table: pd.DataFrame, figure: Mapping) -> list[tuple[dict, pd.DataFrame]]:
-    """What the panels of a figure show: place ({column: value}) and rows, with a column `line`.
+    """What the panels of a figure show: place ({column: value}) and rows.
 
+    Rows get the columns `line` and `shade`, the name of their line and what its colour stands for.
     Of a stream the last step is kept unless `step` or `points` is on an axis.
     """
     if not layout.axes(figure) & {"step", "points"}:
@@ -76,7 +77,10 @@ def panels(table: pd.DataFrame, figure: Mapping) -> list[tuple[dict, pd.DataFram
     chosen = [layout.chosen(record, figure) for record in table.to_dict("records")]
     table = table[chosen]
     records = table.to_dict("records")
-    table = table.assign(line=[layout.line(record, figure) for record in records])
+    table = table.assign(
+        line=[layout.line(record, figure) for record in records],
+        shade=[layout.shade(record, figure) for record in records],
+    )
     shared = pd.Series([layout.everywhere(r, figure) for r in records], table.index, dtype=bool)
     facet = figure["facet"]
     hidden = layout.panel_fields(figure)

@@ -1,6 +1,6 @@
 """The look of every figure: small type, colours that the colour-blind tell apart, no dates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -37,6 +37,8 @@ METRIC_LABELS = {
     "io_seconds": "Seconds of reading and writing",
     "optimizer_steps": "Optimiser steps",
     "expected_gradient_evaluations": "Expected gradient evaluations",
+    "speedup": "Speed-up (gradient evaluations)",
+    "speedup_seconds": "Speed-up (seconds)",
     "shards_retrained": "Shards retrained",
     "stages_retrained": "Stages retrained",
     "vote_accuracy": "Accuracy of plain votes (%)",
@@ -125,22 +127,30 @@ def footnote(figure: Figure, lines: list[str]) -> None:
     figure.supxlabel("\n".join(lines), fontsize=6.5, color="0.35")
 
 
-def line_styles(names: list[str]) -> dict[str, dict]:
-    """Colour, marker and line of each line; plain controls always look the same."""
-    styles, free = {}, 0
-    for name in names:
+def line_styles(names: Mapping[str, str | None]) -> dict[str, dict]:
+    """Colour, marker and line of each line; plain controls always look the same.
+
+    `names` maps a line to what its colour stands for, None where it stands for the line itself.
+    Lines that share a colour differ by their method's kind of line.
+    """
+    styles, shades, drawn = {}, {}, {}
+    for name, shade in names.items():
         if name in CONTROL_STYLES:
             styles[name] = CONTROL_STYLES[name]
             continue
-        turn = free // len(PALETTE)
+        number = shades.setdefault(shade or name, len(shades))
+        turn = number // len(PALETTE)
         method = name.rpartition(", ")[2].partition("@")[0]
-        control = CONTROL_STYLES.get(method)
+        others = drawn.setdefault(number, [])
         styles[name] = {
-            "color": PALETTE[free % len(PALETTE)],
-            "marker": MARKERS[(free + turn) % len(MARKERS)],
-            "linestyle": control["linestyle"] if control else ("-", "-.")[turn % 2],
+            "color": PALETTE[number % len(PALETTE)],
+            "marker": MARKERS[(number + turn) % len(MARKERS)],
+            "linestyle": ("-", "-.")[(turn + len(others)) % 2],
         }
-        free += 1
+        if method in CONTROL_STYLES:
+            styles[name]["linestyle"] = CONTROL_STYLES[method]["linestyle"]
+        else:
+            others.append(name)
     return styles
 
 

@@ -22,14 +22,18 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     panels = tables.panels(table, spec)
     across = spec["facet"] or "metric"
     columns = list(dict.fromkeys(place.get(across) for place, _ in panels))
-    rows = list(dict.fromkeys(_without(place, across) for place, _ in panels))
-    names = list(dict.fromkeys(name for _, part in panels for name in part["line"]))
+    paired = len({(p.get("metric"), p.get("split")) for p, _ in panels}) == len(columns)
+    aside = {across, "split"} if across == "metric" and paired else {across}
+    rows = list(dict.fromkeys(_without(place, aside) for place, _ in panels))
+    names = {}
+    for _, part in panels:
+        names |= dict(zip(part["line"], part["shade"], strict=True))
     styles = _style.line_styles(names)
     figure, axes = _style.panels(len(rows), len(columns))
     for axis in axes.flat:
         axis.set_visible(False)
     for place, part in panels:
-        axis = axes[rows.index(_without(place, across)), columns.index(place.get(across))]
+        axis = axes[rows.index(_without(place, aside)), columns.index(place.get(across))]
         axis.set_visible(True)
         _panel(axis, part, spec, styles)
         titles = [layout.title(k, v) for k, v in place.items() if k != "metric"]
@@ -42,8 +46,8 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     return figure
 
 
-def _without(place: Mapping, column: str) -> tuple:
-    return tuple((k, v) for k, v in place.items() if k != column)
+def _without(place: Mapping, columns: set[str]) -> tuple:
+    return tuple((k, v) for k, v in place.items() if k not in columns)
 
 
 def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
