@@ -122,7 +122,7 @@ class StackDescent(Descent):
 
     def __enter__(self) -> "StackDescent":
         self.layers = [layer for layer in self.model if isinstance(layer, nn.Linear)]
-        self.weights, self.biases = [], []
+        self.weights, self.biases, self.constants = [], [], {}
         for layer in self.layers:
             self.weights.append(layer.weight.detach().t().contiguous())
             self.biases.append(layer.bias.detach())
@@ -142,34 +142,39 @@ class StackDescent(Descent):
     @torch.no_grad()
     def step(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> None:
         """One step on a minibatch at learning rate `rate`."""
+        weights, biases, count = self.weights, self.biases, labels.shape[0]
+        if count not in self.constants:
+            self.constants[count] = torch.full((count, 1), -1.0), torch.full((count,), 1 / count)
+        minus_one, shares = self.constants[count]
         inputs = [images.flatten(1)]
-        for weight, bias in zip(self.weights[:-1], self.biases, strict=False):
-            inputs.append(torch.addmm(bias, inputs[-1], weight).relu_())
-        logits = torch.addmm(self.biases[-1], inputs[-1], self.weights[-1])
-        errors = [torch.softmax(logits, 1)]
-        errors[0].scatter_add_(1, labels[:, None], torch.full((len(labels), 1), -1.0))
-        for weight, given in zip(self.weights[:0:-1], inputs[:0:-1], strict=True):
-            error = errors[0] @ weight.t()
-            errors.insert(0, torch.ops.aten.threshold_backward(error, given, 0))
-        for layer, (given, error) in enumerate(zip(inputs, errors, strict=True)):
-            self._descend(layer, given.t(), error, 1 / len(labels), rate)
+        for layer in range(len(weights) - 1):
+            inputs.append(torch.addmm(biases[layer], inputs[-1], weights[layer]).relu_())
+        error = torch.softmax(torch.addmm(biases[-1], inputs[-1], weights[-1]), 1)
+        error.scatter_add_(1, labels[:, None], minus_one)
+        for layer in range(len(weights) - 1, -1, -1):
+            given, mine = inputs[layer], error
+            if layer:  # through the weights as they are before this step
+                error = torch.mm(mine, weights[layer].t())
+                error = torch.ops.aten.threshold_backward(error, given, 0)
+            self._descend(layer, given.t(), mine, shares, rate)
 
-    def _descend(self, layer: int, given, error, share: float, rate: float) -> None:
-        """Descend along share * given @ error in a weight, share * sum(error) in a bias."""
-        weight, bias = self.weights[layer], self.biases[layer]
+    def _descend(self, layer: int, given, error, shares, rate: float) -> None:
+        """Descend along given @ error / n in a weight, the mean error in a bias."""
+        weight, bias, share = self.weights[layer], self.biases[layer], 1 / shares.shape[0]
         decay, keep = self.recipe["weight_decay"], self.recipe["momentum"]
         if keep:
             of_weight, of_bias = self.momenta[layer]
             of_weight.addmm_(given, error, beta=keep, alpha=share)
-            of_bias.mul_(keep).add_(error.sum(0), alpha=share)
+            of_bias.addmv_(error.t(), shares, beta=keep)
             if decay:
                 of_weight.add_(weight, alpha=decay)
                 of_bias.add_(bias, alpha=decay)
             weight.add_(of_weight, alpha=-rate)
             bias.add_(of_bias, alpha=-rate)
         else:
-            weight.addmm_(given, error, beta=1 - rate * decay, alpha=-rate * share)
-            bias.mul_(1 - rate * decay).add_(error.sum(0), alpha=-rate * share)
+            left = 1 - rate * decay
+            weight.addmm_(given, error, beta=left, alpha=-rate * share)
+            bias.addmv_(error.t(), shares, beta=left, alpha=-rate)
 
 
 def _is_stack(model: nn.Module) -> bool:

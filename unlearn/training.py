@@ -56,9 +56,10 @@ def fit(
     task.progress.begin(total, what)
     with descent(model, loss, recipe, task.machine, optimizer_state) as optimizer:
         for step, images, labels in _minibatches(task, model, ids, everyone, recipe, seed, total):
-            if len(labels) >= smallest:
+            count = labels.shape[0]
+            if count >= smallest:
                 optimizer.step(images, labels, learning_rate(recipe, step, total))
-            task.progress.advance(len(labels))
+            task.progress.advance(count)
         return optimizer.state()
 
 
@@ -95,7 +96,8 @@ def _minibatches(
             fetched = order[start : start + stride][there]
             counts = np.add.reduceat(there, np.arange(0, len(there), size), dtype=int)
             index = points(fetched).to(task.machine.device)
-            images = normalised(augment(data.train_images[index], fetched, epoch_seed), data)
+            pixels = data.train_images.index_select(0, index)
+            images = normalised(augment(pixels, fetched, epoch_seed), data)
             used = int(counts[counts >= smallest].sum())
             task.meter.optimizer_steps += int((counts >= smallest).sum())
             if used:

@@ -1,0 +1,142 @@
+"""One deletion served by SISA, against a plain loop of the same work and against retraining.
+
+The work: MNIST, a perceptron 784-128-10, minibatches of 16, 20 epochs, plain SGD at rate 0.001.
+With 5 shards a deletion trains 12,000 points again, 15,000 steps. The plain loop is what a script
+does: a module, autograd, `torch.optim.SGD`, on arrays that were normalised beforehand. Both run
+alternately in one process, one thread; medians are printed. Beside them the matrix products of a
+step alone, which bound both, and the ratio of one deletion to retraining all shards, for 20 shards.
+Reading and writing of checkpoints are part of our seconds.
+
+    python -m benchmarks.sisa [--data FOLDER] [--repeats 5] [--epochs 20]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from unlearn import artifacts, dataset, jobs, schema, training
+from unlearn.requests import NOBODY, Request
+
+BATCH = 16
+
+
+def plain(images: np.ndarray, labels: np.ndarray, epochs: int) -> float:
+    """Seconds of the plain loop."""
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
+    loss_of = nn.CrossEntropyLoss()
+    start = time.perf_counter()
+    for _ in range(epochs):
+        for i in range(0, len(images), BATCH):
+            x = torch.from_numpy(images[i : i + BATCH])
+            y = torch.from_numpy(labels[i : i + BATCH])
+            optimizer.zero_grad()
+            loss_of(model(x), y).backward()
+            optimizer.step()
+    return time.perf_counter() - start
+
+
+def products(steps: int) -> float:
+    """Seconds of the matrix products of so many steps, in their fastest layout, and no more."""
+    x, weight = torch.randn(BATCH, 784), torch.randn(784, 128)
+    hidden, last, error = torch.randn(BATCH, 128), torch.randn(128, 10), torch.randn(BATCH, 10)
+    back, rows, columns = torch.randn(BATCH, 128), torch.zeros(784, 128), torch.zeros(128, 10)
+    start = time.perf_counter()
+    for _ in range(steps):
+        torch.mm(x, weight)
+        torch.mm(hidden, last)
+        torch.mm(error, last.t())
+        torch.mm(x.t(), back, out=rows)
+        torch.mm(hidden.t(), error, out=columns)
+    return time.perf_counter() - start
+
+
+class Service:
+    """SISA models on disk, and the requests made of them."""
+
+    def __init__(self, data: dataset.Dataset, shards: int, epochs: int, folder: Path):
+        recipe = {"epochs": epochs, "batch_size": BATCH, "lr": 0.001, "schedule": "constant"}
+        recipe |= {"momentum": 0.0, "weight_decay": 0.0}
+        trainer = schema.with_defaults({"shards": shards}, schema.read("trainers")["sisa"])
+        self.job = {
+            "model": {"kind": "mlp", "parameters": {"hidden": 128}},
+            "recipe": {
+                "parameters": schema.with_defaults(recipe, schema.read("recipe")["standard"])
+            },
+            "trainer": {"kind": "sisa", "parameters": trainer},
+            "seeds": [0],
+            "device": "cpu",
+            "precision": "float32",
+        }
+        self.data, self.scratch = data, folder / "scratch"
+        path = folder / f"shards{shards}.safetensors"
+        artifacts.write_fleet(path, jobs.train(data, self.job).states, {})
+        self.trained = artifacts.Fleet(path)
+
+    def delete(self, method: str, point: int) -> dict:
+        """What it costs to delete one point."""
+        job = self.job | {"method": {"kind": method, "parameters": {}}}
+        request = Request([np.array([point])], [NOBODY])
+        return jobs.unlearn(self.data, job, self.trained, request, store=self._store).costs[0][0]
+
+    def _store(self, tensors) -> None:
+        artifacts.write_fleet(self.scratch, [tensors], {})
+
+
+def main() -> None:
+    """Measure and print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=os.environ.get("UNLEARN_DATA", "data"))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=20)
+    arguments = parser.parse_args()
+    options = {"subset": None, "subset_seed": 0, "held_out": 0, "held_out_seed": 0}
+    data = dataset.build("mnist", arguments.data, **options, retain_sample=1)
+    with tempfile.TemporaryDirectory() as folder:
+        few, many = (Service(data, s, arguments.epochs, Path(folder)) for s in (5, 20))
+        task = jobs.new_task(data, few.job)
+        shard = task.trainer.layout(task, data.base)[0][0]
+        index = torch.from_numpy(shard)
+        images = training.normalised(task.data.train_images[index], task.data).flatten(1).numpy()
+        labels = data.train_labels[shard]
+        steps = arguments.epochs * len(shard) // BATCH
+        rounds = []
+        for _ in range(arguments.repeats):
+            point = int(shard[len(rounds)])
+            ours, one = few.delete("sisa", point), many.delete("sisa", point)
+            rounds.append(
+                {
+                    "plain loop": plain(images, labels, arguments.epochs),
+                    "sisa, 5 shards": ours["wall_seconds"],
+                    "of which reading and writing": ours["io_seconds"],
+                    "matrix products": products(steps),
+                    "sisa, 20 shards": one["wall_seconds"],
+                    "retraining 20 shards": (all_ := many.delete("retrain", point))["wall_seconds"],
+                }
+            )
+        medians = {n: statistics.median(r[n] for r in rounds) for n in rounds[0]}
+        ratios = [r["sisa, 5 shards"] / r["plain loop"] for r in rounds]
+        evaluations = all_["gradient_evaluations"] / one["gradient_evaluations"]
+        seconds = medians["retraining 20 shards"] / medians["sisa, 20 shards"]
+        result = {
+            "steps of one deletion, 5 shards": ours["optimizer_steps"],
+            "seconds, medians": {name: round(value, 3) for name, value in medians.items()},
+            "sisa / plain loop, single rounds": [round(ratio, 3) for ratio in ratios],
+            "retraining / deletion, 20 shards": {
+                "gradient evaluations": round(evaluations, 2),
+                "seconds": round(seconds, 2),
+            },
+        }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
