@@ -188,6 +188,13 @@ def shown_experiments(_):
     return as_json(shown)
 
 
+def guarantees(_):
+    """How exact every variant is, and why."""
+    return as_json(
+        {name: variant.guarantee for name, variant in STUDY.variants.items()}
+    )
+
+
 def _fleet_job(wildcards, trainer):
     model = STUDY.models[wildcards.dataset, wildcards.model]
     return {

@@ -23,10 +23,12 @@ rule report:
     params:
         config=study_config,
         experiments=shown_experiments,
+        guarantees=guarantees,
         code=code("scripts.report"),
     shell:
         "python -m scripts.report --config {params.config:q}"
-        " --experiments {params.experiments:q} --tables {input.tables:q}"
+        " --experiments {params.experiments:q} --guarantees {params.guarantees:q}"
+        " --tables {input.tables:q}"
         " --figures {input.figures:q} --datasets {input.datasets:q} --costs {input.costs:q}"
         " --report {output.report:q} --overview {output.overview:q}"
         " --provenance {output.provenance:q} --study {output.study:q}"

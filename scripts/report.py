@@ -38,6 +38,7 @@ def main(arguments):
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "datasets": {d["name"]: d["sha256"] for d in datasets},
+        "guarantees": json.loads(arguments.guarantees),
         "machines": list(machines.values()),
         "failed": {str(Path(p).parent): r["error"] for p, r in records.items() if r["error"]},
     }
@@ -48,7 +49,12 @@ def main(arguments):
         table = tables.read(path)
         experiments[Path(path).stem] = (shown["description"], shown["figure"], table)
     page = overview.page(
-        config["study"], _facts(provenance), datasets, experiments, provenance["failed"]
+        config["study"],
+        _facts(provenance),
+        datasets,
+        provenance["guarantees"],
+        experiments,
+        provenance["failed"],
     )
     artifacts.write_text(arguments.overview, page)
     with artifacts.replacing(arguments.report) as partial:
@@ -107,6 +113,7 @@ if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument("--config", required=True, help="JSON: the whole configuration")
     parser.add_argument("--experiments", required=True, help="JSON: description and figure of each")
+    parser.add_argument("--guarantees", required=True, help="JSON: level and reason by variant")
     for name in ("tables", "figures", "datasets", "costs"):
         parser.add_argument(f"--{name}", required=True, nargs="+")
     for name in ("report", "overview", "provenance", "study"):

@@ -224,8 +224,8 @@ def test_every_value_has_its_place(case):
     every_mean_is_drawn_once(table[chosen], panels)
     if expected is not None:
         assert {title: len(place) for title, place in panels.items()} == expected
-    page = overview.page("s", [], [], {"e": ("", block, table)}, {})
-    assert page.count("list-table") == 2 + len(tables.panels(table, block))
+    page = overview.page("s", [], [], {}, {"e": ("", block, table)}, {})
+    assert page.count("list-table") == 3 + len(tables.panels(table, block))
 
 
 def test_lines_of_one_colour_differ_by_method():
@@ -268,7 +268,7 @@ def test_the_landing_page_prints_the_numbers_of_the_table():
     table = made_up(plan)
     table["mean"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     table["ci_low"], table["ci_high"] = table["mean"] - 0.01, table["mean"] + 0.01
-    page = overview.page("s", [], [], {"e": ("what", plan.experiments["e"].figure, table)}, {})
+    page = overview.page("s", [], [], {}, {"e": ("what", plan.experiments["e"].figure, table)}, {})
     flat = page.replace("\u202f", " ")
     for value in table["mean"]:
         assert f"{value:.3f} ± 0.010" in flat
@@ -277,7 +277,7 @@ def test_the_landing_page_prints_the_numbers_of_the_table():
 def test_descriptions_cannot_break_the_page():
     plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]})
     block = plan.experiments["e"].figure
-    page = overview.page("s", [], [], {"e": ("{% a {{b}} *c* |d|", block, made_up(plan))}, {})
+    page = overview.page("s", [], [], {}, {"e": ("{% a {{b}} *c* |d|", block, made_up(plan))}, {})
     assert "{" not in page and "\\*c\\*" in page
 
 

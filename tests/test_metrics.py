@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from unlearn import scoring
 from unlearn.metrics.accuracy import accuracy
 from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.divergence import jensen_shannon, kl, log_softmax
+from unlearn.metrics.ensemble import lone_accuracies, tie_fraction, vote_accuracy
+from unlearn.requests import NOBODY, Request
 
 logits = arrays(np.float32, (5, 4), elements=st.floats(-50, 50, width=32))
 
@@ -25,6 +28,62 @@ def test_accuracy():
     assert accuracy(np.zeros((4, 3)), np.array([0, 0, 1, 2])) == 0.5  # ties: lowest class
     assert accuracy(np.eye(4), np.array([0, 1, 2, 0])) == 0.75
     assert accuracy(np.zeros((0, 3)), np.zeros(0)) is None
+
+
+def test_votes_by_hand():
+    votes = np.array([[0, 1, 2, 2], [0, 1, 1, 0], [1, 2, 0, 0], [-1, -1, -1, -1]])
+    labels = np.array([0, 1, 1, 0])
+    # ballots: 0 0 1; 1 1 2; 0 1 2 (a tie, lowest class 0); 0 0 2
+    assert vote_accuracy(votes, labels) == 0.75
+    assert tie_fraction(votes) == 0.25
+    assert lone_accuracies(votes, labels).tolist() == [0.5, 1.0, 0.25]
+    assert tie_fraction(np.array([[0, 1], [1, 0]])) == 1
+    for nothing in (np.empty((0, 4)), np.empty((3, 0))):
+        assert vote_accuracy(nothing, labels[: nothing.shape[1]]) is None
+        assert tie_fraction(nothing) is None
+        assert not lone_accuracies(nothing, labels).size
+
+
+def test_scores_of_a_stream_by_hand():
+    """Two steps, two classes, one seed; costs and speed-ups add up, peaks and storage do not."""
+    steps = list(Request([np.array([0]), np.array([2])], [NOBODY] * 2).steps(4, np.arange(4)))
+    points = scoring.Points(np.array([0, 1, 2]), np.array([1, 2]), np.array([0, 1, 0, 1]), [1, 1])
+    logits = np.array([[[[2, 0], [0, 2], [0, 2], [0, 2], [2, 0]]] * 2], float)
+    votes = np.array([[[[0, 1, 1, 1, 0], [1, 1, 0, 1, 1], [-1] * 5]] * 2])
+
+    def fleet(evaluations, seconds, votes):
+        costs = [
+            {
+                "gradient_evaluations": n,
+                "wall_seconds": s,
+                "peak_memory_bytes": 9 - n,
+                "bytes_stored": n,
+                "diverged": False,
+            }
+            for n, s in zip(evaluations, seconds, strict=True)
+        ]
+        return scoring.Fleet(logits, votes, lambda k, t: {}, [], [costs])
+
+    model, oracle = fleet([2, 3], [1.0, 3.0], votes), fleet([8, 7], [4.0, 2.0], votes[:, :, :0])
+    rows = scoring.score(points, steps, [0], model, oracle, [{}], [{"gradient_evaluations": 5}])
+    found = {(step, metric, split): value for step, _, metric, split, value in rows}
+    for step, evaluations, seconds in ((1, 8 / 2, 4 / 1), (2, 15 / 5, 6 / 4)):
+        assert found[step, "speedup", "forget"] == evaluations
+        assert found[step, "speedup_seconds", "forget"] == seconds
+    assert [found[t, "gradient_evaluations", "forget"] for t in (1, 2)] == [2, 5]
+    assert [found[t, "peak_memory_bytes", "forget"] for t in (1, 2)] == [7, 7]
+    assert [found[t, "bytes_stored", "forget"] for t in (1, 2)] == [2, 3]
+    assert found[1, "gradient_evaluations", "learn"] == 5
+    assert [found[t, "accuracy", "forget"] for t in (1, 2)] == [1, 0.5]  # 0; then 0 and 2
+    assert [found[t, "accuracy", "retain"] for t in (1, 2)] == [0.5, 1]  # 1 and 2; then 1
+    assert found[1, "accuracy", "test"] == 0.5
+    assert found[1, "lone_accuracy", "test"] == 0.75  # 1 0 and 1 1, the third is absent
+    assert found[1, "lone_accuracy_min", "test"] == 0.5
+    assert found[1, "lone_accuracy_max", "test"] == 1
+    assert found[1, "vote_accuracy", "test"] == 0.5  # 1 and, a tie, 0
+    assert found[1, "tie_fraction", "test"] == 0.5
+    assert found[1, "kl", "test"] == 0
+    assert (1, "accuracy", "added") not in found
 
 
 def test_kl_both_directions():

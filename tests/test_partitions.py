@@ -48,6 +48,20 @@ def test_the_seed_of_the_partition_decides(digits):
     assert np.array_equal(one, again) and not np.array_equal(one, two)
 
 
+def test_the_prior_decides_about_distribution_aware_shards(digits):
+    own = {"partition": "distribution_aware", "min_shard": 4}
+    base = shards_of(digits, **own)[0]
+    for change in ({"prior_seed": 1}, {"prior": "exponential"}, {"prior_shape": 0.3}):
+        assert not np.array_equal(shards_of(digits, **own | change)[0], base)
+
+
+def test_centroids_can_be_fewer_than_shards(digits):
+    few = digits.base[:4]
+    own = {"partition": "kmeans", "kmeans_fit": "refit", "features": "pca", "shards": 5}
+    shard_of, _ = shards_of(digits, present=few, **own)
+    assert set(shard_of) <= set(range(4))
+
+
 def test_labels_go_together(digits):
     labels = digits.train_labels
     shard_of, _ = shards_of(digits, partition="label", shards=5)

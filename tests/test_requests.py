@@ -131,7 +131,8 @@ def test_adversarial_requests_touch_every_shard_in_turn(partition):
     rules = schema.with_defaults({"slices": 5} | cut, schema.read("trainers")["sisa"])
     for name in ("aggregation", "tie", "weights"):
         del rules[name]
-    slices = sharding.layout(points, points.base, **rules)
+    places = sharding.assignment(points, points.base, **rules)
+    slices = sharding.layout(places, 10, 5)
     first = np.concatenate([parts[0] for parts in slices])
     assert np.isin(order, first).all()  # what costs most comes first
 

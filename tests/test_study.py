@@ -294,6 +294,20 @@ BAD = {
         ),
         ["min_shard: 5 shards of 41 points need 205, there are 200; allowed: 1 .. 40"],
     ),
+    "adversary of other shards": (
+        lambda c, e: e.update(
+            method={"name": "sisa", "shards": 20}, request={"name": "adversarial", "count": 3}
+        ),
+        ["sisa-shards=20: adversarial is for shards: 5, the trainer has 20"],
+    ),
+    "additions of public points": (
+        lambda c, e: (
+            c["datasets"]["digits"].update(held_out=0.2),
+            e.update(method={"name": "sisa", "partition": "kmeans"}),
+            e.update(request={"name": "held_out", "count": 3}),
+        ),
+        ["sisa-partition=kmeans can only delete, held_out-count=3 asks to add"],
+    ),
     "unknown partition": (
         lambda c, e: e.update(method={"name": "sisa", "partition": "by_hand"}),
         ["partition", "'by_hand'", "uniform"],

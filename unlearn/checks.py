@@ -64,6 +64,15 @@ def guarantee(method: str, block: Part) -> tuple[str, str]:
 def service(variant: Variant, block: Part) -> None:
     """A method that can do what the request asks for."""
     serves = catalogue.facts("methods", variant.kind)["serves"]
+    plan = catalogue.facts("trainers", variant.trainer.kind).get("PLAN")
+    if plan:
+        options = variant.trainer.parameters
+        allowed = importlib.import_module(plan).serves(**options)
+        serves = [change for change in serves if change in allowed]
+        try:
+            importlib.import_module(plan).matches(options, block)
+        except ValueError as error:
+            raise InvalidError("", f"{variant.name}: {error}") from error
     for change in catalogue.facts("requests", block.kind)["ASKS"]:
         if change not in serves:
             allowed = " and ".join(serves)

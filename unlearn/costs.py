@@ -45,7 +45,7 @@ class Meter:
         self.flops += len(images) * self._per_sample(model, images)[0]
 
     def count(self, name: str, amount: float) -> None:
-        """Add to a count of the method's own, one of `scoring.COUNTS`."""
+        """Add to a count of the method's own, one that `scoring` knows."""
         self.counts[name] = self.counts.get(name, 0) + amount
 
     def _per_sample(self, model: nn.Module, images: torch.Tensor) -> tuple[int, int]:

@@ -51,6 +51,8 @@ class Descent:
             self.counts = [torch.zeros((), device=p.device) for p in self.parameters]
             self.tensors |= {f"steps/{n}": c for n, c in zip(named, self.counts, strict=True)}
         for name, tensor in self.tensors.items() if state is not None else ():
+            if name not in state:
+                raise ValueError(f"the state of the optimiser lacks {name}")
             tensor.copy_(torch.as_tensor(state[name]))
 
     def __enter__(self) -> "Descent":

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -130,7 +131,7 @@ def unlearn(
         kept = {n: np.stack(tensors) for n, tensors in weights.items()}
         served = [n for n in task.trainer.served(state) if n in changes and n not in kept]
         states.append(kept | {name: changes[name][None] for name in served})
-        superseded |= set(state.changes) if isinstance(state, Changed) else set()
+        superseded |= set(state.changes) & set(trained[k]) if isinstance(state, Changed) else set()
     shape = (len(job["seeds"]), len(steps))
     return Result(
         states=states,
@@ -138,7 +139,7 @@ def unlearn(
         votes=np.stack(predict.votes).reshape(*shape, *predict.votes[0].shape),
         costs=[measure.costs[i : i + shape[1]] for i in range(0, shape[0] * shape[1], shape[1])],
         parameters=compared,
-        superseded=sorted({name.rpartition("/")[0] or name for name in superseded}),
+        superseded=sorted(superseded),
         machine=task.machine.describe(),
         evaluation_seconds=predict.seconds,
     )
@@ -192,15 +193,14 @@ class _Measure:
         self.costs[-1]["diverged"] |= not bool(np.isfinite(predict.logits[-1]).all())
 
     def _stored(self, before: Mapping | None, call: Callable, *arguments) -> Mapping:
-        earlier = _read_seconds(before)
+        already = _read_seconds(before)
         state = call(*arguments)
-        reading = _read_seconds(before) - earlier
+        reading = _read_seconds(before) - already
         start = time.perf_counter()
-        written = _changes(state)
-        if isinstance(before, Changed):  # what earlier steps have written stays as it is
-            written = {n: t for n, t in written.items() if t is not before.changes.get(n)}
-        if written:
-            self.store(written)
+        earlier = before.changes if isinstance(before, Changed) else {}
+        new = _changes(state, without=earlier)  # what earlier steps have written stays as it is
+        if new:
+            self.store(new)
         self.task.meter.count("io_seconds", reading + time.perf_counter() - start)
         return state
 
@@ -224,10 +224,14 @@ class _Predictor:
         self.seconds += time.process_time() - start
 
 
-def _changes(state: Mapping) -> dict[str, np.ndarray]:
-    """The tensors in which a state differs from the one it came from; all, if it does not say."""
-    found = state.changes if isinstance(state, Changed) else state
-    return {name: np.asarray(found[name]) for name in found if found[name] is not None}
+def _changes(state: Mapping, without: Mapping = MappingProxyType({})) -> dict[str, np.ndarray]:
+    """The tensors in which a state differs from the one it came from; all, if it does not say.
+
+    Those that are the very objects of `without` are left out.
+    """
+    found = state.changes if isinstance(state, Changed) else dict(state)
+    there = {n: t for n, t in found.items() if t is not None and t is not without.get(n)}
+    return {name: np.asarray(tensor) for name, tensor in there.items()}
 
 
 def _read_seconds(state: Mapping | None) -> float:

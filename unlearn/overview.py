@@ -17,13 +17,14 @@ def page(
     study: str,
     facts: Sequence[tuple[str, str]],
     datasets: Iterable[Mapping],
+    guarantees: Mapping[str, tuple[str, str]],
     experiments: Mapping[str, tuple[str, Mapping, pd.DataFrame]],
     failures: Mapping[str, str],
 ) -> str:
     """The whole page.
 
-    `facts`: what was run, label and value. `experiments`: name -> (description, figure, table).
-    `failures`: cell -> error.
+    `facts`: what was run, label and value. `guarantees`: variant -> (level, reason).
+    `experiments`: name -> (description, figure, table). `failures`: cell -> error.
     """
     parts = [_title(f"Study {study}", "="), _table(("What was run", ""), facts)]
     rows = [
@@ -32,6 +33,12 @@ def page(
     ]
     head = ("Data set", "Training points", "Test points", "Held out", "SHA-256 (first 16)")
     parts.append(_table(head, rows))
+    alike: dict[tuple[str, str], list[str]] = {}
+    for variant, guarantee in guarantees.items():
+        alike.setdefault(tuple(guarantee), []).append(variant)
+    parts.append(_title("Guarantees", "-"))
+    rows = [(*guarantee, ", ".join(variants)) for guarantee, variants in alike.items()]
+    parts.append(_table(("Unlearning is", "Because", "For"), rows))
     if failures:
         parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), failures.items())]
     parts.append(_title("Results", "-"))

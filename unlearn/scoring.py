@@ -115,9 +115,9 @@ def score(
 ) -> Iterator[Row]:
     """Rows of one cell.
 
-    `model` is None for a cell that failed: its
-    only rows say so. Without an oracle the metrics that compare with it are empty. `original`
-    and `learned` are the weights and the learning costs of the trained fleet.
+    `model` is None for a cell that failed: its only rows say so. Without an oracle the metrics
+    that compare with it are empty. `original` and `learned` are the weights and the learning costs
+    of the trained fleet.
     """
     labels = points.labels
     for t, step in enumerate(steps):

@@ -7,12 +7,13 @@ only: the plan, the samplers and the trainer all ask here.
 
 import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from unlearn import priors, seeding
+from unlearn.parts import Part
 
 Layout = list[list[np.ndarray]]
 """layout[shard][slice]: sorted ids."""
@@ -55,6 +56,7 @@ def slices_of(
     partition_seed: int,
     slice_order: str,
     prior: str,
+    prior_shape: float | None,
     prior_seed: int,
     **_,
 ) -> np.ndarray:
@@ -66,7 +68,7 @@ def slices_of(
     """
     key = np.arange(len(points.labels), dtype=float)
     if slice_order == "request_probability":
-        key[points.base] = priors.probabilities(prior, points.base, prior_seed)
+        key[points.base] = priors.probabilities(prior, points.base, prior_seed, prior_shape)
     else:
         key[ordered(points.base, partition_seed)] = np.arange(len(points.base))
     order = points.base[np.argsort(key[points.base], kind="stable")]
@@ -78,20 +80,45 @@ def slices_of(
     return slice_of
 
 
-def layout(points: Points, present: np.ndarray, shards: int, slices: int, **options) -> Layout:
-    """The slices of every shard when the points `present` are in the training set.
+def assignment(
+    points: Points, present: np.ndarray, shards: int, slices: int, **options
+) -> np.ndarray:
+    """int16 2 x N: shard and slice of every training id, -1 for those that are not `present`.
 
     A function of the ids present, not of how they came to be: requests in any order and in any
-    batches lead to the same layout.
+    batches lead to the same assignment. Of absent points nothing is kept, not even where they
+    were: that may tell their class.
     """
     shard_of = shards_of(points, present=present, shards=shards, **options)
     slice_of = slices_of(points, shard_of, slices=slices, **options)
-    present = np.sort(present)
-    place = shard_of[present] * slices + slice_of[present]
-    order = np.argsort(place, kind="stable")
-    cuts = np.searchsorted(place[order], np.arange(1, shards * slices))
-    parts = np.split(present[order], cuts)
+    places = np.full((2, len(points.labels)), -1, dtype=np.int16)
+    places[:, present] = shard_of[present], slice_of[present]
+    return places
+
+
+def layout(places: np.ndarray, shards: int, slices: int) -> Layout:
+    """The sorted ids of every slice of every shard of an assignment."""
+    shard_of, slice_of = places.astype(np.int64)
+    present = np.flatnonzero(shard_of >= 0)
+    order = present[np.argsort((shard_of * slices + slice_of)[present], kind="stable")]
+    cuts = np.searchsorted((shard_of * slices + slice_of)[order], np.arange(1, shards * slices))
+    parts = np.split(order, cuts)
     return [parts[s * slices : (s + 1) * slices] for s in range(shards)]
+
+
+def hits(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
+    """The first slice in which two assignments differ, for every shard in which they do."""
+    changed = (before != after).any(0)
+    places = np.concatenate([before[:, changed], after[:, changed]], axis=1)
+    first: dict[int, int] = {}
+    for shard, part in np.unique(places[:, places[0] >= 0], axis=1).T.tolist():
+        first.setdefault(shard, part)
+    return first
+
+
+def fixed(partition: str, **options) -> bool:
+    """Whether the place of a point never depends on which others are present."""
+    return _module(partition).fixed(**options)
 
 
 def epochs_of_a_stage(epochs: float, slices: int) -> float:
@@ -145,6 +172,21 @@ def check(
 def guarantee(*, partition: str, **options) -> tuple[str, str]:
     """How exact unlearning is under these parameters, `exact` or `conditional`, and why."""
     return _module(partition).guarantee(**options)
+
+
+def serves(*, partition: str, **options) -> tuple[str, ...]:
+    """The changes for which the guarantee holds, of `delete` and `add`."""
+    return _module(partition).serves(**options)
+
+
+def matches(options: Mapping, request: Part) -> None:
+    """ValueError if a request is made for shards other than these."""
+    for name in ("shards", "partition", "partition_seed"):
+        if request.parameters.get(name, options[name]) != options[name]:
+            raise ValueError(
+                f"{request.kind} is for {name}: {request.parameters[name]}, "
+                f"the trainer has {options[name]}"
+            )
 
 
 def _none_of(points: int, drawn: int, total: int) -> float:

@@ -23,6 +23,16 @@ def check(points: int, classes: int, held_out: int, *, shards: int, min_shard: i
         )
 
 
+def fixed(**_) -> bool:
+    """Nothing depends on the points present."""
+    return True
+
+
+def serves(**_) -> tuple[str, ...]:
+    """Points can leave and join."""
+    return "delete", "add"
+
+
 def guarantee(**_) -> tuple[str, str]:
     """Level and reason."""
     return "exact", "request probabilities depend on ids, not on what the points contain"
@@ -35,6 +45,7 @@ def assign(
     shards: int,
     partition_seed: int,
     prior: str,
+    prior_shape: float | None,
     prior_seed: int,
     cuts: str,
     min_shard: int,
@@ -46,7 +57,7 @@ def assign(
     the current one reach their share. `min_cost` cuts where the expected number of points that a
     request retrains, sum over shards of points x probability, is least.
     """
-    probability = priors.probabilities(prior, points.base, prior_seed)
+    probability = priors.probabilities(prior, points.base, prior_seed, prior_shape)
     order = np.argsort(probability, kind="stable")
     rule = {"equal_mass": _equal_mass, "min_cost": _min_cost}[cuts]
     ends = rule(np.cumsum(probability[order]), shards, min_shard)

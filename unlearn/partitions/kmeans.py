@@ -1,19 +1,30 @@
 """Clusters of pixels: the shard of a point is the nearest of S centroids."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from unlearn import seeding
 from unlearn.sharding import Points
 
 BY_ID = False
+CHUNK = 5000  # points that are turned into features at a time
 
 
 def check(
-    points: int, classes: int, held_out: int, *, shards: int, kmeans_fit: str, components: int, **_
+    points: int,
+    classes: int,
+    held_out: int,
+    *,
+    shards: int,
+    kmeans_fit: str,
+    features: str,
+    components: int,
+    **_,
 ) -> None:
     """ValueError where there are too few points to fit the centroids on."""
     fitted = held_out if kmeans_fit == "public" else points - held_out
-    needed = max(shards, components)
+    needed = max(shards, components) if features == "pca" else shards
     if fitted < needed:
         way_out = "; raise `held_out` of the data set" if kmeans_fit == "public" else ""
         raise ValueError(
@@ -22,10 +33,20 @@ def check(
         )
 
 
+def fixed(*, kmeans_fit: str, **_) -> bool:
+    """Centroids that are fitted again move points that stay."""
+    return kmeans_fit != "refit"
+
+
+def serves(*, kmeans_fit: str, **_) -> tuple[str, ...]:
+    """A public point that is added would be private from then on."""
+    return ("delete",) if kmeans_fit == "public" else ("delete", "add")
+
+
 def guarantee(*, kmeans_fit: str, **_) -> tuple[str, str]:
     """Level and reason."""
     return {
-        "public": ("exact", "centroids fitted on held-out points, which are public"),
+        "public": ("exact", "centroids fitted on held-out points, which are public and stay so"),
         "refit": ("exact", "centroids fitted again on the remaining points at every request"),
         "frozen": ("conditional", "partition fitted on deleted points"),
     }[kmeans_fit]
@@ -53,22 +74,29 @@ def assign(
     public = np.setdiff1d(everyone, points.base)
     fitted = {"public": public, "refit": present, "frozen": points.base}[kmeans_fit]
     seed = seeding.derive(partition_seed, "centroids") % 2**32
-    pixels = points.images.reshape(len(everyone), -1).astype(np.float32) / 255
-    pixels = _features(pixels, fitted, features, min(components, pixels.shape[1]), seed)
+    transform = _features(_pixels(points, fitted), features, components, seed)
     batch = min(1024, len(fitted))
-    clusters = MiniBatchKMeans(shards, random_state=seed, n_init=3, batch_size=batch)
-    return clusters.fit(pixels[fitted]).predict(pixels).astype(np.int64)
+    found = min(shards, len(fitted))
+    clusters = MiniBatchKMeans(found, random_state=seed, n_init=3, batch_size=batch)
+    clusters.fit(transform(_pixels(points, fitted)))
+    parts = np.array_split(everyone, len(everyone) // CHUNK + 1)
+    nearest = [clusters.predict(transform(_pixels(points, part))) for part in parts]
+    return np.concatenate(nearest).astype(np.int64)
 
 
-def _features(
-    pixels: np.ndarray, fitted: np.ndarray, kind: str, components: int, seed: int
-) -> np.ndarray:
+def _pixels(points: Points, ids: np.ndarray) -> np.ndarray:
+    """float32 N x pixels in [0, 1]."""
+    return points.images[ids].reshape(len(ids), -1).astype(np.float32) / 255
+
+
+def _features(fitted: np.ndarray, kind: str, components: int, seed: int) -> Callable:
+    """A function from pixels to features. Random projection looks at the shape alone."""
     from sklearn.decomposition import PCA
     from sklearn.random_projection import GaussianRandomProjection
 
-    if kind == "pixels":
-        return pixels
+    components = min(components, fitted.shape[1])
     if kind == "pca":
-        return PCA(components, random_state=seed).fit(pixels[fitted]).transform(pixels)
-    projection = GaussianRandomProjection(components, random_state=seed)
-    return projection.fit(pixels[:1]).transform(pixels)  # fit looks at the shape alone
+        return PCA(min(components, len(fitted)), random_state=seed).fit(fitted).transform
+    if kind == "random_projection":
+        return GaussianRandomProjection(components, random_state=seed).fit(fitted[:1]).transform
+    return lambda pixels: pixels

@@ -17,6 +17,16 @@ def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None
         )
 
 
+def fixed(**_) -> bool:
+    """Nothing depends on the points present."""
+    return True
+
+
+def serves(**_) -> tuple[str, ...]:
+    """Points can leave and join."""
+    return "delete", "add"
+
+
 def guarantee(**_) -> tuple[str, str]:
     """Level and reason."""
     return "exact", "a point's own label, its id and the seed decide where it goes"

@@ -12,6 +12,16 @@ def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None
     """Any number of shards will do."""
 
 
+def fixed(**_) -> bool:
+    """Nothing depends on the points present."""
+    return True
+
+
+def serves(**_) -> tuple[str, ...]:
+    """Points can leave and join."""
+    return "delete", "add"
+
+
 def guarantee(**_) -> tuple[str, str]:
     """Level and reason."""
     return "exact", "ids and the seed alone decide where a point goes"

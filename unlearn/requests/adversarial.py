@@ -30,8 +30,8 @@ def draw(
 ) -> Request:
     """The first point of every shard, then the second of every shard, and so on.
 
-    A shard's points come in the order in which it is cut into slices, so that the slices that cost
-    most come first. Shards that have run out are passed over.
+    A shard's points come in the (random) order in which it is cut into slices, so that the slices
+    that cost most come first. Shards that have run out are passed over.
     """
     base = np.setdiff1d(np.arange(len(labels)), held_out)
     points = sharding.Points(labels, base)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from unlearn import priors
-from unlearn.requests import NOBODY, Request, amount, some_of, split
+from unlearn.requests import Request, some_of
+from unlearn.requests._skewed import drawn_by
 
 ASKS = ("delete",)
 
@@ -15,12 +15,6 @@ def check(
     some_of(points, held_out, rate, count, steps)
 
 
-def draw(
-    labels: np.ndarray, held_out: np.ndarray, *, rate, count, steps, seed, shape, ranking_seed
-) -> Request:
-    """Points in the order of successive draws; smaller requests are contained in larger ones."""
-    base = np.setdiff1d(np.arange(len(labels)), held_out)
-    probability = priors.probabilities("pareto", base, ranking_seed, shape)
-    order = priors.drawn(base, probability, seed)
-    deletions = split(order[: amount(len(base), rate, count)], steps)
-    return Request(deletions, [NOBODY] * steps)
+def draw(labels: np.ndarray, held_out: np.ndarray, *, ranking_seed, **how) -> Request:
+    """Points in the order of successive draws, by `unlearn.priors`."""
+    return drawn_by("pareto", labels, held_out, ranking=ranking_seed, **how)

@@ -25,6 +25,7 @@ METRICS = (
     "lone_accuracy_max",
 )
 ABSTAINS = -1e9  # the logit of a class that a constituent never saw
+LEAST = -87.0  # the least log-probability of a prediction, about the smallest float32
 
 
 class Sisa:
@@ -32,21 +33,23 @@ class Sisa:
 
     A state has, for shard s and slice r, both counted from 0:
 
+    `assignment`                    int16 2 x N, shard and slice of every id, -1 for absent ones
     `shard003/slice01/model/*`      parameters and buffers after the stage that adds the slice
     `shard003/slice01/optimizer/*`  state of the optimiser, where another stage follows
     `shard003/slice01/ids`          sorted ids of the slice
-    `shard003/slice01/key`          SHA-256 of all that the checkpoint depends on
+    `shard003/slice01/key`          SHA-256 of ids, model, recipe, schedule, seed, device, torch
     `shard003/classes`              whether a class occurs in the shard
-    `shard003/points`               number of points in the shard
+    `shard003/points`               number of points in the shard; where it is 0 that is all
 
-    A shard without points is absent. The state is a function of the ids in the training set, the
-    seed and the parameters alone: `update` from any earlier set gives what `train` gives.
+    The state is a function of the ids in the training set, the seed and the parameters alone:
+    `update` from any earlier set gives what `train` gives. That the data and the code are the same
+    is for the fleet's identity and for Snakemake to see to.
     """
 
     def __init__(
         self, *, shards: int, slices: int, aggregation: str, tie: str, weights: str, **cut
     ):
-        """`cut`: how points go to shards and slices, see `sharding.layout`."""
+        """`cut`: how points go to shards and slices, see `sharding.assignment`."""
         self.shards = shards
         self.slices = slices
         self.aggregation = aggregation
@@ -58,12 +61,14 @@ class Sisa:
 
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """All shards from scratch. ValueError if no id is left."""
-        state, layout = {}, self.layout(task, ids)
+        if not len(ids):
+            raise ValueError("no training data left")
+        places = self._assignment(task, ids)
+        layout = sharding.layout(places, self.shards, self.slices)
         self._warn(layout, task.recipe["epochs"])
+        state = {"assignment": torch.from_numpy(places)}
         for shard, slices in enumerate(layout):
             state |= self._retrain(task, {}, shard, slices, 0, seed)
-        if not state:
-            raise ValueError("no training data left")
         return state
 
     def update(self, task: Task, trained: State, request: Step, seed: int) -> State:
@@ -73,35 +78,24 @@ class Sisa:
         """
         if not len(request.retain):
             raise ValueError("no training data left")
-        before, after = (self.layout(task, ids) for ids in (request.before, request.retain))
-        sizes = [[len(ids) for ids in slices] for slices in before]
-        deleted = len(request.deleted)
-        task.meter.count(
-            "expected_gradient_evaluations",
-            sharding.expected_evaluations(sizes, deleted, task.recipe["epochs"]),
-        )
-        changes: dict[str, torch.Tensor | None] = {}
-        for shard, (old, new) in enumerate(zip(before, after, strict=True)):
-            pairs = enumerate(zip(old, new, strict=True))
-            hit = [r for r, (a, b) in pairs if not np.array_equal(a, b)]
-            if not hit:
-                continue
-            first = hit[0] if any(map(len, old)) else 0
-            changes |= self._retrain(task, trained, shard, new, first, seed)
-            if not any(map(len, new)):
+        before = np.asarray(trained["assignment"])
+        if sharding.fixed(**self.cut) and np.isin(request.retain, request.before).all():
+            after = np.full_like(before, -1)
+            after[:, request.retain] = before[:, request.retain]
+        else:
+            after = self._assignment(task, request.retain)
+        old, new = (sharding.layout(p, self.shards, self.slices) for p in (before, after))
+        if (after[:, request.retain] == before[:, request.retain]).all():  # deletions alone
+            self._expect(task, old, len(request.deleted))
+        if np.array_equal(before, after):
+            return Changed(trained, {})
+        changes: dict[str, torch.Tensor | None] = {"assignment": torch.from_numpy(after)}
+        for shard, first in sharding.hits(before, after).items():
+            if not any(map(len, new[shard])):
                 changes |= {n: None for n in trained if n.startswith(f"shard{shard:03d}/")}
+            resumed = first if any(map(len, old[shard])) else 0
+            changes |= self._retrain(task, trained, shard, new[shard], resumed, seed)
         return Changed(trained, changes)
-
-    def layout(self, task: Task, ids: np.ndarray) -> sharding.Layout:
-        """The slices of every shard when `ids` are in the training set."""
-        data = task.data
-        seen = sharding.Points(
-            data.train_labels.cpu().numpy(),
-            data.base,
-            data.train_images.cpu().numpy(),
-            data.classes,
-        )
-        return sharding.layout(seen, ids, self.shards, self.slices, **self.cut)
 
     def predict(self, task: Task, state: State, pixels: torch.Tensor) -> torch.Tensor:
         """The aggregated prediction, as log-probabilities N x classes.
@@ -111,17 +105,20 @@ class Sisa:
         does not have are none of its constituent's business: it abstains.
         """
         logs, sizes = self._constituents(task, state, pixels)
-        weights = sizes.float() if self.weights == "shard_size" else torch.ones(len(logs))
+        weights = (sizes if self.weights == "shard_size" else torch.ones(len(logs))).double()
         shares = (weights / weights.sum()).log().view(-1, 1, 1)
         mean = (logs + shares).logsumexp(0)
         if self.aggregation == "mean_softmax":
-            return mean
+            return mean.clamp_min(LEAST).log_softmax(1).float()
         ballots = torch.zeros_like(mean)
         for vote, weight in zip(logs.argmax(2), weights, strict=True):
             ballots.scatter_add_(1, vote[:, None], weight.expand(len(vote), 1))
-        # whole numbers: the tie break is far below a vote, and every class keeps some probability
-        nudge = mean.exp() if self.tie == "mean_softmax" else torch.zeros_like(mean)
-        return (ballots + 1e-3 * nudge + 1e-6).log().log_softmax(1)
+        most = ballots == ballots.amax(1, keepdim=True)
+        rank = mean if self.tie == "mean_softmax" else torch.zeros_like(mean)
+        winner = rank.masked_fill(~most, -torch.inf).argmax(1, keepdim=True)
+        shares = (ballots / weights.sum()).log().clamp_min(LEAST)
+        margin = torch.full_like(shares[:, :1], 1e-3)  # a tie is decided, whatever the rounding
+        return shares.scatter_add(1, winner, margin).log_softmax(1).float()
 
     def votes(self, task: Task, state: State, pixels: torch.Tensor) -> np.ndarray:
         """The class that each constituent predicts, int16 S x N, -1 where it is absent."""
@@ -139,6 +136,23 @@ class Sisa:
     def parameters(self, task: Task) -> list[str]:
         """None: which constituents there are differs from request to request."""
         return []
+
+    def _assignment(self, task: Task, ids: np.ndarray) -> np.ndarray:
+        """Shard and slice of every id when `ids` are in the training set."""
+        data = task.data
+        seen = sharding.Points(
+            data.train_labels.cpu().numpy(),
+            data.base,
+            data.train_images.cpu().numpy(),
+            data.classes,
+        )
+        return sharding.assignment(seen, ids, self.shards, self.slices, **self.cut)
+
+    def _expect(self, task: Task, layout: sharding.Layout, deleted: int) -> None:
+        """Charge what uniform deletions would cost by the closed formula."""
+        sizes = [[len(ids) for ids in slices] for slices in layout]
+        expected = sharding.expected_evaluations(sizes, deleted, task.recipe["epochs"])
+        task.meter.count("expected_gradient_evaluations", expected)
 
     def _warn(self, layout: sharding.Layout, epochs: int) -> None:
         empty = [s for s, slices in enumerate(layout) if not any(map(len, slices))]
@@ -158,17 +172,18 @@ class Sisa:
     def _retrain(
         self, task: Task, trained: State, shard: int, slices: list, first: int, seed: int
     ) -> dict[str, torch.Tensor]:
-        """The tensors of a shard from stage `first` on; none if it has no points."""
+        """The tensors of a shard from stage `first` on; without points, that it has none."""
         ids = np.concatenate(slices)
+        size = {f"shard{shard:03d}/points": torch.tensor(len(ids))}
         if not len(ids):
-            return {}
+            return size
         own = seed if shard == 0 else seeding.derive(seed, "constituent", shard)
         keys = list(self._keys(task, slices, shard, own))
         if first:
             model, memory = self._checkpoint(task, trained, shard, first - 1, keys)
         else:
             model, memory = task.new_model(seeding.derive(own, "initial weights")), None
-        found = {}
+        found = size
         for stage in range(first, self.slices):
             there = np.sort(np.concatenate(slices[: stage + 1]))
             steps = sharding.stage_steps(
@@ -195,7 +210,6 @@ class Sisa:
         labels = task.data.train_labels[points(ids).to(task.data.train_labels.device)].cpu()
         counts = torch.bincount(labels, minlength=task.data.classes)
         found[f"shard{shard:03d}/classes"] = counts > 0
-        found[f"shard{shard:03d}/points"] = torch.tensor(len(ids))
         task.meter.count("shards_retrained", 1)
         task.meter.count("stages_retrained", self.slices - first)
         return found
@@ -223,22 +237,25 @@ class Sisa:
     ) -> tuple[torch.nn.Module, Mapping]:
         """Model and optimiser state after a stage. ValueError if they are of something else."""
         place = f"shard{shard:03d}/slice{stage:02d}"
-        stored = np.asarray(trained[f"{place}/key"]).tobytes()
+        stored = np.asarray(trained.get(f"{place}/key", b"")).tobytes()
         if stored != keys[stage]:
             raise ValueError(
-                f"checkpoint {place} has key {stored.hex()[:12]}, {keys[stage].hex()[:12]} is "
-                "needed: it was made from other points, another model, recipe, seed or torch"
+                f"checkpoint {place} has key {stored.hex()[:12] or 'none'}, "
+                f"{keys[stage].hex()[:12]} is needed: it was made from other points, another "
+                "model, recipe, seed or torch"
             )
         parts = {"model": {}, "optimizer": {}}
         for name in [n for n in trained if n.startswith(f"{place}/")]:
             part, _, own = name.removeprefix(f"{place}/").partition("/")
             if part in parts:
                 parts[part][own] = trained[name]
-        return task.model(parts["model"]), parts["optimizer"]
+        try:
+            return task.model(parts["model"]), parts["optimizer"]
+        except KeyError as error:
+            raise ValueError(f"checkpoint {place} lacks the tensor {error}") from error
 
     def _present(self, state: State) -> Iterator[int]:
-        names = set(state)
-        return (s for s in range(self.shards) if f"shard{s:03d}/points" in names)
+        return (s for s in range(self.shards) if int(state[f"shard{s:03d}/points"]))
 
     def _constituents(
         self, task: Task, state: State, pixels: torch.Tensor
