@@ -15,6 +15,8 @@ from unlearn.requests import NOBODY, Request
 from unlearn.sharding import stage_steps
 from unlearn.task import Changed
 
+pytestmark = pytest.mark.filterwarnings("ignore:(a stage|slices without|shards)")
+
 # 160 points in base training: 3 shards of 53 or 54, which 7 slices do not divide
 SMALL = {"shards": 3, "slices": 3}
 
@@ -205,6 +207,12 @@ def test_a_checkpoint_of_something_else_is_refused(digits):
             final(digits, deletion([last]), train=torn)
     with pytest.raises(ValueError, match=r"checkpoint shard00\d/slice0\d has key"):
         final(digits, deletion(slices(digits)[1][2]), train=trained, trainer=SMALL | {"slices": 4})
+
+
+def test_a_state_of_other_points_is_refused(digits):
+    fewer, _ = final(digits, deletion(digits.base[:5]))
+    with pytest.raises(ValueError, match="not trained on all of the points"):
+        final(digits, deletion([digits.base[9]]), train=fewer)
 
 
 def test_only_the_shards_that_are_hit_are_read(digits, tmp_path):

@@ -82,6 +82,8 @@ class Sisa:
         if sharding.fixed(**self.cut) and np.isin(request.retain, request.before).all():
             after = np.full_like(before, -1)
             after[:, request.retain] = before[:, request.retain]
+            if (after[:, request.retain] < 0).any():
+                raise ValueError("the trained state was not trained on all of the points")
         else:
             after = self._assignment(task, request.retain)
         old, new = (sharding.layout(p, self.shards, self.slices) for p in (before, after))
@@ -106,13 +108,14 @@ class Sisa:
         """
         logs, sizes = self._constituents(task, state, pixels)
         weights = (sizes if self.weights == "shard_size" else torch.ones(len(logs))).double()
-        shares = (weights / weights.sum()).log().view(-1, 1, 1)
-        mean = (logs + shares).logsumexp(0)
+        mean = torch.full(logs[0].shape, -torch.inf, dtype=torch.float64)
+        for log, share in zip(logs, (weights / weights.sum()).log(), strict=True):
+            mean = torch.logaddexp(mean, log + share)
         if self.aggregation == "mean_softmax":
             return mean.clamp_min(LEAST).log_softmax(1).float()
         ballots = torch.zeros_like(mean)
-        for vote, weight in zip(logs.argmax(2), weights, strict=True):
-            ballots.scatter_add_(1, vote[:, None], weight.expand(len(vote), 1))
+        for log, weight in zip(logs, weights, strict=True):
+            ballots.scatter_add_(1, log.argmax(1, keepdim=True), weight.expand(len(log), 1))
         most = ballots == ballots.amax(1, keepdim=True)
         rank = mean if self.tie == "mean_softmax" else torch.zeros_like(mean)
         winner = rank.masked_fill(~most, -torch.inf).argmax(1, keepdim=True)
@@ -124,7 +127,7 @@ class Sisa:
         """The class that each constituent predicts, int16 S x N, -1 where it is absent."""
         logs, _ = self._constituents(task, state, pixels)
         votes = np.full((self.shards, len(pixels)), -1, dtype=np.int16)
-        votes[list(self._present(state))] = logs.argmax(2).numpy()
+        votes[list(self._present(state))] = [log.argmax(1).numpy() for log in logs]
         return votes
 
     def served(self, state: State) -> list[str]:
@@ -259,8 +262,8 @@ class Sisa:
 
     def _constituents(
         self, task: Task, state: State, pixels: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probabilities S' x N x classes of the constituents present, and their points.
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Log-probabilities N x classes of each constituent present, and their points.
 
         What a constituent said of the same pixels last time is remembered.
         """
@@ -280,4 +283,4 @@ class Sisa:
             logs.append(known[key].masked_fill(~seen, ABSTAINS).log_softmax(1))
             sizes.append(int(state[f"shard{shard:03d}/points"]))
         self._known = known
-        return torch.stack(logs), torch.tensor(sizes)
+        return logs, torch.tensor(sizes)
