@@ -245,6 +245,15 @@ def test_lines_of_one_colour_differ_by_method():
     assert len({style["color"] for style in styles.values()}) == 4
 
 
+def test_the_y_axis_says_what_metrics_share():
+    assert _style.metrics_label(["l2"]) == "L2 distance to the oracle"
+    both = ["accuracy", "vote_accuracy", "lone_accuracy"]
+    assert _style.metrics_label(both) == "Accuracy (%)"
+    both = ["expected_gradient_evaluations", "gradient_evaluations"]
+    assert _style.metrics_label(both) == "Gradient evaluations"
+    assert _style.metrics_label(["kl", "flops"]) == "KL(oracle || model) (nats), FLOPs"
+
+
 def test_the_last_step_of_each_request_is_shown():
     requests = [{"name": "random", "rate": 0.1}, {"name": "random", "rate": 0.2, "steps": 3}]
     plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]}, request=requests)

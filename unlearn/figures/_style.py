@@ -10,8 +10,6 @@ matplotlib.use("agg")
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from unlearn import layout
-
 # Okabe and Ito (2008); black and grey are kept for the controls
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31")
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")
@@ -76,15 +74,12 @@ matplotlib.rcParams.update(
 
 
 def metrics_label(metrics: Sequence[str]) -> str:
-    """What the y axis of these metrics says."""
+    """What the y axis of these metrics says: the words that their labels share."""
     labels = [METRIC_LABELS.get(metric, metric) for metric in metrics]
-    if len(labels) == 1:
-        return labels[0]
-    if all(metric in layout.PERCENT for metric in metrics):
-        return "%"
     common = set.intersection(*(set(label.lower().split()) for label in labels))
     words = [word for word in labels[0].split() if word.lower() in common]
-    return " ".join(words).capitalize() or ", ".join(labels)
+    shared = " ".join(words)
+    return shared[:1].upper() + shared[1:] or ", ".join(labels)
 
 
 def panels(rows: int, columns: int) -> tuple[Figure, np.ndarray]:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from unlearn import layout, tables
 from unlearn.figures import _style
 
+MOST_MARKERS = 20  # longer lines have one every tenth of the axis
 MOST_TICKS = 8  # on a logarithmic axis each value gets its own, up to so many
 
 
@@ -69,7 +70,7 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
         x = np.array([categories.index(v) for v in x]) if categories else x.to_numpy(float)
         order = np.argsort(x, kind="stable")
         x, y, low, high = x[order], y[order], low[order], high[order]
-        axis.plot(x, y, label=name, **style)
+        axis.plot(x, y, label=name, markevery=None if len(x) <= MOST_MARKERS else 0.1, **style)
         if np.isfinite(low).any():
             if len(x) == 1:
                 axis.vlines(x, low, high, color=style["color"], linewidth=1)
