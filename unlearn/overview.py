@@ -62,7 +62,7 @@ def _results(table: pd.DataFrame, figure: Mapping) -> Iterable[str]:
         titles = [layout.title(c, v) for c, v in place.items() if c != "metric"]
         metrics = [m + (" (%)" if m in layout.PERCENT else "") for m in part["metric"].unique()]
         head = [", ".join([*titles, *metrics])]
-        head += [f"{x} {layout.text(value)}" for value in shown] or ["value"]
+        head += [layout.title(x, value) for value in shown] or ["value"]
         rows = []
         for name, line in part.groupby("line", sort=False):
             constant = line[x].isna().all()
