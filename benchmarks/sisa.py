@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from unlearn import artifacts, dataset, jobs, schema, training
+from unlearn import artifacts, dataset, jobs, schema, sharding, training
 from unlearn.requests import NOBODY, Request
 
 BATCH = 16
@@ -103,7 +103,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         few, many = (Service(data, s, arguments.epochs, Path(folder)) for s in (5, 20))
         task = jobs.new_task(data, few.job)
-        shard = task.trainer.layout(task, data.base)[0][0]
+        shard = sharding.layout(few.trained[0]["assignment"], 5, 1)[0][0]
         index = torch.from_numpy(shard)
         images = training.normalised(task.data.train_images[index], task.data).flatten(1).numpy()
         labels = data.train_labels[shard]

@@ -1,5 +1,6 @@
 """The look of every figure: small type, colours that the colour-blind tell apart, no dates."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -118,8 +119,10 @@ def legend(figure: Figure, axes: np.ndarray) -> None:
 
 
 def footnote(figure: Figure, lines: list[str]) -> None:
-    """Small type below everything."""
-    figure.supxlabel("\n".join(lines), fontsize=6.5, color="0.35")
+    """Small type below everything, as wide as the figure."""
+    width = int(17 * figure.get_figwidth())
+    wrapped = [part for line in lines for part in textwrap.wrap(line, width)]
+    figure.supxlabel("\n".join(wrapped), fontsize=6.5, color="0.35")
 
 
 def line_styles(names: Mapping[str, str | None]) -> dict[str, dict]:

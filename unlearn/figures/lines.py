@@ -43,7 +43,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         axis.set_ylabel(_style.metrics_label(part["metric"].unique()))
     _style.label_outer(axes, by_row=across != "metric")
     _style.legend(figure, axes)
-    _style.footnote(figure, _notes(table))
+    _style.footnote(figure, _notes(pd.concat([part for _, part in panels])))
     return figure
 
 
