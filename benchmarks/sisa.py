@@ -10,9 +10,7 @@ Reading and writing of checkpoints are part of our seconds.
     python -m benchmarks.sisa [--data FOLDER] [--repeats 5] [--epochs 20]
 """
 
-import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -22,7 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from unlearn import artifacts, dataset, jobs, schema, sharding, training
+from benchmarks._common import job, mnist, options
+from unlearn import artifacts, dataset, jobs, sharding, training
 from unlearn.requests import NOBODY, Request
 
 BATCH = 16
@@ -65,17 +64,7 @@ class Service:
     def __init__(self, data: dataset.Dataset, shards: int, epochs: int, folder: Path):
         recipe = {"epochs": epochs, "batch_size": BATCH, "lr": 0.001, "schedule": "constant"}
         recipe |= {"momentum": 0.0, "weight_decay": 0.0}
-        trainer = schema.with_defaults({"shards": shards}, schema.read("trainers")["sisa"])
-        self.job = {
-            "model": {"kind": "mlp", "parameters": {"hidden": 128}},
-            "recipe": {
-                "parameters": schema.with_defaults(recipe, schema.read("recipe")["standard"])
-            },
-            "trainer": {"kind": "sisa", "parameters": trainer},
-            "seeds": [0],
-            "device": "cpu",
-            "precision": "float32",
-        }
+        self.job = job({"kind": "mlp", "hidden": 128}, {"kind": "sisa", "shards": shards}, recipe)
         self.data, self.scratch = data, folder / "scratch"
         path = folder / f"shards{shards}.safetensors"
         artifacts.write_fleet(path, jobs.train(data, self.job).states, {})
@@ -83,9 +72,11 @@ class Service:
 
     def delete(self, method: str, point: int) -> dict:
         """What it costs to delete one point."""
-        job = self.job | {"method": {"kind": method, "parameters": {}}}
+        described = self.job | {"method": {"kind": method, "parameters": {}}}
         request = Request([np.array([point])], [NOBODY])
-        return jobs.unlearn(self.data, job, self.trained, request, store=self._store).costs[0][0]
+        return jobs.unlearn(self.data, described, self.trained, request, store=self._store).costs[
+            0
+        ][0]
 
     def _store(self, tensors) -> None:
         artifacts.write_fleet(self.scratch, [tensors], {})
@@ -93,13 +84,8 @@ class Service:
 
 def main() -> None:
     """Measure and print one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default=os.environ.get("UNLEARN_DATA", "data"))
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=20)
-    arguments = parser.parse_args()
-    options = {"subset": None, "subset_seed": 0, "held_out": 0, "held_out_seed": 0}
-    data = dataset.build("mnist", arguments.data, **options, retain_sample=1)
+    arguments = options(__doc__, repeats=5, epochs=20)
+    data = mnist(arguments.data)
     with tempfile.TemporaryDirectory() as folder:
         few, many = (Service(data, s, arguments.epochs, Path(folder)) for s in (5, 20))
         task = jobs.new_task(data, few.job)
@@ -112,6 +98,7 @@ def main() -> None:
         for _ in range(arguments.repeats):
             point = int(shard[len(rounds)])
             ours, one = few.delete("sisa", point), many.delete("sisa", point)
+            whole = many.delete("retrain", point)
             rounds.append(
                 {
                     "plain loop": plain(images, labels, arguments.epochs),
@@ -119,12 +106,12 @@ def main() -> None:
                     "of which reading and writing": ours["io_seconds"],
                     "matrix products": products(steps),
                     "sisa, 20 shards": one["wall_seconds"],
-                    "retraining 20 shards": (all_ := many.delete("retrain", point))["wall_seconds"],
+                    "retraining 20 shards": whole["wall_seconds"],
                 }
             )
         medians = {n: statistics.median(r[n] for r in rounds) for n in rounds[0]}
         ratios = [r["sisa, 5 shards"] / r["plain loop"] for r in rounds]
-        evaluations = all_["gradient_evaluations"] / one["gradient_evaluations"]
+        evaluations = whole["gradient_evaluations"] / one["gradient_evaluations"]
         seconds = medians["retraining 20 shards"] / medians["sisa, 20 shards"]
         result = {
             "steps of one deletion, 5 shards": ours["optimizer_steps"],

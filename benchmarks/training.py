@@ -8,9 +8,7 @@ alternately in one process; medians and their ratio are printed.
     python -m benchmarks.training [--data FOLDER] [--batch 512] [--repeats 5]
 """
 
-import argparse
 import json
-import os
 import statistics
 import time
 
@@ -20,7 +18,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from unlearn import dataset, jobs, schema, training
+from benchmarks._common import job, mnist, options
+from unlearn import jobs, training
 
 POINTS = 12_800
 
@@ -65,22 +64,11 @@ def ours(task, points: int) -> float:
 
 def main() -> None:
     """Measure and print one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default=os.environ.get("UNLEARN_DATA", "data"))
-    parser.add_argument("--batch", type=int, default=512)
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
-    options = {"subset": POINTS, "subset_seed": 0, "held_out": 0, "held_out_seed": 0}
-    data = dataset.build("mnist", arguments.data, **options)
+    arguments = options(__doc__, batch=512, repeats=5)
+    data = mnist(arguments.data, subset=POINTS)
     recipe = {"epochs": 1, "batch_size": arguments.batch}
-    recipe = schema.with_defaults(recipe, schema.read("recipe")["standard"])
-    job = {
-        "model": {"kind": "cnn2", "parameters": {"width": None}},
-        "recipe": {"parameters": recipe},
-        "trainer": {"kind": "standard", "parameters": {}},
-        "device": "cpu",
-    }
-    tasks = {p: jobs.new_task(data, job | {"precision": p}) for p in ("auto", "float32")}
+    described = job({"kind": "cnn2"}, {"kind": "standard"}, recipe)
+    tasks = {p: jobs.new_task(data, described | {"precision": p}) for p in ("auto", "float32")}
     images = training.normalised(tasks["auto"].data.train_images, tasks["auto"].data).contiguous()
     labels = tasks["auto"].data.train_labels
     rates = {"plain": [], **{name: [] for name in tasks}}

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
-from unlearn import catalogue, codehash, study
+from unlearn import catalogue, checks, codehash, study
 
 # Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
 os.environ.update(
@@ -58,16 +58,30 @@ if not (os.path.isdir(_place) and os.access(_place, os.W_OK)):
 
 
 def one_of(names):
-    """A wildcard constraint: exactly these names."""
-    return "|".join(sorted(map(re.escape, set(names)), key=len, reverse=True))
+    """A wildcard constraint: exactly these names; where there are none, nothing."""
+    return "|".join(sorted(map(re.escape, set(names)), key=len, reverse=True)) or "(?!)"
 
 
 # -- files -------------------------------------------------------------------------------------
 
 
-def dataset_files(name):
-    """Paths of one file of the data artefact, by data set."""
-    return os.path.join(os.path.dirname(DATASET), name)
+PIXELS, FEATURES = (
+    [name for name, part in STUDY.datasets.items() if (part.source is None) == plain]
+    for plain in (True, False)
+)
+ARRAYS = [
+    os.path.join(os.path.dirname(DATASET), f"{split}_{array}.npy")
+    for split in ("train", "test")
+    for array in ("images", "labels")
+]
+ARRAYS += [
+    os.path.join(os.path.dirname(DATASET), f"{ids}.npy") for ids in ("held_out", "sample")
+]
+
+
+def source_of(wildcards):
+    """The data set of the images that features are of."""
+    return DATASET.format(dataset=STUDY.datasets[wildcards.dataset].source)
 
 
 def trained_of(wildcards):
@@ -131,7 +145,13 @@ def as_json(content):
 
 
 def dataset_block(wildcards):
-    return as_json(_block(STUDY.datasets[wildcards.dataset]))
+    dataset = STUDY.datasets[wildcards.dataset]
+    parameters = {k: v for k, v in dataset.parameters.items() if k != "features"}
+    return as_json({"kind": dataset.kind, "parameters": parameters})
+
+
+def features_of(wildcards):
+    return as_json(checks.featured(STUDY.datasets[wildcards.dataset]))
 
 
 def request_block(wildcards):
@@ -235,6 +255,11 @@ def code(*modules):
 def data_code(wildcards):
     kind = STUDY.datasets[wildcards.dataset].kind
     return code("scripts.data", f"unlearn.data.{kind}")
+
+
+def features_code(wildcards):
+    names = checks.featured(STUDY.datasets[wildcards.dataset])
+    return code("scripts.features", *(f"unlearn.features.{name}" for name in names))
 
 
 def request_code(wildcards):

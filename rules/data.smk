@@ -2,20 +2,12 @@ rule data:
     """One data set as memory-mappable arrays."""
     output:
         dataset=DATASET,
-        arrays=[
-            dataset_files(f"{name}.npy")
-            for name in (
-                "train_images",
-                "train_labels",
-                "test_images",
-                "test_labels",
-                "held_out",
-                "sample",
-            )
-        ],
+        arrays=ARRAYS,
     log:
         f"{LOGS}/data/{{dataset}}.log",
     priority: 40
+    wildcard_constraints:
+        dataset=one_of(PIXELS),
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -28,3 +20,30 @@ rule data:
     shell:
         'python -m scripts.data --dataset {params.dataset:q} --folder "$UNLEARN_DATA"'
         " --output {output.dataset:q} --code {params.code:q} 2>&1 | tee {log:q}"
+
+
+rule features:
+    """Features of the images of a data set, in place of the images."""
+    input:
+        dataset=source_of,
+    output:
+        dataset=DATASET,
+        arrays=ARRAYS,
+    log:
+        f"{LOGS}/features/{{dataset}}.log",
+    priority: 38
+    wildcard_constraints:
+        dataset=one_of(FEATURES),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        features=features_of,
+        code=features_code,
+    shell:
+        "python -m scripts.features --dataset {input.dataset:q}"
+        " --features {params.features:q} --output {output.dataset:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -127,7 +127,13 @@ def finished(finished_once, tmp_path) -> Project:
 def digits():
     """200 digits, 40 of them held out of base training."""
     return dataset.build(
-        "digits", Path("unused"), subset=200, subset_seed=0, held_out=0.2, held_out_seed=0
+        "digits",
+        Path("unused"),
+        subset=200,
+        subset_seed=0,
+        held_out=0.2,
+        held_out_seed=0,
+        retain_sample=None,
     )
 
 
@@ -136,7 +142,10 @@ def job(
 ) -> dict:
     """The description of a torch job. `trainer`: its parameters; its kind is the method's."""
     rules = schema.read("recipe")["standard"]
-    small = {"epochs": 2, "batch_size": 32, "lr": 0.1} | recipe
+    small = {"epochs": 2, "batch_size": 32, "lr": 0.1}
+    if described_trainer(method, trainer or {})["kind"] == "deltagrad":
+        small["momentum"] = 0
+    small |= recipe
     own = schema.with_defaults({}, schema.read("models")[model])
     own.pop("recipe")
     described = {

@@ -13,7 +13,13 @@ from unlearn.data._torchvision import DataError, complete
 
 
 def build(kind, folder, **change):
-    options = {"subset": None, "subset_seed": 0, "held_out": 0, "held_out_seed": 0} | change
+    options = {
+        "subset": None,
+        "subset_seed": 0,
+        "held_out": 0,
+        "held_out_seed": 0,
+        "retain_sample": None,
+    } | change
     return dataset.build(kind, folder, **options)
 
 

@@ -1,6 +1,7 @@
 """The conformance suite: what every method must do. New methods are found by themselves."""
 
 import hashlib
+import importlib
 import inspect
 
 import numpy as np
@@ -30,8 +31,15 @@ def described(model="mlp", **keywords):
     return found
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(params=MODELS)
 def model(request):
+    """A model that the trainer of the method can work with."""
+    name = request.node.callspec.params["name"]
+    trainer = catalogue.facts("methods", name)["trainer"] or "standard"
+    plan = catalogue.facts("trainers", trainer).get("PLAN")
+    allowed = getattr(importlib.import_module(plan), "MODELS", MODELS) if plan else MODELS
+    if request.param not in allowed:
+        pytest.skip(f"{trainer} is not for {request.param}")
     return request.param
 
 

@@ -8,6 +8,7 @@ import pytest
 from unlearn import priors, schema, sharding
 from unlearn.partitions import distribution_aware
 
+SHAPES = {"uniform": 1, "pareto": 1.16, "exponential": 0.05}  # of priors
 SHARING = ("aggregation", "tie", "weights")  # parameters of prediction
 
 
@@ -17,14 +18,14 @@ def options(**own):
 
 
 def points(data):
-    return sharding.Points(data.train_labels, data.base, data.train_images, 10)
+    return sharding.Points(data.train_labels, data.base, 10, data.train_images)
 
 
 def shards_of(data, present=None, **own):
     full = options(**own)
-    slices = full.pop("slices")
+    slices, by_id = full.pop("slices"), sharding.promise(**full).by_id
     shard_of = sharding.shards_of(points(data), present=present, **full)
-    return shard_of, sharding.slices_of(points(data), shard_of, slices=slices, **full)
+    return shard_of, sharding.slices_of(points(data), shard_of, by_id=by_id, slices=slices, **full)
 
 
 @pytest.mark.parametrize("shards", [1, 2, 7, 160])
@@ -51,7 +52,11 @@ def test_the_seed_of_the_partition_decides(digits):
 def test_the_prior_decides_about_distribution_aware_shards(digits):
     own = {"partition": "distribution_aware", "min_shard": 4}
     base = shards_of(digits, **own)[0]
-    for change in ({"prior_seed": 1}, {"prior": "exponential"}, {"prior_shape": 0.3}):
+    for change in (
+        {"prior_seed": 1},
+        {"prior": "exponential", "prior_shape": 0.05},
+        {"prior_shape": 0.3},
+    ):
         assert not np.array_equal(shards_of(digits, **own | change)[0], base)
 
 
@@ -114,8 +119,8 @@ def test_what_a_deleted_point_contains_decides_about_nobody_else(digits, partiti
     ],
 )
 def test_guarantees_have_a_reason(parameters, level):
-    found, reason = sharding.guarantee(**options(**parameters))
-    assert found == level and reason
+    promise = sharding.promise(**options(**parameters))
+    assert promise.level == level and promise.reason
 
 
 # -- distribution-aware ----------------------------------------------------------------------------
@@ -124,13 +129,14 @@ def test_guarantees_have_a_reason(parameters, level):
 def expected_points(data, **own):
     """Points that one request drawn from the prior retrains on average, the point included."""
     shard_of, _ = shards_of(data, min_shard=1, **own)
-    p = priors.probabilities(own.get("prior", "pareto"), data.base, 0)
+    p = priors.probabilities(own["prior"], data.base, 0, own["prior_shape"])
     there = shard_of[data.base]
     return sum((there == s).sum() * p[there == s].sum() for s in np.unique(there))
 
 
 def test_equal_mass_costs_as_much_as_uniform_shards_and_min_cost_less(digits):
-    own = {"partition": "distribution_aware", "shards": 4, "prior": "exponential"}
+    own = {"partition": "distribution_aware", "shards": 4}
+    own |= {"prior": "exponential", "prior_shape": 0.05}
     equal = expected_points(digits, cuts="equal_mass", **own)
     assert equal == pytest.approx(160 / 4, rel=0.05)
     assert expected_points(digits, cuts="min_cost", **own) < 0.95 * equal
@@ -139,7 +145,7 @@ def test_equal_mass_costs_as_much_as_uniform_shards_and_min_cost_less(digits):
 @pytest.mark.parametrize("prior", ["pareto", "exponential"])
 @pytest.mark.parametrize("least", [1, 3])
 def test_min_cost_is_the_best_of_all_cuts(prior, least):
-    p = np.sort(priors.probabilities(prior, np.arange(18), 0))
+    p = np.sort(priors.probabilities(prior, np.arange(18), 0, SHAPES[prior]))
     mass = np.concatenate([[0], np.cumsum(p)])
 
     def cost(ends):
@@ -160,18 +166,19 @@ def test_min_cost_is_the_best_of_all_cuts(prior, least):
 @pytest.mark.parametrize("prior", ["uniform", "pareto", "exponential"])
 def test_every_shard_has_its_least_points(digits, cuts, prior):
     own = {"partition": "distribution_aware", "shards": 8, "min_shard": 5}
-    shard_of, _ = shards_of(digits, cuts=cuts, prior=prior, **own)
+    shard_of, _ = shards_of(digits, cuts=cuts, prior=prior, prior_shape=SHAPES[prior], **own)
     sizes = np.bincount(shard_of[digits.base], minlength=8)
     assert sizes.min() >= 5 and sizes.sum() == 160
-    likely = priors.probabilities(prior, digits.base, 0)
+    likely = priors.probabilities(prior, digits.base, 0, SHAPES[prior])
     order = shard_of[digits.base][np.argsort(likely, kind="stable")]
     assert (np.diff(order) >= 0).all()  # contiguous blocks
 
 
 def test_likely_points_come_in_the_last_slices(digits):
-    own = {"slice_order": "request_probability", "shards": 4, "slices": 3, "prior": "exponential"}
+    own = {"slice_order": "request_probability", "shards": 4, "slices": 3}
+    own |= {"prior": "exponential", "prior_shape": 0.05}
     shard_of, slice_of = shards_of(digits, **own)
-    p = priors.probabilities("exponential", digits.base, 0)
+    p = priors.probabilities("exponential", digits.base, 0, 0.05)
     for shard in range(4):
         there = shard_of[digits.base] == shard
         by_slice = [p[there & (slice_of[digits.base] == r)] for r in range(3)]

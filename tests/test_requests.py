@@ -80,7 +80,7 @@ def test_skewed_requests_follow_their_law(sampler, shape):
     """The first draw is by the prior, the second by what is left of it."""
     nobody = np.empty(0, int)
     first, second = np.zeros(200), np.zeros((3, 200))
-    likely = np.argsort(-priors.probabilities(sampler, np.arange(200), 0), kind="stable")
+    likely = np.argsort(-priors.probabilities(sampler, np.arange(200), 0, shape), kind="stable")
     for seed in range(3000):
         a, b = np.concatenate(draw(sampler, nobody, count=2, steps=2, seed=seed).deletions)
         first[a] += 1
@@ -124,7 +124,7 @@ def test_the_ranking_is_shared_and_the_draws_are_not():
 def test_adversarial_requests_touch_every_shard_in_turn(partition):
     request = draw("adversarial", count=20, steps=20, shards=10, partition=partition)
     order = np.concatenate(request.deletions)
-    points = sharding.Points(LABELS, np.setdiff1d(np.arange(200), HELD_OUT))
+    points = sharding.Points(LABELS, np.setdiff1d(np.arange(200), HELD_OUT), 10)
     cut = {"partition": partition, "shards": 10, "partition_seed": 0}
     shard_of = sharding.shards_of(points, **cut)
     assert sorted(shard_of[order[:10]]) == sorted(shard_of[order[10:]]) == list(range(10))
@@ -139,10 +139,10 @@ def test_adversarial_requests_touch_every_shard_in_turn(partition):
 
 def test_weighted_draws_do_not_depend_on_the_order_of_ids():
     ids = np.arange(50)
-    p = priors.probabilities("pareto", ids, 3)
+    p = priors.probabilities("pareto", ids, 3, 1.16)
     turned = seeding.shuffled(ids, 1)
     assert np.array_equal(priors.drawn(ids, p, 5), priors.drawn(turned, p[turned], 5))
-    assert np.array_equal(priors.probabilities("pareto", turned, 3), p[turned])
+    assert np.array_equal(priors.probabilities("pareto", turned, 3, 1.16), p[turned])
 
 
 @pytest.mark.parametrize(

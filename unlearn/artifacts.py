@@ -121,7 +121,10 @@ def write_fleet(path: Path, states: list[Mapping[str, np.ndarray]], identity: Ma
     names = sorted(states[0]) if states else []
     # the file takes the bytes as they lie in memory, so they must lie in row-major order
     stacked = {
-        name: np.ascontiguousarray(np.stack([state[name] for state in states])) for name in names
+        name: np.ascontiguousarray(
+            np.stack([state[name] for state in states]) if states[1:] else states[0][name][None]
+        )
+        for name in names
     }
     stacked = stacked or {"none": np.empty(0)}  # safetensors cannot read back a file of nothing
     with replacing(path) as partial:
@@ -157,20 +160,26 @@ class Fleet(Mapping):
     def __len__(self) -> int:
         return self._file.get_slice(next(iter(self.names))).get_shape()[0] if self.names else 0
 
-    def tensor(self, name: str, k: int) -> np.ndarray:
-        """Tensor `name` of model k. KeyError if there is none."""
+    def tensor(self, name: str, *index: int) -> np.ndarray:
+        """Tensor `name` of model `index[0]`, or a part of it. KeyError if there is none."""
         if name not in self.names:
             raise KeyError(name)
         start = time.perf_counter()
         with _reading(self.path):
-            tensor = np.asarray(self._file.get_slice(name)[k])
+            tensor = np.asarray(self._file.get_slice(name)[index])
         self.read_seconds += time.perf_counter() - start
         return tensor
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of tensor `name` of one model, without reading it. KeyError without one."""
+        if name not in self.names:
+            raise KeyError(name)
+        return tuple(self._file.get_slice(name).get_shape()[1:])
+
     def nbytes(self, name: str) -> int:
         """The bytes that tensor `name` of one model takes, without reading it."""
-        part = self._file.get_slice(name)
-        return math.prod(part.get_shape()[1:]) * _BITS[part.get_dtype()] // 8
+        bits = _BITS[self._file.get_slice(name).get_dtype()]
+        return math.prod(self.shape(name)) * bits // 8
 
 
 class State(Mapping):
@@ -191,6 +200,21 @@ class State(Mapping):
     def nbytes(self, name: str) -> int:
         """The bytes of a tensor, without reading it."""
         return self.fleet.nbytes(name)
+
+    def rows(self, name: str) -> "Rows":
+        """A tensor that is read row by row."""
+        return Rows(self.fleet, name, self._k)
+
+
+class Rows:
+    """A tensor of one model of a fleet on disk; `rows[i]` reads one row."""
+
+    def __init__(self, fleet: Fleet, name: str, k: int):
+        self.shape = fleet.shape(name)
+        self._fleet, self._name, self._k = fleet, name, k
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self._fleet.tensor(self._name, self._k, row)
 
 
 def digest(*arrays: np.ndarray) -> str:

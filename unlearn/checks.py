@@ -7,8 +7,14 @@ import importlib
 from collections.abc import Mapping, Sequence
 
 from unlearn import catalogue, layout, schema, scoring
-from unlearn.parts import Cell, Dataset, Part, Study, Variant
+from unlearn.parts import Cell, Dataset, Model, Part, Study, Variant
 from unlearn.schema import InvalidError
+
+LEAST_RESERVE = 100
+"""Public points that features are standardised by."""
+
+OF_FEATURES = ("logistic", "mlp")
+"""Models that do not ask where in the image a number comes from."""
 
 
 def dataset(block: Dataset) -> None:
@@ -21,6 +27,20 @@ def dataset(block: Dataset) -> None:
     if held_out >= points:
         share = block.parameters["held_out"]
         raise InvalidError("held_out", f"{share} of {points} points leaves none to train on")
+
+
+def features(block: Dataset) -> None:
+    """Features that exist, and public points to standardise them by where they need some."""
+    for name in featured(block):
+        if name not in catalogue.names("features"):
+            allowed = catalogue.names("features")
+            raise InvalidError("features", schema.unknown("features", name, allowed))
+        if catalogue.facts("features", name)["RESERVE"] and sizes(block)[1] < LEAST_RESERVE:
+            raise InvalidError(
+                "held_out",
+                f"{block.parameters['held_out']} leaves {sizes(block)[1]} public points to "
+                f"standardise {name} by; allowed: {LEAST_RESERVE} points or more",
+            )
 
 
 def recipe(block: Part) -> None:
@@ -38,6 +58,13 @@ def request(data: Dataset, block: Part) -> None:
         sampler.check(points, classes, held_out, **block.parameters)
     except ValueError as error:
         raise InvalidError("", f"{block.name} on {data.name}: {error}") from error
+    public = [n for n in featured(data) if catalogue.facts("features", n)["RESERVE"]]
+    if public and "add" in catalogue.facts("requests", block.kind)["ASKS"]:
+        raise InvalidError(
+            "",
+            f"{block.name} on {data.name}: {public[0]} is standardised by the held-out points, "
+            "which are public and cannot be added",
+        )
 
 
 def trainer(data: Dataset, block: Part) -> None:
@@ -52,12 +79,34 @@ def trainer(data: Dataset, block: Part) -> None:
             raise InvalidError("", f"{block.name} on {data.name}: {error}") from error
 
 
+def model(data: Dataset, block: Model, variant: Variant) -> None:
+    """A model that the trainer can work with, and data that the model can take."""
+    if featured(data) and block.kind not in OF_FEATURES:
+        allowed = " and ".join(OF_FEATURES)
+        raise InvalidError("", f"{block.kind} on {data.name}: features are for {allowed}")
+    if featured(data) and (block.recipe.parameters["crop"] or block.recipe.parameters["flip"]):
+        raise InvalidError(
+            "", f"{block.recipe.name} on {data.name}: features cannot be cropped or flipped"
+        )
+    plan = catalogue.facts("trainers", variant.trainer.kind).get("PLAN")
+    supports = getattr(importlib.import_module(plan), "supports", None) if plan else None
+    if supports:
+        options = variant.trainer.parameters | variant.parameters
+        classes = catalogue.facts("data", data.kind)["CLASSES"]
+        try:
+            supports(shape(data), classes, sizes(data)[0], block, block.recipe, options)
+        except ValueError as error:
+            where = f"{variant.name}, {block.name} on {data.name}"
+            raise InvalidError("", f"{where}: {error}") from error
+
+
 def guarantee(method: str, block: Part) -> tuple[str, str]:
     """How exact a method is with this trainer, and why."""
     level = catalogue.facts("methods", method)["guarantee"]
     plan = catalogue.facts("trainers", block.kind).get("PLAN")
     if level == "exact" and plan:
-        return importlib.import_module(plan).guarantee(**block.parameters)
+        promise = importlib.import_module(plan).promise(**block.parameters)
+        return promise.level, promise.reason
     return level, ""
 
 
@@ -67,7 +116,7 @@ def service(variant: Variant, block: Part) -> None:
     plan = catalogue.facts("trainers", variant.trainer.kind).get("PLAN")
     if plan:
         options = variant.trainer.parameters
-        allowed = importlib.import_module(plan).serves(**options)
+        allowed = importlib.import_module(plan).promise(**options).serves
         serves = [change for change in serves if change in allowed]
         try:
             importlib.import_module(plan).matches(options, block)
@@ -113,12 +162,12 @@ def figure(
         if split not in allowed:
             raise InvalidError("y", f"{metric}/{split}: {schema.unknown('split', split, allowed)}")
     _check_metrics(block["y"], block["split"], asked, special)
-    rows = [_row(cell, available, study) for cell in cells]
-    methods = {layout.method(row) for row in rows}
+    rows = {cell: _row(cell, available, study) for cell in cells}
+    methods = {layout.method(row) for row in rows.values()}
     for name in block["methods"] or ():
         if name not in methods:
             raise InvalidError("methods", schema.unknown("method", name, methods))
-    _check_points(block, cells, available, study)
+    _check_points(block, rows)
 
 
 def _check_metrics(
@@ -137,10 +186,10 @@ def _check_metrics(
             raise InvalidError("y", schema.unknown("metric", metric, known))
         of_points = metric in scoring.OF_POINTS
         there[metric] = set(scoring.METRICS[metric]) - (absent if of_points else set())
-    known = set().union(*there.values())
+    some = set().union(*there.values())
     for split in splits:
-        if split not in known:
-            raise InvalidError("split", schema.unknown("split", split, known))
+        if split not in some:
+            raise InvalidError("split", schema.unknown("split", split, some))
     for metric, its in there.items():
         if splits and not its & set(splits):
             allowed = ", ".join(sorted(its))
@@ -149,14 +198,11 @@ def _check_metrics(
             )
 
 
-def _check_points(
-    block: Mapping, cells: Sequence[Cell], available: Mapping[str, Mapping], study: Study
-) -> None:
+def _check_points(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
     """One value at each point of a line: what no axis tells apart would be drawn as one."""
     seen: dict[tuple, Cell] = {}
     on_axis: dict[tuple, bool] = {}
-    for cell in cells:
-        row = _row(cell, available, study)
+    for cell, row in rows.items():
         fields = [f for f in layout.panel_fields(block) if f in cell._fields]
         fields += [block["facet"]] if block["facet"] else []
         line = (cell.fleet, layout.line(row, block), *(layout.value(row, f) for f in fields))
@@ -193,3 +239,18 @@ def sizes(block: Dataset) -> tuple[int, int]:
     """Training points of a data set, and how many of them are held out."""
     points = block.parameters["subset"] or catalogue.facts("data", block.kind)["TRAIN"]
     return points, round(block.parameters["held_out"] * points)
+
+
+def featured(block: Dataset) -> list[str]:
+    """The modules whose features models see instead of pixels."""
+    return [name for name in (block.parameters["features"] or "").split("+") if name]
+
+
+def shape(block: Dataset) -> tuple[int, int, int]:
+    """What models see of a point: H, W, C."""
+    own = catalogue.facts("data", block.kind)["SHAPE"]
+    names = featured(block)
+    if not names:
+        return own
+    modules = (importlib.import_module(f"unlearn.features.{name}") for name in names)
+    return 1, 1, sum(module.size(own) for module in modules)

@@ -33,11 +33,12 @@ class Meter:
         self.counts: dict[str, float] = {}
         self.known = {} if known is None else known
 
-    def gradients(self, model: nn.Module, images: torch.Tensor) -> None:
-        """Charge a forward and backward pass of `model` over a batch."""
+    def gradients(self, model: nn.Module, images: torch.Tensor, samples: int | None = None) -> None:
+        """Charge a forward and backward pass of `model` over a batch, or over `samples` like it."""
         forward, backward = self._per_sample(model, images)
-        self.gradient_evaluations += len(images)
-        self.flops += len(images) * (forward + backward)
+        samples = len(images) if samples is None else samples
+        self.gradient_evaluations += samples
+        self.flops += samples * (forward + backward)
 
     def forwards(self, model: nn.Module, images: torch.Tensor) -> None:
         """Charge a forward pass of `model` over a batch."""

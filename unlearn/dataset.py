@@ -10,12 +10,15 @@ from unlearn import artifacts, seeding
 from unlearn.data._splitting import stratified
 from unlearn.requests import Request
 
-_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "held_out", "sample")
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "held_out", "sample")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images uint8 N x H x W x C, labels int64 N; ids are positions in the training arrays."""
+    """Images uint8 N x H x W x C, labels int64 N; ids are positions in the training arrays.
+
+    Features of images come in their place, float32 N x 1 x 1 x F.
+    """
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -26,7 +29,9 @@ class Dataset:
     sample: np.ndarray
     """Sorted ids of the training points, drawn at random, that every model is evaluated on."""
     description: dict
-    """name, classes, mean and std of pixels in [0, 1] by channel, sha256 of all arrays."""
+    """name, classes, sha256 of all arrays, and how models see images: mean and std of
+    images / levels, by channel or for all.
+    """
 
     @property
     def base(self) -> np.ndarray:
@@ -49,7 +54,8 @@ def build(
     subset_seed: int,
     held_out: float,
     held_out_seed: int,
-    retain_sample: int | None = None,
+    retain_sample: int | None,
+    pixels: str = "standardised",
 ) -> Dataset:
     """Load a registered data set and take the asked subset of its training points."""
     module = importlib.import_module(f"unlearn.data.{kind}")
@@ -63,11 +69,17 @@ def build(
     drawn = seeding.shuffled(everyone, seeding.derive(held_out_seed, "sample"))
     sample = np.sort(drawn[:retain_sample])
     arrays = (train_images, train_labels, test_images, test_labels, outside, sample)
+    constants = {
+        "standardised": (module.MEAN, module.STD),
+        "unit": ((0.0,), (1.0,)),
+        "symmetric": ((0.5,), (0.5,)),
+    }[pixels]
     description = {
         "name": kind,
         "classes": module.CLASSES,
-        "mean": module.MEAN,
-        "std": module.STD,
+        "mean": constants[0],
+        "std": constants[1],
+        "levels": 255,
         "train_points": len(train_labels),
         "test_points": len(test_labels),
         "held_out_points": len(outside),
@@ -78,7 +90,7 @@ def build(
 
 def save(dataset: Dataset, folder: Path) -> None:
     """Write the arrays, then `dataset.json`."""
-    for name in _ARRAYS:
+    for name in ARRAYS:
         artifacts.write_array(Path(folder) / f"{name}.npy", getattr(dataset, name))
     artifacts.write_json(Path(folder) / "dataset.json", dataset.description)
 
@@ -86,5 +98,5 @@ def save(dataset: Dataset, folder: Path) -> None:
 def load(folder: Path) -> Dataset:
     """Open a saved data set; the arrays are memory-mapped. ArtifactError if a file is broken."""
     description = artifacts.read_json(Path(folder) / "dataset.json")
-    arrays = [artifacts.read_array(Path(folder) / f"{name}.npy") for name in _ARRAYS]
+    arrays = [artifacts.read_array(Path(folder) / f"{name}.npy") for name in ARRAYS]
     return Dataset(*arrays, description)

@@ -25,7 +25,7 @@ def descent(
     """
     simple = recipe["optimizer"] == "sgd" and not recipe["nesterov"]
     plain = loss is functional.cross_entropy and machine.precision == "float32"
-    fast = simple and plain and machine.device.type == "cpu" and _is_stack(model)
+    fast = simple and plain and machine.device.type == "cpu" and is_stack(model)
     return (StackDescent if fast else Descent)(model, loss, recipe, machine, state)
 
 
@@ -40,9 +40,9 @@ class Descent:
         self.model, self.loss, self.recipe, self.machine = model, loss, recipe, machine
         named = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.parameters = list(named.values())
-        kinds = {"adam": ("mean", "square")}.get(recipe["optimizer"], ("momentum",))
-        if kinds == ("momentum",) and not recipe["momentum"]:
-            kinds = ()
+        kinds = ("momentum",) if recipe["momentum"] else ()
+        if recipe["optimizer"] == "adam":
+            kinds = ("mean", "square")
         self.tensors = {
             f"{kind}/{name}": torch.zeros_like(p) for kind in kinds for name, p in named.items()
         }
@@ -123,23 +123,23 @@ class StackDescent(Descent):
     """
 
     def __enter__(self) -> "StackDescent":
-        self.layers = [layer for layer in self.model if isinstance(layer, nn.Linear)]
-        self.weights, self.biases, self.constants = [], [], {}
-        for layer in self.layers:
+        self.weights, self.biases, self.momenta, self.constants = [], [], [], {}
+        for name, layer in self._layers():
             self.weights.append(layer.weight.detach().t().contiguous())
             self.biases.append(layer.bias.detach())
             layer.weight.data = self.weights[-1].t()
-        names = [n.removesuffix(".weight") for n, p in self.model.named_parameters() if p.ndim == 2]
-        self.momenta = []
-        for name in names if self.tensors else ():
-            of_weight = self.tensors[f"momentum/{name}.weight"].t().contiguous()
-            self.tensors[f"momentum/{name}.weight"] = of_weight.t()
-            self.momenta.append((of_weight, self.tensors[f"momentum/{name}.bias"]))
+            if self.recipe["momentum"]:
+                of_weight = self.tensors[f"momentum/{name}.weight"].t().contiguous()
+                self.tensors[f"momentum/{name}.weight"] = of_weight.t()
+                self.momenta.append((of_weight, self.tensors[f"momentum/{name}.bias"]))
         return self
 
     def __exit__(self, *_) -> None:
-        for layer in self.layers:
+        for _, layer in self._layers():
             layer.weight.data = layer.weight.data.contiguous()
+
+    def _layers(self) -> list[tuple[str, nn.Linear]]:
+        return [(n, m) for n, m in self.model.named_children() if isinstance(m, nn.Linear)]
 
     @torch.no_grad()
     def step(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> None:
@@ -179,7 +179,8 @@ class StackDescent(Descent):
             bias.addmv_(error.t(), shares, beta=left, alpha=-rate)
 
 
-def _is_stack(model: nn.Module) -> bool:
+def is_stack(model: nn.Module) -> bool:
+    """Whether a model is Flatten, Linear, (ReLU, Linear)*, all of it trained."""
     if not isinstance(model, nn.Sequential) or not isinstance(model[0], nn.Flatten):
         return False
     kinds = [type(layer) for layer in model][1:]

@@ -69,6 +69,7 @@ def new_task(dataset: Dataset, job: Mapping, label: str = "") -> Task:
         classes=about["classes"],
         mean=tuple(about["mean"]),
         std=tuple(about["std"]),
+        levels=about["levels"],
     )
 
     def new_model(seed: int) -> torch.nn.Module:

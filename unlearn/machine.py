@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 
 class MachineError(RuntimeError):
@@ -54,6 +55,7 @@ def choose(device: str, precision: str, convolutional: bool) -> Machine:
     MachineError for `cuda` where there is none.
     """
     torch.set_num_threads(1)
+    threadpool_limits(1)  # numpy's
     _keep_freed_memory()
     random.seed(0)
     np.random.seed(0)

@@ -21,6 +21,8 @@ class Dataset(Part):
     """A data set, and the recipe that trains the models on it that name none."""
 
     recipe: str
+    source: str | None = None
+    """The data set of the images, where this one holds features of them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,20 @@ class Variant(Part):
     trainer: Part
     guarantee: tuple[str, str]
     """How exact it is (`exact`, `conditional`, `certified`, `approximate`, `none`), and why."""
+
+
+class Promise(NamedTuple):
+    """What unlearning by retraining can rely on, where a trainer has its own way to train."""
+
+    level: str
+    """`exact` or `conditional`."""
+    reason: str
+    by_id: bool = False
+    """Partitions: whether ids alone decide, not what points contain."""
+    fixed: bool = True
+    """Partitions: whether the place of a point never depends on which others are present."""
+    serves: tuple[str, ...] = ("delete", "add")
+    """The changes for which the level holds."""
 
 
 class Cell(NamedTuple):

@@ -8,19 +8,21 @@ import numpy as np
 
 from unlearn import seeding
 
-SHAPES = {"uniform": 0.0, "pareto": 1.16, "exponential": 0.05}
-"""The kinds of prior, with the usual value of their one parameter."""
+
+def check(kind: str, shape: float) -> None:
+    """ValueError for a shape that the kind cannot have."""
+    if kind == "exponential" and shape >= 1:
+        raise ValueError(f"prior_shape: {shape} is not below 1, as prior exponential needs")
 
 
-def probabilities(kind: str, ids: np.ndarray, seed: int, shape: float | None = None) -> np.ndarray:
+def probabilities(kind: str, ids: np.ndarray, seed: int, shape: float) -> np.ndarray:
     """The probability that a request is for each of `ids`, float64, of sum 1.
 
     Over a ranking of the ids that the seed draws: `pareto` is proportional to
     (rank + 1)^-(shape + 1), `exponential` falls to the share `shape` at the last rank, `uniform`
-    is the same for all. Ids alone decide, never what the points contain. Bourtoule et al. 2021
-    shard by such probabilities. KeyError for another kind.
+    is the same for all whatever the shape. Ids alone decide, never what the points contain
+    (Bourtoule et al. 2021 shard by such probabilities). KeyError for another kind.
     """
-    shape = SHAPES[kind] if shape is None else shape
     keys = seeding.point_keys(seeding.derive(seed, "ranking of requests"), ids)
     rank = np.empty(len(ids))
     rank[np.argsort(keys, kind="stable")] = np.arange(len(ids))

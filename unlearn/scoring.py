@@ -32,7 +32,15 @@ COSTS = (
     "peak_memory_bytes",
     "bytes_stored",
 )
-COUNTS = ("expected_gradient_evaluations", "shards_retrained", "stages_retrained")
+COUNTS = (
+    "expected_gradient_evaluations",
+    "shards_retrained",
+    "stages_retrained",
+    "exact_steps",
+    "approximate_steps",
+    "direct_steps",
+    "fallbacks",
+)
 ENSEMBLE = (
     "vote_accuracy",
     "tie_fraction",

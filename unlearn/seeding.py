@@ -30,6 +30,6 @@ def point_keys(seed: int, ids: np.ndarray) -> np.ndarray:
 
 
 def shuffled(ids: np.ndarray, seed: int) -> np.ndarray:
-    """`ids` in the random order of their keys."""
+    """`ids` in the random order of their keys, which all differ if the ids do."""
     ids = np.asarray(ids)
-    return ids[np.argsort(point_keys(seed, ids), kind="stable")]
+    return ids[np.argsort(point_keys(seed, ids))]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unlearn import priors, seeding
-from unlearn.parts import Part
+from unlearn.parts import Part, Promise
 
 Layout = list[list[np.ndarray]]
 """layout[shard][slice]: sorted ids."""
@@ -26,14 +26,27 @@ class Points:
     labels: np.ndarray
     base: np.ndarray
     """Sorted ids in base training."""
+    classes: int
     images: np.ndarray | None = None
-    """uint8 N x H x W x C."""
-    classes: int = 10
+    """uint8 N x H x W x C; partitions by content need them."""
+
+    @property
+    def others(self) -> np.ndarray:
+        """Sorted ids outside base training."""
+        return np.setdiff1d(np.arange(len(self.labels)), self.base)
 
 
 def blocks(points: int, count: int) -> np.ndarray:
     """The block of each of so many points in order; sizes differ by at most one."""
     return np.arange(points) * count // max(points, 1)
+
+
+def cut(ids: np.ndarray, shards: int, partition_seed: int) -> np.ndarray:
+    """The shard of each of `ids`: a seeded permutation in equal parts."""
+    shard_of = np.empty(len(ids), dtype=np.int64)
+    order = seeding.shuffled(np.arange(len(ids)), seeding.derive(partition_seed, "shards"))
+    shard_of[order] = blocks(len(ids), shards)
+    return shard_of
 
 
 def shards_of(points: Points, partition: str, present=None, **options) -> np.ndarray:
@@ -50,13 +63,13 @@ def ordered(ids: np.ndarray, partition_seed: int) -> np.ndarray:
 def slices_of(
     points: Points,
     shard_of: np.ndarray,
-    partition: str,
     *,
+    by_id: bool,
     slices: int,
     partition_seed: int,
     slice_order: str,
     prior: str,
-    prior_shape: float | None,
+    prior_shape: float,
     prior_seed: int,
     **_,
 ) -> np.ndarray:
@@ -66,15 +79,13 @@ def slices_of(
     Elsewhere its size tells of points that may have to be forgotten, so the cuts are those of an
     order of all ids and the slices are only about equal.
     """
-    key = np.arange(len(points.labels), dtype=float)
+    order = ordered(points.base, partition_seed)
     if slice_order == "request_probability":
-        key[points.base] = priors.probabilities(prior, points.base, prior_seed, prior_shape)
-    else:
-        key[ordered(points.base, partition_seed)] = np.arange(len(points.base))
-    order = points.base[np.argsort(key[points.base], kind="stable")]
+        likely = priors.probabilities(prior, points.base, prior_seed, prior_shape)
+        order = points.base[np.argsort(likely, kind="stable")]
     slice_of = np.full(len(points.labels), slices - 1, dtype=np.int64)
     slice_of[order] = blocks(len(order), slices)
-    for shard in np.unique(shard_of[order]) if _module(partition).BY_ID else ():
+    for shard in np.unique(shard_of[order]) if by_id else ():
         members = order[shard_of[order] == shard]
         slice_of[members] = blocks(len(members), slices)
     return slice_of
@@ -90,7 +101,8 @@ def assignment(
     were: that may tell their class.
     """
     shard_of = shards_of(points, present=present, shards=shards, **options)
-    slice_of = slices_of(points, shard_of, slices=slices, **options)
+    by_id = promise(**options).by_id
+    slice_of = slices_of(points, shard_of, by_id=by_id, slices=slices, **options)
     places = np.full((2, len(points.labels)), -1, dtype=np.int16)
     places[:, present] = shard_of[present], slice_of[present]
     return places
@@ -114,11 +126,6 @@ def hits(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
     for shard, part in np.unique(places[:, places[0] >= 0], axis=1).T.tolist():
         first.setdefault(shard, part)
     return first
-
-
-def fixed(partition: str, **options) -> bool:
-    """Whether the place of a point never depends on which others are present."""
-    return _module(partition).fixed(**options)
 
 
 def epochs_of_a_stage(epochs: float, slices: int) -> float:
@@ -166,17 +173,14 @@ def check(
             f"slices: {slices} are more than the {base // shards} points of a shard; allowed: "
             f"1 .. {base // shards}"
         )
+    if "prior" in options:
+        priors.check(options["prior"], options["prior_shape"])
     _module(partition).check(points, classes, held_out, shards=shards, **options)
 
 
-def guarantee(*, partition: str, **options) -> tuple[str, str]:
-    """How exact unlearning is under these parameters, `exact` or `conditional`, and why."""
-    return _module(partition).guarantee(**options)
-
-
-def serves(*, partition: str, **options) -> tuple[str, ...]:
-    """The changes for which the guarantee holds, of `delete` and `add`."""
-    return _module(partition).serves(**options)
+def promise(*, partition: str, **options) -> Promise:
+    """What unlearning can rely on under these parameters."""
+    return _module(partition).promise(**options)
 
 
 def matches(options: Mapping, request: Part) -> None:

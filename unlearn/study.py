@@ -88,6 +88,8 @@ class _Loader:
             for dataset in datasets
             for choice in _choices(block["model"])
         ]
+        for (dataset, model), variant in itertools.product(models, variants):
+            self._at(f"{path}.model", checks.model, dataset, model, variant)
         fleets = self._fleets(block.get("seeds", self.config["seeds"]))
         grid = itertools.product(models, variants, requests, fleets)
         cells = [
@@ -122,8 +124,13 @@ class _Loader:
     def _dataset(self, choice, path: str) -> Dataset:
         part = self._part("datasets", choice, path)
         parameters = {k: v for k, v in part.parameters.items() if k != "recipe"}
-        dataset = Dataset(part.name, part.kind, parameters, part.parameters["recipe"])
+        source = None
+        if parameters["features"]:
+            named = choice if isinstance(choice, Mapping) else {"name": choice}
+            source = self._dataset(named | {"features": None}, path).name
+        dataset = Dataset(part.name, part.kind, parameters, part.parameters["recipe"], source)
         self._at(path, checks.dataset, dataset)
+        self._at(path, checks.features, dataset)
         return self._register(self.study.datasets, dataset.name, dataset)
 
     def _request(self, choice, path: str) -> Part:

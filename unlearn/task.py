@@ -45,11 +45,24 @@ class Changed(Mapping):
         """The bytes of a tensor, without reading it."""
         return nbytes(self.changes if name in self.changes else self.base, name)
 
+    def rows(self, name: str) -> np.ndarray:
+        """A tensor of which rows will be read one by one."""
+        return rows(self.changes if name in self.changes else self.base, name)
+
 
 def nbytes(state: State, name: str) -> int:
     """The bytes of a tensor, read only if its state cannot tell otherwise."""
     tell = getattr(state, "nbytes", None)
     return tell(name) if tell else np.asarray(state[name]).nbytes
+
+
+def rows(state: State, name: str) -> np.ndarray:
+    """A tensor with a shape, and rows that are read when they are asked for where it is large.
+
+    KeyError if there is none.
+    """
+    tell = getattr(state, "rows", None)
+    return tell(name) if tell else np.asarray(state[name])
 
 
 @dataclass(frozen=True)
@@ -65,11 +78,13 @@ class Data:
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    levels: float = 255
+    """What `images` hold for the value 1, of which mean and std are told."""
 
     @cached_property
     def scale(self) -> torch.Tensor:
-        """1 / (255 std) by channel, to broadcast over N x C x H x W."""
-        scale = [1 / (255 * s) for s in self.std]
+        """1 / (levels std) by channel, to broadcast over N x C x H x W."""
+        scale = [1 / (self.levels * s) for s in self.std]
         return torch.tensor(scale, device=self.train_images.device).view(1, -1, 1, 1)
 
     @cached_property

@@ -47,25 +47,23 @@ def fit(
     normalisation, `train` skips minibatches of one point for it.
     """
     everyone = np.arange(len(task.data.train_labels)) if among is None else np.asarray(among)
-    smallest = 2 if models.has_batch_statistics(model) else 1
-    if recipe["batch_size"] < smallest:
+    if recipe["batch_size"] < _smallest(model):
         raise ValueError(
             "batch_size: 1 cannot train a model with batch normalisation; allowed: 2 .."
         )
-    total = recipe["epochs"] * batches(len(everyone), recipe) if steps is None else steps
+    batches = math.ceil(len(everyone) / recipe["batch_size"])
+    total = recipe["epochs"] * batches if steps is None else steps
     task.progress.begin(total, what)
     with descent(model, loss, recipe, task.machine, optimizer_state) as optimizer:
         for step, images, labels in _minibatches(task, model, ids, everyone, recipe, seed, total):
-            count = labels.shape[0]
-            if count >= smallest:
-                optimizer.step(images, labels, learning_rate(recipe, step, total))
-            task.progress.advance(count)
+            optimizer.step(images, labels, learning_rate(recipe, step, total))
+            task.progress.advance(labels.shape[0])
         return optimizer.state()
 
 
-def batches(points: int, recipe: Mapping) -> int:
-    """The number of minibatches of an epoch over so many points."""
-    return math.ceil(points / recipe["batch_size"])
+def _smallest(model: nn.Module) -> int:
+    """The least points of a minibatch that the model can be trained on, in its present mode."""
+    return 2 if models.has_batch_statistics(model) else 1
 
 
 def _minibatches(
@@ -79,13 +77,13 @@ def _minibatches(
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
     """(step, images, labels) for every step < total; the meter is charged for them.
 
-    Images are fetched and normalised for several minibatches at a time.
+    Minibatches that are too small are passed over, with their step. Images are fetched and
+    normalised for several minibatches at a time.
     """
     data, size = task.data, recipe["batch_size"]
     member = np.zeros(len(data.train_labels), dtype=bool)
     member[ids] = True
-    smallest = 2 if models.has_batch_statistics(model) else 1
-    augment = _augmentation(recipe)
+    augment, smallest = _augmentation(recipe), _smallest(model)
     stride = size * max(1, FETCHED // size)
     step = epoch = 0
     while step < total:
@@ -104,7 +102,8 @@ def _minibatches(
                 task.meter.gradients(model, images[:used])
             parts = (images.split(counts.tolist()), data.train_labels[index].split(counts.tolist()))
             for batch, labels in zip(*parts, strict=True):
-                yield step, batch, labels
+                if labels.shape[0] >= smallest:
+                    yield step, batch, labels
                 step += 1
         epoch += 1
 
@@ -122,8 +121,8 @@ def predict(task: Task, model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def normalised(pixels: torch.Tensor, data: Data) -> torch.Tensor:
-    """uint8 N x H x W x C to float32 N x C x H x W in channels-last memory, normalised."""
-    images = pixels.permute(0, 3, 1, 2).to(torch.float32)
+    """N x H x W x C to float32 N x C x H x W in channels-last memory, normalised."""
+    images = pixels.permute(0, 3, 1, 2).to(torch.float32, copy=True)  # features are float32
     return images.mul_(data.scale).sub_(data.shift)
 
 

@@ -5,7 +5,7 @@ from unlearn.task import State, Task
 
 
 class Retrain:
-    """The trainer's own training from scratch on the retain set.
+    """The trainer's own training from scratch on the retain set, as cheap as it can be had.
 
     Same initial weights, same minibatches less the deleted points, same schedule as the original
     of the same seed, so that the two are paired.
@@ -17,4 +17,4 @@ class Retrain:
 
     def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
         """A state that never saw the deleted points."""
-        return task.trainer.train(task, request.retain, seed)
+        return task.trainer.retrain(task, request.retain, seed)

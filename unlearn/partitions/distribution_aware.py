@@ -6,10 +6,10 @@ that are often asked for share few shards.
 
 import numpy as np
 
-from unlearn import priors, seeding
-from unlearn.sharding import Points, blocks
+from unlearn import priors
+from unlearn.parts import Promise
+from unlearn.sharding import Points, cut
 
-BY_ID = True
 CANDIDATES = 1000
 
 
@@ -23,19 +23,10 @@ def check(points: int, classes: int, held_out: int, *, shards: int, min_shard: i
         )
 
 
-def fixed(**_) -> bool:
-    """Nothing depends on the points present."""
-    return True
-
-
-def serves(**_) -> tuple[str, ...]:
-    """Points can leave and join."""
-    return "delete", "add"
-
-
-def guarantee(**_) -> tuple[str, str]:
-    """Level and reason."""
-    return "exact", "request probabilities depend on ids, not on what the points contain"
+def promise(**_) -> Promise:
+    """What unlearning can rely on."""
+    reason = "request probabilities depend on ids, not on what the points contain"
+    return Promise("exact", reason, by_id=True)
 
 
 def assign(
@@ -45,7 +36,7 @@ def assign(
     shards: int,
     partition_seed: int,
     prior: str,
-    prior_shape: float | None,
+    prior_shape: float,
     prior_seed: int,
     cuts: str,
     min_shard: int,
@@ -63,9 +54,7 @@ def assign(
     ends = rule(np.cumsum(probability[order]), shards, min_shard)
     shard_of = np.empty(len(points.labels), dtype=np.int64)
     shard_of[points.base[order]] = np.searchsorted(ends, np.arange(len(order)), side="right")
-    others = np.setdiff1d(np.arange(len(points.labels)), points.base)
-    seed = seeding.derive(partition_seed, "shards")
-    shard_of[seeding.shuffled(others, seed)] = blocks(len(others), shards)
+    shard_of[points.others] = cut(points.others, shards, partition_seed)
     return shard_of
 
 

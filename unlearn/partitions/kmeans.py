@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from unlearn import seeding
+from unlearn.parts import Promise
 from unlearn.sharding import Points
 
-BY_ID = False
 CHUNK = 5000  # points that are turned into features at a time
 
 
@@ -33,22 +33,14 @@ def check(
         )
 
 
-def fixed(*, kmeans_fit: str, **_) -> bool:
-    """Centroids that are fitted again move points that stay."""
-    return kmeans_fit != "refit"
-
-
-def serves(*, kmeans_fit: str, **_) -> tuple[str, ...]:
-    """A public point that is added would be private from then on."""
-    return ("delete",) if kmeans_fit == "public" else ("delete", "add")
-
-
-def guarantee(*, kmeans_fit: str, **_) -> tuple[str, str]:
-    """Level and reason."""
+def promise(*, kmeans_fit: str, **_) -> Promise:
+    """What unlearning can rely on."""
+    public = "centroids fitted on held-out points, which are public and stay so"
+    refit = "centroids fitted again on the remaining points at every request"
     return {
-        "public": ("exact", "centroids fitted on held-out points, which are public and stay so"),
-        "refit": ("exact", "centroids fitted again on the remaining points at every request"),
-        "frozen": ("conditional", "partition fitted on deleted points"),
+        "public": Promise("exact", public, serves=("delete",)),
+        "refit": Promise("exact", refit, fixed=False),
+        "frozen": Promise("conditional", "partition fitted on deleted points"),
     }[kmeans_fit]
 
 
@@ -71,14 +63,14 @@ def assign(
     from sklearn.cluster import MiniBatchKMeans
 
     everyone = np.arange(len(points.labels))
-    public = np.setdiff1d(everyone, points.base)
-    fitted = {"public": public, "refit": present, "frozen": points.base}[kmeans_fit]
+    fitted = {"public": points.others, "refit": present, "frozen": points.base}[kmeans_fit]
+    pixels = _pixels(points, fitted)
     seed = seeding.derive(partition_seed, "centroids") % 2**32
-    transform = _features(_pixels(points, fitted), features, components, seed)
+    transform = _features(pixels, features, components, seed)
     batch = min(1024, len(fitted))
     found = min(shards, len(fitted))
     clusters = MiniBatchKMeans(found, random_state=seed, n_init=3, batch_size=batch)
-    clusters.fit(transform(_pixels(points, fitted)))
+    clusters.fit(transform(pixels))
     parts = np.array_split(everyone, len(everyone) // CHUNK + 1)
     nearest = [clusters.predict(transform(_pixels(points, part))) for part in parts]
     return np.concatenate(nearest).astype(np.int64)

@@ -3,9 +3,8 @@
 import numpy as np
 
 from unlearn import seeding
+from unlearn.parts import Promise
 from unlearn.sharding import Points
-
-BY_ID = False
 
 
 def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None:
@@ -17,19 +16,9 @@ def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None
         )
 
 
-def fixed(**_) -> bool:
-    """Nothing depends on the points present."""
-    return True
-
-
-def serves(**_) -> tuple[str, ...]:
-    """Points can leave and join."""
-    return "delete", "add"
-
-
-def guarantee(**_) -> tuple[str, str]:
-    """Level and reason."""
-    return "exact", "a point's own label, its id and the seed decide where it goes"
+def promise(**_) -> Promise:
+    """What unlearning can rely on."""
+    return Promise("exact", "a point's own label, its id and the seed decide where it goes")
 
 
 def assign(

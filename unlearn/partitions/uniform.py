@@ -2,29 +2,17 @@
 
 import numpy as np
 
-from unlearn import seeding
-from unlearn.sharding import Points, blocks
-
-BY_ID = True
+from unlearn.parts import Promise
+from unlearn.sharding import Points, cut
 
 
 def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None:
     """Any number of shards will do."""
 
 
-def fixed(**_) -> bool:
-    """Nothing depends on the points present."""
-    return True
-
-
-def serves(**_) -> tuple[str, ...]:
-    """Points can leave and join."""
-    return "delete", "add"
-
-
-def guarantee(**_) -> tuple[str, str]:
-    """Level and reason."""
-    return "exact", "ids and the seed alone decide where a point goes"
+def promise(**_) -> Promise:
+    """What unlearning can rely on."""
+    return Promise("exact", "ids and the seed alone decide where a point goes", by_id=True)
 
 
 def assign(
@@ -32,7 +20,6 @@ def assign(
 ) -> np.ndarray:
     """The shard of every id; points outside base training are cut in the same way."""
     shard_of = np.empty(len(points.labels), dtype=np.int64)
-    seed = seeding.derive(partition_seed, "shards")
-    for ids in (points.base, np.setdiff1d(np.arange(len(points.labels)), points.base)):
-        shard_of[seeding.shuffled(ids, seed)] = blocks(len(ids), shards)
+    for ids in (points.base, points.others):
+        shard_of[ids] = cut(ids, shards, partition_seed)
     return shard_of

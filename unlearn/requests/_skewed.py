@@ -1,12 +1,19 @@
-"""What samplers share whose points are not equally likely."""
+"""The body of samplers whose points are not equally likely."""
 
 import numpy as np
 
 from unlearn import priors
-from unlearn.requests import NOBODY, Request, amount, split
+from unlearn.requests import NOBODY, Request, amount, some_of, split
 
 
-def drawn_by(
+def check(
+    points: int, classes: int, held_out: int, *, rate, count, steps, seed, shape, ranking_seed
+) -> None:
+    """ValueError unless some but not all points of base training are selected."""
+    some_of(points, held_out, rate, count, steps)
+
+
+def draw(
     prior: str,
     labels: np.ndarray,
     held_out: np.ndarray,
@@ -16,11 +23,11 @@ def drawn_by(
     steps,
     seed,
     shape,
-    ranking,
+    ranking_seed,
 ) -> Request:
     """Points in the order of successive draws; smaller requests are contained in larger ones."""
     base = np.setdiff1d(np.arange(len(labels)), held_out)
-    probability = priors.probabilities(prior, base, ranking, shape)
+    probability = priors.probabilities(prior, base, ranking_seed, shape)
     order = priors.drawn(base, probability, seed)
     deletions = split(order[: amount(len(base), rate, count)], steps)
     return Request(deletions, [NOBODY] * steps)

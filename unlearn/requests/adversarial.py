@@ -34,7 +34,7 @@ def draw(
     that cost most come first. Shards that have run out are passed over.
     """
     base = np.setdiff1d(np.arange(len(labels)), held_out)
-    points = sharding.Points(labels, base)
+    points = sharding.Points(labels, base, classes=int(labels.max()) + 1)
     shard_of = sharding.shards_of(points, partition, shards=shards, partition_seed=partition_seed)
     members = [sharding.ordered(base[shard_of[base] == s], partition_seed) for s in range(shards)]
     turn = np.concatenate([np.arange(len(ids)) for ids in members])

@@ -1,20 +1,10 @@
-"""Deletion of points of which some are far likelier than others, by an exponential law."""
+"""Deletion of points of which some are far likelier than others: an exponential law of `priors`."""
 
-import numpy as np
+from functools import partial
 
-from unlearn.requests import Request, some_of
-from unlearn.requests._skewed import drawn_by
+from unlearn.requests import _skewed
 
 ASKS = ("delete",)
 
-
-def check(
-    points: int, classes: int, held_out: int, *, rate, count, steps, seed, shape, ranking_seed
-) -> None:
-    """ValueError unless some but not all points of base training are selected."""
-    some_of(points, held_out, rate, count, steps)
-
-
-def draw(labels: np.ndarray, held_out: np.ndarray, *, ranking_seed, **how) -> Request:
-    """Points in the order of successive draws, by `unlearn.priors`."""
-    return drawn_by("exponential", labels, held_out, ranking=ranking_seed, **how)
+check = _skewed.check
+draw = partial(_skewed.draw, "exponential")

@@ -71,6 +71,8 @@ class Sisa:
             state |= self._retrain(task, {}, shard, slices, 0, seed)
         return state
 
+    retrain = train
+
     def update(self, task: Task, trained: State, request: Step, seed: int) -> State:
         """Serve one request: every shard that it hits, from the first slice that it hits.
 
@@ -79,7 +81,7 @@ class Sisa:
         if not len(request.retain):
             raise ValueError("no training data left")
         before = np.asarray(trained["assignment"])
-        if sharding.fixed(**self.cut) and np.isin(request.retain, request.before).all():
+        if sharding.promise(**self.cut).fixed and np.isin(request.retain, request.before).all():
             after = np.full_like(before, -1)
             after[:, request.retain] = before[:, request.retain]
             if (after[:, request.retain] < 0).any():
@@ -146,8 +148,8 @@ class Sisa:
         seen = sharding.Points(
             data.train_labels.cpu().numpy(),
             data.base,
-            data.train_images.cpu().numpy(),
             data.classes,
+            data.train_images.cpu().numpy(),
         )
         return sharding.assignment(seen, ids, self.shards, self.slices, **self.cut)
 

@@ -16,6 +16,8 @@ class Standard:
         training.fit(task, model, ids, task.recipe, seeding.derive(seed, "training"))
         return state_of(model)
 
+    retrain = train  # nothing is kept for later requests
+
     def predict(self, task: Task, state: State, pixels: torch.Tensor) -> torch.Tensor:
         """Logits of the model for uint8 images."""
         return training.predict(task, task.model(state), pixels)

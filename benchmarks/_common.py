@@ -1,0 +1,40 @@
+"""What the benchmarks share: options, MNIST, descriptions of jobs."""
+
+import argparse
+import os
+
+from unlearn import dataset, schema
+
+
+def options(doc: str, **defaults: int) -> argparse.Namespace:
+    """`--data`, and an option for each whole number."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default=os.environ.get("UNLEARN_DATA", "data"))
+    for name, value in defaults.items():
+        parser.add_argument(f"--{name}", type=int, default=value)
+    return parser.parse_args()
+
+
+def mnist(folder: str, **change) -> dataset.Dataset:
+    """MNIST, or part of it."""
+    whole = {"subset": None, "subset_seed": 0, "held_out": 0, "held_out_seed": 0}
+    return dataset.build("mnist", folder, **whole | {"retain_sample": 1} | change)
+
+
+def job(model: dict, trainer: dict, recipe: dict, precision: str = "float32") -> dict:
+    """The description of a job with one model, as the rules write it.
+
+    `model`, `trainer`: their parameters and `kind`; what is not said is the default.
+    """
+    described = {}
+    for name, block in (("model", model), ("trainer", trainer)):
+        own = {key: value for key, value in block.items() if key != "kind"}
+        rules = schema.read(f"{name}s")[block["kind"]]
+        own = schema.with_defaults(own, rules)
+        own.pop("recipe", None)
+        described[name] = {"kind": block["kind"], "parameters": own}
+    parameters = schema.with_defaults(recipe, schema.read("recipe")["standard"])
+    described["recipe"] = {"kind": "standard", "parameters": parameters}
+    return described | {"seeds": [0], "device": "cpu", "precision": precision}
