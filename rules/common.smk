@@ -75,7 +75,8 @@ ARRAYS = [
     for array in ("images", "labels")
 ]
 ARRAYS += [
-    os.path.join(os.path.dirname(DATASET), f"{ids}.npy") for ids in ("held_out", "sample")
+    os.path.join(os.path.dirname(DATASET), f"{ids}.npy")
+    for ids in ("held_out", "sample")
 ]
 
 

@@ -5,9 +5,9 @@ rule data:
         arrays=ARRAYS,
     log:
         f"{LOGS}/data/{{dataset}}.log",
-    priority: 40
     wildcard_constraints:
         dataset=one_of(PIXELS),
+    priority: 40
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -31,9 +31,9 @@ rule features:
         arrays=ARRAYS,
     log:
         f"{LOGS}/features/{{dataset}}.log",
-    priority: 38
     wildcard_constraints:
         dataset=one_of(FEATURES),
+    priority: 38
     conda:
         "../envs/torch.yaml"
     threads: 1

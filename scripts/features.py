@@ -13,7 +13,11 @@ def main(arguments):
     data = dataset.load(Path(arguments.dataset).parent)
     names = json.loads(arguments.features)
     modules = [importlib.import_module(f"unlearn.features.{name}") for name in names]
-    dataset.save(features.of(data, modules), Path(arguments.output).parent)
+    try:
+        built = features.of(data, modules)
+    except features.FeaturesError as error:
+        raise command.CommandError(f"{'+'.join(names)}: {error}") from error
+    dataset.save(built, Path(arguments.output).parent)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,9 @@ def test_the_full_study_is_planned_from_its_configuration():
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M))
     assert int(jobs["unlearn"]) == int(jobs["score"]) == len(plan.cells)
     assert int(jobs["table"]) == int(jobs["figure"]) == len(plan.experiments)
-    assert int(jobs["data"]) == len(plan.datasets)
+    featured = [name for name, part in plan.datasets.items() if part.source]
+    assert int(jobs["data"]) == len(plan.datasets) - len(featured)
+    assert int(jobs["features"]) == len(featured) > 0
 
 
 # -- environments --------------------------------------------------------------------------------
@@ -114,6 +116,7 @@ def imported_packages(*modules):
 
 PACKAGES = {
     "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
     "yaml": "pyyaml",
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
@@ -129,6 +132,7 @@ def test_every_rule_has_what_its_command_imports(file):
         there = {d.split()[0] for d in dependencies}
         families = {
             "data": ["data"],
+            "features": ["features"],
             "request": ["requests"],
             "train": ["trainers"],
             "unlearn": ["trainers", "methods"],

@@ -35,6 +35,10 @@ def features(block: Dataset) -> None:
         if name not in catalogue.names("features"):
             allowed = catalogue.names("features")
             raise InvalidError("features", schema.unknown("features", name, allowed))
+        if not importlib.import_module(f"unlearn.features.{name}").size(
+            catalogue.facts("data", block.kind)["SHAPE"]
+        ):
+            raise InvalidError("features", f"{name} has none of images of {block.kind}")
         if catalogue.facts("features", name)["RESERVE"] and sizes(block)[1] < LEAST_RESERVE:
             raise InvalidError(
                 "held_out",

@@ -19,6 +19,10 @@ LEAST = 1e-6
 """The least standard deviation that features are divided by."""
 
 
+class FeaturesError(Exception):
+    """Features that cannot be computed here; the message says why."""
+
+
 def of(data: Dataset, modules: Sequence[ModuleType]) -> Dataset:
     """The data set with float32 features N x 1 x 1 x F in place of its images.
 

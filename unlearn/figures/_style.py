@@ -40,6 +40,10 @@ METRIC_LABELS = {
     "speedup_seconds": "Speed-up (seconds)",
     "shards_retrained": "Shards retrained",
     "stages_retrained": "Stages retrained",
+    "exact_steps": "Exact steps",
+    "approximate_steps": "Approximate steps",
+    "direct_steps": "Direct steps",
+    "fallbacks": "Fall-backs to an exact step",
     "vote_accuracy": "Accuracy of plain votes (%)",
     "tie_fraction": "Tied votes (%)",
     "lone_accuracy": "Mean accuracy of constituents (%)",
@@ -52,6 +56,8 @@ COLUMN_LABELS = {
     "points": "Points deleted or added",
     "method.shards": "Shards",
     "method.slices": "Slices",
+    "method.period": "Iterations from one exact gradient to the next",
+    "recipe.batch_size": "Minibatch size",
 }
 
 matplotlib.rcParams.update(
@@ -126,15 +132,16 @@ def footnote(figure: Figure, lines: list[str]) -> None:
 
 
 def line_styles(names: Mapping[str, str | None]) -> dict[str, dict]:
-    """Colour, marker and line of each line; plain controls always look the same.
+    """Colour, marker and line of each line; controls of one trainer always look the same.
 
     `names` maps a line to what its colour stands for, None where it stands for the line itself.
     Lines that share a colour differ by their method's kind of line.
     """
     styles, shades, drawn = {}, {}, {}
+    kinds = {name: name.partition("@")[0] for name, shade in names.items() if shade is None}
     for name, shade in names.items():
-        if name in CONTROL_STYLES:
-            styles[name] = CONTROL_STYLES[name]
+        if kinds.get(name) in CONTROL_STYLES and list(kinds.values()).count(kinds[name]) == 1:
+            styles[name] = CONTROL_STYLES[kinds[name]]
             continue
         number = shades.setdefault(shade or name, len(shades))
         turn = number // len(PALETTE)
