@@ -33,7 +33,9 @@ def extract(images: np.ndarray) -> np.ndarray:
     found = np.empty((len(images), FEATURES), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(images), CHUNK):
-            pixels = torch.from_numpy(np.array(images[start : start + CHUNK])).permute(0, 3, 1, 2)
+            pixels = torch.from_numpy(np.array(images[start : start + CHUNK], order="C")).permute(
+                0, 3, 1, 2
+            )
             pixels = (pixels.to(torch.float32) / 255).expand(-1, 3, -1, -1)
             scale = PIXELS / max(pixels.shape[2:])
             pixels = functional.interpolate(pixels, scale_factor=scale, mode="bilinear")

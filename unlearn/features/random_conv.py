@@ -32,7 +32,7 @@ def extract(images: np.ndarray) -> np.ndarray:
     filters /= filters.flatten(1).norm(dim=1)[:, None, None, None]
     found = np.empty((len(images), size(images.shape[1:])), dtype=np.float32)
     for start in range(0, len(images), CHUNK):
-        pixels = torch.from_numpy(np.array(images[start : start + CHUNK]))
+        pixels = torch.from_numpy(np.array(images[start : start + CHUNK], order="C"))
         pixels = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
         answers = functional.conv2d(pixels, filters, stride=STRIDE)
         answers /= answers.abs().mean((1, 2, 3), keepdim=True) + 1e-3

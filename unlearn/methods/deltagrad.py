@@ -57,21 +57,23 @@ class Deltagrad:
         if not len(request.retain):
             raise ValueError("no training data left")
         replay = task.trainer.replay(task, seed)
-        pass_ = _Pass(self, replay, trained, request.retain)
+        again = _Replayed(self, replay, trained, request.retain)
         if np.array_equal(request.before, request.retain):
             return Changed(trained, {})
-        found = replay.stack.tensors(pass_.run() if pass_.changed.any() else pass_.end())
+        if not again.changed.any():  # all that was asked for is taken back
+            return Changed(trained, replay.stack.tensors(again.end()))
+        found = replay.stack.tensors(again.run())
         if self.mode == "online":
             found |= {
-                "cache/weights": pass_.weights,
-                "cache/gradients": pass_.gradients,
-                "cache/present": torch.from_numpy(pass_.now),
+                "cache/weights": again.weights,
+                "cache/gradients": again.gradients,
+                "cache/present": torch.from_numpy(again.now),
             }
         return Changed(trained, found)
 
 
-class _Pass:
-    """One replay of the cached training for another training set."""
+class _Replayed:
+    """The cached training, to be replayed for another training set."""
 
     def __init__(self, how: Deltagrad, replay: Replay, trained: State, retain: np.ndarray):
         self.how, self.replay, self.meter = how, replay, replay.task.meter
