@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, MNIST, descriptions of jobs."""
+"""What the benchmarks share: options, data sets, descriptions of jobs."""
 
 import argparse
 import os
@@ -17,10 +17,15 @@ def options(doc: str, **defaults: int) -> argparse.Namespace:
     return parser.parse_args()
 
 
+def dataset_of(kind: str, folder: str, **change) -> dataset.Dataset:
+    """A registered data set, or part of it."""
+    whole = {"subset": None, "subset_seed": 0, "held_out": 0, "held_out_seed": 0}
+    return dataset.build(kind, folder, **whole | {"retain_sample": 1} | change)
+
+
 def mnist(folder: str, **change) -> dataset.Dataset:
     """MNIST, or part of it."""
-    whole = {"subset": None, "subset_seed": 0, "held_out": 0, "held_out_seed": 0}
-    return dataset.build("mnist", folder, **whole | {"retain_sample": 1} | change)
+    return dataset_of("mnist", folder, **change)
 
 
 def job(model: dict, trainer: dict, recipe: dict, precision: str = "float32") -> dict:

@@ -1,7 +1,5 @@
-"""The study, the layout of its results, and the parameters of its jobs."""
+"""The study, the layout of its results, and the files of its jobs."""
 
-import importlib.metadata
-import json
 import os
 import re
 import sys
@@ -10,6 +8,7 @@ sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
 from unlearn import catalogue, checks, codehash, study
+from unlearn.parts import Cell
 
 # Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
 os.environ.update(
@@ -23,6 +22,8 @@ try:
     STUDY = study.load(config, " + ".join(map(os.path.relpath, workflow.configfiles)))
 except study.StudyError as error:
     raise WorkflowError(str(error))
+
+CELLS = frozenset(STUDY.cells)
 
 # Not a parameter: where the raw data lie must not decide what reruns.
 os.environ.setdefault("UNLEARN_DATA", STUDY.settings["data"])
@@ -98,10 +99,31 @@ def trained_of(wildcards):
 
 
 def oracle_of(wildcards):
-    """The fleet retrained by the trainer of the cell."""
-    oracle = STUDY.oracle(wildcards.variant)
+    """The fleet that was retrained."""
+    return _fleet_of(STUDY.variants[wildcards.variant].oracle, wildcards)
+
+
+def references_of(wildcards):
+    """The other fleets that a cell is compared with, where the study has them."""
     known = _known(wildcards, "dataset", "model", "request", "fleet")
-    return f"{UNLEARNED.format(variant=oracle, **known)}/costs.json"
+    return {
+        name: _fleet_of(variant, wildcards)
+        for name, variant in STUDY.references.get(wildcards.variant, {}).items()
+        if Cell(variant=variant, **known) in CELLS
+    }
+
+
+def reference_files(wildcards):
+    return list(references_of(wildcards).values())
+
+
+def reference_names(wildcards):
+    return list(references_of(wildcards))
+
+
+def _fleet_of(variant, wildcards):
+    known = _known(wildcards, "dataset", "model", "request", "fleet")
+    return f"{UNLEARNED.format(variant=variant, **known)}/costs.json"
 
 
 def cell_scores(wildcards):
@@ -135,160 +157,3 @@ def figures():
         for name in STUDY.experiments
         for kind in ("svg", "png")
     ]
-
-
-# -- parameters: one JSON string a job, keys sorted, because Snakemake compares params by value
-
-
-def as_json(content):
-    """The one textual form of a parameter."""
-    return json.dumps(content, sort_keys=True)
-
-
-def dataset_block(wildcards):
-    dataset = STUDY.datasets[wildcards.dataset]
-    parameters = {k: v for k, v in dataset.parameters.items() if k != "features"}
-    return as_json({"kind": dataset.kind, "parameters": parameters})
-
-
-def features_of(wildcards):
-    return as_json(checks.featured(STUDY.datasets[wildcards.dataset]))
-
-
-def request_block(wildcards):
-    return as_json(_block(STUDY.requests[wildcards.request]))
-
-
-def train_job(wildcards):
-    """What a training job is told."""
-    return as_json(_fleet_job(wildcards, STUDY.trainers[wildcards.trainer]))
-
-
-def unlearn_job(wildcards):
-    """What an unlearning job is told."""
-    variant = STUDY.variants[wildcards.variant]
-    return as_json(_fleet_job(wildcards, variant.trainer) | {"method": _block(variant)})
-
-
-def cell_columns(wildcards):
-    """The columns that identify a cell's scores; the rate is left out where the sampler has none."""
-    request = STUDY.requests[wildcards.request]
-    columns = {
-        "dataset": wildcards.dataset,
-        "model": wildcards.model,
-        "method": STUDY.variants[wildcards.variant].kind,
-        "variant": wildcards.variant,
-        "request": wildcards.request,
-        "sampler": request.kind,
-    }
-    rate = request.parameters.get("rate")
-    return as_json(columns | ({} if rate is None else {"rate": rate}))
-
-
-def table_job(wildcards):
-    """What a table shows: metrics, splits, and the parameters that become columns."""
-    experiment = STUDY.experiments[wildcards.experiment]
-    shown = {key: experiment.figure[key] for key in ("y", "split")}
-    return as_json(shown | {"columns": experiment.columns})
-
-
-def figure_job(wildcards):
-    return as_json(STUDY.experiments[wildcards.experiment].figure)
-
-
-def study_config(_):
-    return as_json(config)
-
-
-def shown_experiments(_):
-    """What the landing page says of every experiment."""
-    shown = {
-        name: {"description": experiment.description, "figure": experiment.figure}
-        for name, experiment in STUDY.experiments.items()
-    }
-    return as_json(shown)
-
-
-def guarantees(_):
-    """How exact every variant is, and why."""
-    return as_json(
-        {name: variant.guarantee for name, variant in STUDY.variants.items()}
-    )
-
-
-def _fleet_job(wildcards, trainer):
-    model = STUDY.models[wildcards.dataset, wildcards.model]
-    return {
-        "model": _block(model),
-        "recipe": _block(model.recipe),
-        "trainer": _block(trainer),
-        "seeds": STUDY.fleets[wildcards.fleet],
-        "device": STUDY.settings["device"],
-        "precision": STUDY.settings["precision"],
-        "torch": _torch_version(),
-    }
-
-
-def _torch_version():
-    """torch's version where jobs run in this environment; conda environments are hashed anyway."""
-    try:
-        return importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
-        return "of the rule's environment"
-
-
-def _block(part):
-    return {"kind": part.kind, "parameters": part.parameters}
-
-
-def _known(wildcards, *names):
-    return {name: getattr(wildcards, name) for name in names}
-
-
-# -- code: the digests of what a command imports, computed names included
-
-
-def code(*modules):
-    """For rules whose code does not depend on wildcards."""
-    return codehash.digests(*modules)
-
-
-def data_code(wildcards):
-    kind = STUDY.datasets[wildcards.dataset].kind
-    return code("scripts.data", f"unlearn.data.{kind}")
-
-
-def features_code(wildcards):
-    names = checks.featured(STUDY.datasets[wildcards.dataset])
-    return code("scripts.features", *(f"unlearn.features.{name}" for name in names))
-
-
-def request_code(wildcards):
-    request = STUDY.requests[wildcards.request]
-    return code("scripts.request", *_modules("requests", request))
-
-
-def train_code(wildcards):
-    trainer = STUDY.trainers[wildcards.trainer]
-    return code("scripts.train", *_modules("trainers", trainer))
-
-
-def unlearn_code(wildcards):
-    variant = STUDY.variants[wildcards.variant]
-    trainer = _modules("trainers", variant.trainer)
-    return code("scripts.unlearn", f"unlearn.methods.{variant.kind}", *trainer)
-
-
-def _modules(family, part):
-    used = catalogue.used(family, part.kind, part.parameters)
-    return [f"unlearn.{family}.{part.kind}", *used]
-
-
-def figure_code(wildcards):
-    kind = STUDY.experiments[wildcards.experiment].figure["kind"]
-    return code("scripts.figure", f"unlearn.figures.{kind}")
-
-
-def retraining_first(wildcards):
-    """Longest jobs first: retraining takes as long as training."""
-    return 20 if STUDY.variants[wildcards.variant].kind == "retrain" else 10

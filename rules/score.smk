@@ -6,6 +6,7 @@ rule score:
         trained=trained_of,
         unlearned=f"{UNLEARNED}/costs.json",
         oracle=oracle_of,
+        references=reference_files,
     output:
         scores=CELL_SCORES,
     log:
@@ -19,11 +20,13 @@ rule score:
         runtime=15,
     params:
         cell=cell_columns,
+        names=reference_names,
         code=code("scripts.score"),
     shell:
         "python -m scripts.score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
         " --oracle {input.oracle:q} --cell {params.cell:q}"
+        " --references {input.references:q} --names {params.names:q}"
         " --output {output.scores:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 

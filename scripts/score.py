@@ -23,15 +23,18 @@ def main(arguments):
     weights = Path(arguments.trained).with_name("trained.safetensors")
     original = artifacts.Fleet(weights, {"dataset": data.description["sha256"]})
     served = original.identity | {"request": artifacts.request_digest(request)}
-    _check_machines(arguments.trained, arguments.unlearned, arguments.oracle)
+    others = dict(zip(arguments.names, arguments.references, strict=True))
+    _check_machines(arguments.trained, arguments.unlearned, arguments.oracle, *others.values())
+    of_oracle = {name: value for name, value in served.items() if name != "trainer"}
     rows = scoring.score(
         scoring.Points(data.evaluated(request), data.sample, data.train_labels, data.test_labels),
         steps,
         learned["seeds"],
         _fleet(arguments.unlearned, served),
-        _fleet(arguments.oracle, served),
+        _fleet(arguments.oracle, of_oracle),
         original,
         learned["models"],
+        {name: _fleet(path, served) for name, path in others.items()},
     )
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -89,6 +92,8 @@ if __name__ == "__main__":
     parser.add_argument("--trained", required=True, help="costs.json before the request")
     parser.add_argument("--unlearned", required=True, help="costs.json after it")
     parser.add_argument("--oracle", required=True, help="costs.json of the oracle")
+    parser.add_argument("--references", nargs="*", default=[], help="costs.json of other fleets")
+    parser.add_argument("--names", nargs="*", default=[], help="what they are called")
     parser.add_argument("--cell", required=True, help="JSON: the columns that identify the cell")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

@@ -416,7 +416,7 @@ def test_the_bound_on_the_rate_is_that_of_the_hessian(digits):
     """No rate below it makes full-batch descent rise."""
     run = Run(digits, **FULL)
     replay = run.task.trainer.replay(run.task, 0)
-    bound = run.task.trainer._bound(replay, digits.base)
+    bound = run.task.trainer.bound(replay, digits.base)
     rows = replay.stack.inputs[digits.base].double() * replay.stack.scale - replay.stack.shift
     rows = torch.cat([rows, torch.ones(160, 1).double()], 1)
     largest = torch.linalg.eigvalsh(rows.T @ rows / 160)[-1] / 2 + 0.01

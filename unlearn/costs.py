@@ -21,7 +21,8 @@ class Meter:
     `gradient_evaluations`: samples that went forward and backward; `forward_evaluations`: samples
     that only went forward; `flops`: floating-point operations of both, two for a multiply-add,
     matrix products and convolutions only; `optimizer_steps`: minibatches that were stepped on.
-    `counts`: what else a method counts, by name.
+    `counts`: what else a method counts, by name. `diverged`: whether training was given up because
+    a loss or a gradient was not finite.
     """
 
     def __init__(self, known: dict | None = None):
@@ -31,6 +32,7 @@ class Meter:
         self.flops = 0
         self.optimizer_steps = 0
         self.counts: dict[str, float] = {}
+        self.diverged = False
         self.known = {} if known is None else known
 
     def gradients(self, model: nn.Module, images: torch.Tensor, samples: int | None = None) -> None:
@@ -40,10 +42,11 @@ class Meter:
         self.gradient_evaluations += samples
         self.flops += samples * (forward + backward)
 
-    def forwards(self, model: nn.Module, images: torch.Tensor) -> None:
-        """Charge a forward pass of `model` over a batch."""
-        self.forward_evaluations += len(images)
-        self.flops += len(images) * self._per_sample(model, images)[0]
+    def forwards(self, model: nn.Module, images: torch.Tensor, samples: int | None = None) -> None:
+        """Charge a forward pass of `model` over a batch, or over `samples` like it."""
+        samples = len(images) if samples is None else samples
+        self.forward_evaluations += samples
+        self.flops += samples * self._per_sample(model, images)[0]
 
     def count(self, name: str, amount: float) -> None:
         """Add to a count of the method's own, one that `scoring` knows."""

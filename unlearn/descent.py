@@ -17,12 +17,20 @@ from unlearn.machine import Machine
 
 
 def descent(
-    model: nn.Module, loss: Callable, recipe: Mapping, machine: Machine, state: Mapping | None
+    model: nn.Module,
+    loss: Callable,
+    recipe: Mapping,
+    machine: Machine,
+    state: Mapping | None,
+    clip: float | None = None,
 ) -> "Descent":
     """The fastest descent for this model, loss, recipe and machine; a context manager.
 
-    `state`: what `state()` of an earlier descent returned; None starts afresh.
+    `state`: what `state()` of an earlier descent returned; None starts afresh. `clip`: the largest
+    norm of a gradient; longer ones are shortened.
     """
+    if clip is not None:
+        return Descent(model, loss, recipe, machine, state, clip)
     simple = recipe["optimizer"] == "sgd" and not recipe["nesterov"]
     plain = loss is functional.cross_entropy and machine.precision == "float32"
     fast = simple and plain and machine.device.type == "cpu" and is_stack(model)
@@ -36,8 +44,9 @@ class Descent:
     memory: the fused kernels are several times slower on tensors in any other order.
     """
 
-    def __init__(self, model, loss, recipe, machine, state):
+    def __init__(self, model, loss, recipe, machine, state, clip=None):
         self.model, self.loss, self.recipe, self.machine = model, loss, recipe, machine
+        self.clip = clip
         named = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.parameters = list(named.values())
         kinds = ("momentum",) if recipe["momentum"] else ()
@@ -68,14 +77,22 @@ class Descent:
             for name, tensor in self.tensors.items()
         }
 
-    def step(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> None:
-        """One step on a minibatch at learning rate `rate`."""
+    def step(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> bool:
+        """One step on a minibatch at learning rate `rate`.
+
+        Where gradients are clipped, one that is not finite is not stepped along: False then.
+        """
         with self.machine.autocast():
             objective = self.loss(self.model(images).float(), labels)
         self.model.zero_grad()
         objective.backward()
+        if self.clip is not None:
+            norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+            if not torch.isfinite(norm + objective.detach()):
+                return False
         with torch.no_grad():
             self._update(rate)
+        return True
 
     def _update(self, rate: float) -> None:
         recipe = self.recipe
@@ -142,7 +159,7 @@ class StackDescent(Descent):
         return [(n, m) for n, m in self.model.named_children() if isinstance(m, nn.Linear)]
 
     @torch.no_grad()
-    def step(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> None:
+    def step(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> bool:
         """One step on a minibatch at learning rate `rate`."""
         weights, biases, count = self.weights, self.biases, labels.shape[0]
         if count not in self.constants:
@@ -159,6 +176,7 @@ class StackDescent(Descent):
                 error = torch.mm(mine, weights[layer].t())
                 error = torch.ops.aten.threshold_backward(error, given, 0)
             self._descend(layer, given.t(), mine, shares, rate)
+        return True
 
     def _descend(self, layer: int, given, error, shares, rate: float) -> None:
         """Descend along given @ error / n in a weight, the mean error in a bias."""

@@ -52,19 +52,16 @@ Store = Callable[[Mapping[str, np.ndarray]], None]
 
 def new_task(dataset: Dataset, job: Mapping, label: str = "") -> Task:
     """The task that a job describes: `model`, `recipe`, `trainer`, `device`, `precision`."""
-    kind, parameters = job["model"]["kind"], job["model"]["parameters"]
-    convolutional = models.convolutional(kind)
-    here = machine.choose(job["device"], job["precision"], convolutional)
-    layout = torch.channels_last if convolutional else torch.contiguous_format
+    here = machine.choose(job["device"], job["precision"], False).device
+    about = dataset.description
     arrays = (
         dataset.train_images,
         dataset.train_labels,
         dataset.test_images,
         dataset.test_labels,
     )
-    about = dataset.description
     data = Data(
-        *(torch.from_numpy(array).to(here.device) for array in arrays),
+        *(torch.from_numpy(array).to(here) for array in arrays),
         base=dataset.base,
         classes=about["classes"],
         mean=tuple(about["mean"]),
@@ -72,13 +69,27 @@ def new_task(dataset: Dataset, job: Mapping, label: str = "") -> Task:
         levels=about["levels"],
     )
 
-    def new_model(seed: int) -> torch.nn.Module:
-        model = models.seeded(kind, data.shape, data.classes, parameters, seed)
-        return model.to(here.device, memory_format=layout)
+    def architectures(kind: str, parameters: Mapping) -> tuple[Callable, machine.Machine]:
+        convolutional = models.convolutional(kind)
+        chosen = machine.choose(job["device"], job["precision"], convolutional)
+        layout = torch.channels_last if convolutional else torch.contiguous_format
 
-    trainer = _instance("trainers", job["trainer"])
-    recipe = job["recipe"]["parameters"]
-    return Task(data, new_model, recipe, here, trainer, progress=Progress(label))
+        def new_model(seed: int) -> torch.nn.Module:
+            model = models.seeded(kind, data.shape, data.classes, parameters, seed)
+            return model.to(chosen.device, memory_format=layout)
+
+        return new_model, chosen
+
+    new_model, chosen = architectures(job["model"]["kind"], job["model"]["parameters"])
+    return Task(
+        data,
+        new_model,
+        recipe=job["recipe"]["parameters"],
+        machine=chosen,
+        trainer=_instance("trainers", job["trainer"]),
+        architectures=architectures,
+        progress=Progress(label),
+    )
 
 
 def train(dataset: Dataset, job: Mapping, label: str = "", store: Store | None = None) -> Result:
@@ -118,8 +129,10 @@ def unlearn(
     task = new_task(dataset, job, label)
     method = _instance("methods", job["method"])
     steps = list(request.steps(len(dataset.train_labels), dataset.base))
-    measure, predict = _Measure(task, store), _Predictor(task, dataset.evaluated(request))
-    compared, states, superseded = task.trainer.parameters(task), [], set()
+    # a method whose models are of another architecture says so
+    its = method.models(task) if hasattr(method, "models") else task
+    measure, predict = _Measure(task, store, its), _Predictor(its, dataset.evaluated(request))
+    compared, states, superseded = its.trainer.parameters(its), [], set()
     for k, seed in enumerate(job["seeds"]):
         state, weights = trained[k], {name: [] for name in compared}
         for step in steps:
@@ -147,13 +160,14 @@ def unlearn(
 
 
 def identity(dataset: Dataset, job: Mapping) -> dict[str, str]:
-    """What a fleet says of its origin: fleets of other data, models or seeds do not agree."""
-    own = {key: job[key] for key in ("model", "recipe", "trainer", "seeds", "precision")}
-    text = json.dumps(own, sort_keys=True)
-    return {
-        "dataset": dataset.description["sha256"],
-        "fleet": hashlib.sha256(text.encode()).hexdigest(),
-    }
+    """What a fleet says of its origin: fleets of other data, models, seeds or trainers do not
+    agree.
+    """
+    models = {key: job[key] for key in ("model", "recipe", "seeds", "precision")}
+    parts = {"fleet": models, "trainer": job["trainer"]}
+    texts = {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    return {"dataset": dataset.description["sha256"], **hashes}
 
 
 def _instance(family: str, block: Mapping):
@@ -166,16 +180,20 @@ def _instance(family: str, block: Mapping):
 class _Measure:
     """Calls a trainer or a method, writes to storage what it changed, and records what it cost."""
 
-    def __init__(self, task: Task, store: Store | None):
-        """Takes one step outside the clock: kernels get compiled and FLOPs a sample counted."""
-        self.task, self.store = task, store or (lambda tensors: None)
+    def __init__(self, task: Task, store: Store | None, its: Task | None = None):
+        """Takes one step outside the clock: kernels get compiled and FLOPs a sample counted.
+
+        `its`: the task as the models see it that calls return.
+        """
+        self.task, self.store, its = task, store or (lambda tensors: None), its or task
         self.costs: list[dict] = []
-        task.meter = costs.Meter()
+        self.known: dict = {}
         few = np.arange(min(task.recipe["batch_size"], len(task.data.train_labels)))
-        model, recipe = task.new_model(0), task.recipe | {"epochs": 1}
-        training.fit(task, model, few, recipe, seeding.derive(0), among=few)
-        self.known = task.meter.known
-        self.model_bytes = sum(t.nbytes for t in task.new_model(0).state_dict().values())
+        for one in (task, its) if its is not task else (task,):
+            one.meter = costs.Meter(self.known)
+            model, recipe = one.new_model(0), one.recipe | {"epochs": 1}
+            training.fit(one, model, few, recipe, seeding.derive(0), among=few)
+        self.model_bytes = sum(t.nbytes for t in its.new_model(0).state_dict().values())
 
     def __call__(self, call: Callable, *arguments, before: Mapping | None = None) -> Mapping:
         self.task.meter = costs.Meter(self.known)
@@ -185,7 +203,11 @@ class _Measure:
         stored = sum(nbytes(state, name) for name in state)
         finite = all(np.isfinite(tensor).all() for tensor in _changes(state).values())
         self.costs.append(
-            cost | {"bytes_stored": stored - self.model_bytes, "diverged": not finite}
+            cost
+            | {
+                "bytes_stored": stored - self.model_bytes,
+                "diverged": self.task.meter.diverged or not finite,
+            }
         )
         return state
 

@@ -18,6 +18,10 @@ PERCENT = (
     "lone_accuracy",
     "lone_accuracy_min",
     "lone_accuracy_max",
+    "accuracy_gap",
+    "accuracy_gap_scratch",
+    "accuracy_gap_taught",
+    "active_fraction",
 )
 """Metrics that are stored as fractions and shown in percent."""
 

@@ -1,8 +1,9 @@
 """What a study consists of: parts, cells, experiments, and their canonical names."""
 
 import hashlib
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ class Variant(Part):
     trainer: Part
     guarantee: tuple[str, str]
     """How exact it is (`exact`, `conditional`, `certified`, `approximate`, `none`), and why."""
+    oracle: str
+    """The variant that retrains the models that this one unlearns."""
 
 
 class Promise(NamedTuple):
@@ -91,10 +94,8 @@ class Study:
     fleets: dict[str, tuple[int, ...]] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
-
-    def oracle(self, variant: str) -> str:
-        """The variant that retrains with the same trainer as `variant`."""
-        return control_name("retrain", self.variants[variant].trainer)
+    references: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Variant -> name of a reference -> the variant that its models are compared with, too."""
 
 
 def canonical_name(name: str, parameters: Mapping, base: Mapping) -> str:
@@ -117,3 +118,15 @@ def _text(value) -> str:
 def control_name(kind: str, trainer: Part) -> str:
     """The name of a control: that of its method, and of its trainer if it is not standard."""
     return kind if trainer.name == "standard" else f"{kind}@{trainer.name}"
+
+
+def choices(block) -> Iterator:
+    """Every version of a block in which each list is replaced by one of its elements."""
+    if isinstance(block, list):
+        for element in block:
+            yield from choices(element)
+    elif isinstance(block, Mapping):
+        for values in itertools.product(*(list(choices(v)) for v in block.values())):
+            yield dict(zip(block, values, strict=True))
+    else:
+        yield block

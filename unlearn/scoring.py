@@ -6,13 +6,15 @@ points, from the same initial weights and in the same order (seed s is compared 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
-from unlearn.metrics.accuracy import accuracy
+from unlearn.metrics.accuracy import accuracy, losses
 from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.divergence import jensen_shannon, kl
 from unlearn.metrics.ensemble import lone_accuracies, tie_fraction, vote_accuracy
+from unlearn.metrics.membership import attack_auc
 from unlearn.requests import Step
 
 CELL = ("dataset", "model", "method", "variant", "request", "sampler", "rate", "step", "points")
@@ -40,6 +42,10 @@ COUNTS = (
     "approximate_steps",
     "direct_steps",
     "fallbacks",
+    "active_fraction",
+    "uniform_fallbacks",
+    "unconverged_solves",
+    "largest_residual",
 )
 ENSEMBLE = (
     "vote_accuracy",
@@ -48,17 +54,36 @@ ENSEMBLE = (
     "lone_accuracy_min",
     "lone_accuracy_max",
 )
-SPECIAL = COUNTS + ENSEMBLE
+GAPS = ("kl", "accuracy_gap", "loss_gap")
+REFERENCES = ("scratch", "taught")
+"""Names of the variants of themselves that methods may have their models compared with."""
+
+REFERRED = tuple(f"{gap}_{reference}" for reference in REFERENCES for gap in GAPS)
+SPECIAL = COUNTS + ENSEMBLE + REFERRED
 """The metrics that only the models of some trainers have; each trainer lists its own."""
 
 FLAGS = ("completed", "diverged")
-OF_POINTS = ("accuracy", "kl", "kl_reverse", "js", *ENSEMBLE)
+MOST = ("peak_memory_bytes", "largest_residual")
+LAST = ("bytes_stored", "diverged", "active_fraction")
+"""The costs that do not add up over the steps of a request."""
+
+OF_POINTS = (
+    "accuracy",
+    "loss",
+    "kl",
+    "kl_reverse",
+    "js",
+    "accuracy_gap",
+    "loss_gap",
+    *ENSEMBLE,
+    *REFERRED,
+)
 """The metrics of predictions for a set of points."""
 
 SPEEDUPS = ("speedup", "speedup_seconds")
 METRICS = {
     **dict.fromkeys(OF_POINTS, _SPLITS),
-    **dict.fromkeys(SPEEDUPS, ("forget",)),
+    **dict.fromkeys((*SPEEDUPS, "attack_auc"), ("forget",)),
     **dict.fromkeys(("l2", "l2_relative"), ("weights",)),
     **dict.fromkeys((*COSTS, *COUNTS, *FLAGS), _PHASES),
 }
@@ -120,24 +145,24 @@ def score(
     oracle: Fleet | None,
     original: Sequence[Mapping[str, np.ndarray]],
     learned: Sequence[Mapping],
+    references: Mapping[str, Fleet | None] = MappingProxyType({}),
 ) -> Iterator[Row]:
     """Rows of one cell.
 
     `model` is None for a cell that failed: its only rows say so. Without an oracle the metrics
     that compare with it are empty. `original` and `learned` are the weights and the learning costs
-    of the trained fleet.
+    of the trained fleet. `references`: other fleets that predictions are compared with, by name.
     """
     labels = points.labels
     for t, step in enumerate(steps):
         splits = points.rows(step)
         for k, seed in enumerate(seeds):
-            for metric, split, value in _rows(
-                labels, splits, k, t, model, oracle, original, learned
-            ):
+            rows = _rows(labels, splits, k, t, model, oracle, original, learned, references)
+            for metric, split, value in rows:
                 yield step.index, seed, metric, split, _number(value)
 
 
-def _rows(labels, splits, k, t, model, oracle, original, learned):
+def _rows(labels, splits, k, t, model, oracle, original, learned, references):
     if k < len(learned):
         yield from ((c, "learn", v) for c, v in learned[k].items())
     yield "completed", "learn", k < len(learned)
@@ -153,16 +178,18 @@ def _rows(labels, splits, k, t, model, oracle, original, learned):
             retraining = _total(oracle.costs[k][: t + 1], c)
             yield speedup, "forget", retraining / spent[c] if spent[c] else None
     finite = not cost["diverged"]
-    paired = finite and oracle is not None and not oracle.costs[k][t]["diverged"]
+    compared = {"": oracle, **{f"_{name}": fleet for name, fleet in references.items()}}
+    compared = {n: f if finite and _sound(f, k, t) else None for n, f in compared.items()}
     for split, ids in splits.items():
-        own = model.logits[k, t][ids]
-        yield "accuracy", split, accuracy(own, labels[ids]) if finite else None
-        right = oracle.logits[k, t][ids] if paired else None
-        yield "kl", split, kl(right, own) if paired else None
-        yield "kl_reverse", split, kl(own, right) if paired else None
-        yield "js", split, jensen_shannon(own, right) if paired else None
+        own, its = model.logits[k, t][ids], labels[ids]
+        yield "accuracy", split, accuracy(own, its) if finite else None
+        yield "loss", split, losses(own, its).mean() if finite else None
+        for suffix, other in compared.items():
+            yield from _gaps(own, other and other.logits[k, t][ids], its, split, suffix)
         if model.votes.shape[2]:
-            yield from _ensemble(model.votes[k, t][:, ids], labels[ids], split)
+            yield from _ensemble(model.votes[k, t][:, ids], its, split)
+    yield "attack_auc", "forget", _attack(model.logits[k, t], labels, splits) if finite else None
+    paired = compared[""] is not None
     distance = reference = None
     if paired and list(model.names) == list(oracle.names):
         target = oracle.weights(k, t)
@@ -170,6 +197,34 @@ def _rows(labels, splits, k, t, model, oracle, original, learned):
         reference = l2(original[k], target, model.names)
     yield "l2", "weights", distance
     yield "l2_relative", "weights", relative(distance, reference)
+
+
+def _sound(fleet: Fleet | None, k: int, t: int) -> bool:
+    return fleet is not None and not fleet.costs[k][t]["diverged"]
+
+
+def _gaps(own, other, labels, split, suffix):
+    """How far predictions are from another model's; empty where there is none."""
+    names = GAPS if suffix else (*GAPS, "kl_reverse", "js")
+    found = dict.fromkeys(names)
+    if other is not None:
+        found |= {
+            "kl": kl(other, own),
+            "accuracy_gap": accuracy(own, labels) - accuracy(other, labels),
+            "loss_gap": losses(own, labels).mean() - losses(other, labels).mean(),
+        }
+        if not suffix:
+            found |= {"kl_reverse": kl(own, other), "js": jensen_shannon(own, other)}
+    yield from ((f"{metric}{suffix}", split, value) for metric, value in found.items())
+
+
+def _attack(logits, labels, splits):
+    """The attack on the deleted points, with the test points as those never trained on."""
+    if "forget" not in splits:
+        return None
+    gone, test = splits["forget"], splits["test"]
+    of_gone, of_test = (losses(logits[ids], labels[ids]) for ids in (gone, test))
+    return attack_auc(of_gone, labels[gone], of_test, labels[test])
 
 
 def _ensemble(votes, labels, split):
@@ -182,11 +237,11 @@ def _ensemble(votes, labels, split):
 
 
 def _total(costs: Sequence[Mapping], cost: str) -> float:
-    """The cost of all steps so far; of memory the most, of storage and flags the last."""
+    """The cost of all steps so far; of MOST the most, of LAST the last."""
     values = [step.get(cost, 0) for step in costs]
-    if cost == "peak_memory_bytes":
+    if cost in MOST:
         return max(values)
-    return values[-1] if cost in ("bytes_stored", "diverged") else sum(values)
+    return values[-1] if cost in LAST else sum(values)
 
 
 def _number(value) -> float | None:

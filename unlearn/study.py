@@ -10,7 +10,7 @@ Imported by the Snakefile: no torch, no pandas.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from unlearn import catalogue, checks, layout, schema
 from unlearn.layout import CONTROLS
@@ -23,6 +23,7 @@ from unlearn.parts import (
     Study,
     Variant,
     canonical_name,
+    choices,
     control_name,
 )
 
@@ -74,9 +75,9 @@ class _Loader:
         figure |= layout.shown(figure)
         if figure["colour"] is None:
             figure["colour"] = "method" if figure["x"].startswith("method.") else "variant"
-        datasets = [self._dataset(c, f"{path}.dataset") for c in _choices(block["dataset"])]
-        variants = self._variants(block["method"], f"{path}.method")
-        requests = [self._request(c, f"{path}.request") for c in _choices(block["request"])]
+        datasets = [self._dataset(c, f"{path}.dataset") for c in choices(block["dataset"])]
+        variants = self._variants(block["method"], f"{path}.method", figure["y"])
+        requests = [self._request(c, f"{path}.request") for c in choices(block["request"])]
         for dataset, request in itertools.product(datasets, requests):
             self._at(f"{path}.request", checks.request, dataset, request)
         for dataset, variant in itertools.product(datasets, variants):
@@ -86,7 +87,7 @@ class _Loader:
         models = [
             (dataset, self._model(choice, dataset, f"{path}.model"))
             for dataset in datasets
-            for choice in _choices(block["model"])
+            for choice in choices(block["model"])
         ]
         for (dataset, model), variant in itertools.product(models, variants):
             self._at(f"{path}.model", checks.model, dataset, model, variant)
@@ -137,16 +138,19 @@ class _Loader:
         part = self._part("requests", choice, path)
         return self._register(self.study.requests, part.name, part)
 
-    def _variants(self, choice, path: str) -> list[Variant]:
-        """The variants that are asked for, preceded by the controls of each of their trainers."""
-        asked = [self._variant(c, path) for c in _choices(choice)]
-        trainers = {variant.trainer.name: variant.trainer for variant in asked}
+    def _variants(self, choice, path: str, metrics: Sequence[str]) -> list[Variant]:
+        """The variants that are asked for, preceded by the controls of each of their trainers and
+        followed by those that metrics compare them with.
+        """
+        asked = [self._variant(c, path) for c in choices(choice)]
+        trainers = {v.trainer.name: self._controlled(v.trainer) for v in asked}
         controls = [
-            Variant(control_name(kind, trainer), kind, {}, trainer, checks.guarantee(kind, trainer))
+            self._built(control_name(kind, trainer), kind, {}, trainer)
             for trainer in trainers.values()
             for kind in CONTROLS
         ]
-        listed = {variant.name: variant for variant in controls + asked}
+        others = [other for v in asked for other in self._references(v, asked, metrics)]
+        listed = {variant.name: variant for variant in controls + asked + others}
         return [self._register(self.study.variants, v.name, v) for v in listed.values()]
 
     def _variant(self, choice, path: str) -> Variant:
@@ -155,11 +159,43 @@ class _Loader:
         of_trainer = {k: v for k, v in part.parameters.items() if k not in own}
         of_method = {k: v for k, v in part.parameters.items() if k in own}
         kind = _trainer(part.kind)
+        return self._built(part.name, part.kind, of_method, self._trained(kind, of_trainer))
+
+    def _built(self, name: str, kind: str, parameters: Mapping, trainer: Part) -> Variant:
+        oracle = control_name("retrain", self._controlled(trainer))
+        return Variant(name, kind, parameters, trainer, checks.guarantee(kind, trainer), oracle)
+
+    def _trained(self, kind: str, parameters: Mapping) -> Part:
         defaults = schema.with_defaults({}, schema.read("trainers")[kind])
-        trainer = Part(canonical_name(kind, of_trainer, defaults), kind, of_trainer)
-        self._register(self.study.trainers, trainer.name, trainer)
-        guarantee = checks.guarantee(part.kind, trainer)
-        return Variant(part.name, part.kind, of_method, trainer, guarantee)
+        trainer = Part(canonical_name(kind, parameters, defaults), kind, parameters)
+        return self._register(self.study.trainers, trainer.name, trainer)
+
+    def _controlled(self, trainer: Part) -> Part:
+        """The trainer whose controls serve: another one, if that trains the very same models."""
+        same = catalogue.facts("trainers", trainer.kind).get("CONTROLS")
+        return self._trained(same, {}) if same else trainer
+
+    def _references(
+        self, variant: Variant, asked: Sequence[Variant], metrics: Sequence[str]
+    ) -> Iterator[Variant]:
+        """The versions of a variant that `metrics` compare it with, as its method defines them:
+        `set` these parameters, `keep` those, take the defaults of all others.
+        """
+        blocks = catalogue.facts("methods", variant.kind).get("REFERENCES", {})
+        if any(block["set"].items() <= variant.parameters.items() for block in blocks.values()):
+            return  # it is such a version itself
+        defaults = schema.with_defaults({}, schema.read("methods")[variant.kind])
+        for name, block in blocks.items():
+            if not any(metric.endswith(f"_{name}") for metric in metrics):
+                continue
+            kept = {key: variant.parameters[key] for key in block["keep"]}
+            parameters = defaults | kept | block["set"]
+            found = canonical_name(variant.kind, parameters, defaults)
+            other = self._built(found, variant.kind, parameters, variant.trainer)
+            alike = (v for v in asked if v.trainer == other.trainer and v.kind == other.kind)
+            other = next((v for v in alike if v.parameters == parameters), other)
+            self.study.references.setdefault(variant.name, {})[name] = other.name
+            yield other
 
     def _model(self, choice, dataset: Dataset, path: str) -> Model:
         recipe = choice.get("recipe") if isinstance(choice, Mapping) else None
@@ -246,18 +282,6 @@ class _Loader:
 
     def _fail(self, path: str, message: str):
         raise StudyError(": ".join(filter(None, (self.source, path, message))))
-
-
-def _choices(block) -> Iterator:
-    """Every version of a block in which each list is replaced by one of its elements."""
-    if isinstance(block, list):
-        for element in block:
-            yield from _choices(element)
-    elif isinstance(block, Mapping):
-        for values in itertools.product(*(list(_choices(v)) for v in block.values())):
-            yield dict(zip(block, values, strict=True))
-    else:
-        yield block
 
 
 def _trainer(method: str) -> str:

@@ -1,7 +1,7 @@
 """What a trainer or a method is given: data, model factory, recipe, machine, and the meter."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -114,8 +114,15 @@ class Task:
     machine: Machine
     trainer: "object" = None
     """The trainer whose models are unlearned; `trainer.train(task, ids, seed)` retrains."""
+    architectures: Callable[[str, Mapping], tuple[Callable, Machine]] | None = None
+    """architectures(kind, parameters): what `new_model` and `machine` are of another one."""
     meter: Meter = field(default_factory=Meter)
     progress: Progress = field(default_factory=Progress)
+
+    def of(self, kind: str, parameters: Mapping) -> "Task":
+        """This task for models of another architecture: same data, recipe, trainer and meter."""
+        new_model, machine = self.architectures(kind, parameters)
+        return replace(self, new_model=new_model, machine=machine)
 
     def model(self, state: State) -> nn.Module:
         """A model of its own, holding a copy of the tensors of `state`."""

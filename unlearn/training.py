@@ -8,6 +8,7 @@ retrained model differ by the deleted points only.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -34,6 +35,9 @@ def fit(
     steps: int | None = None,
     optimizer_state: Mapping | None = None,
     loss: Callable[..., torch.Tensor] = functional.cross_entropy,
+    targets: torch.Tensor | None = None,
+    beside: Callable[[], np.ndarray] | None = None,
+    clip: float | None = None,
     what: str = "training",
 ) -> dict[str, torch.Tensor]:
     """Train `model` in place on the points `ids`; returns the state of its optimiser.
@@ -42,9 +46,13 @@ def fit(
     the points whose order is cut into minibatches; `ids` must be part of it. An emptied minibatch
     is skipped, with its place in the schedule. `steps` (default: the recipe's epochs) are the
     minibatches of the whole schedule. `optimizer_state` continues what an earlier call returned.
-    `loss(logits, labels)` is minimised; weight decay is added to its gradient. The model is
-    trained in the mode it is in: `model.eval()` before freezes the statistics of batch
-    normalisation, `train` skips minibatches of one point for it.
+    `loss(logits, labels)` is minimised; weight decay is added to its gradient. `targets` (default:
+    the labels) has for every point what the loss is told in place of its label. `beside()` gives
+    the ids of points that join a minibatch, behind its own. `clip` bounds the norm of a gradient,
+    weight decay left out; training then ends at the first loss or gradient that is not finite, the
+    weights before it are kept and the meter is told (`diverged`). The model is trained in the mode
+    it is in: `model.eval()` before freezes the statistics of batch normalisation, `train` skips
+    minibatches of one point for it.
     """
     everyone = np.arange(len(task.data.train_labels)) if among is None else np.asarray(among)
     if recipe["batch_size"] < _smallest(model):
@@ -54,9 +62,14 @@ def fit(
     batches = math.ceil(len(everyone) / recipe["batch_size"])
     total = recipe["epochs"] * batches if steps is None else steps
     task.progress.begin(total, what)
-    with descent(model, loss, recipe, task.machine, optimizer_state) as optimizer:
-        for step, images, labels in _minibatches(task, model, ids, everyone, recipe, seed, total):
-            optimizer.step(images, labels, learning_rate(recipe, step, total))
+    minibatches = _minibatches(task, model, ids, everyone, recipe, seed, total, targets, beside)
+    with descent(model, loss, recipe, task.machine, optimizer_state, clip) as optimizer:
+        for step, images, labels in minibatches:
+            if not optimizer.step(images, labels, learning_rate(recipe, step, total)):
+                task.meter.diverged = True
+                where = f"epoch {step // batches + 1}, minibatch {step % batches + 1}"
+                warnings.warn(f"{what}: diverged in {where}", stacklevel=2)
+                break
             task.progress.advance(labels.shape[0])
         return optimizer.state()
 
@@ -74,13 +87,16 @@ def _minibatches(
     recipe: Mapping,
     seed: int,
     total: int,
+    targets: torch.Tensor | None = None,
+    beside: Callable[[], np.ndarray] | None = None,
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """(step, images, labels) for every step < total; the meter is charged for them.
+    """(step, images, targets) for every step < total; the meter is charged for them.
 
     Minibatches that are too small are passed over, with their step. Images are fetched and
     normalised for several minibatches at a time.
     """
     data, size = task.data, recipe["batch_size"]
+    targets = data.train_labels if targets is None else targets
     member = np.zeros(len(data.train_labels), dtype=bool)
     member[ids] = True
     augment, smallest = _augmentation(recipe), _smallest(model)
@@ -93,6 +109,10 @@ def _minibatches(
             there = member[order[start : start + stride]]
             fetched = order[start : start + stride][there]
             counts = np.add.reduceat(there, np.arange(0, len(there), size), dtype=int)
+            if beside:
+                own = np.split(fetched, np.cumsum(counts)[:-1])
+                joined = [np.append(i, beside()) if len(i) >= smallest else i for i in own]
+                fetched, counts = np.concatenate(joined), np.array([len(i) for i in joined])
             index = points(fetched).to(task.machine.device)
             pixels = data.train_images.index_select(0, index)
             images = normalised(augment(pixels, fetched, epoch_seed), data)
@@ -100,7 +120,7 @@ def _minibatches(
             task.meter.optimizer_steps += int((counts >= smallest).sum())
             if used:
                 task.meter.gradients(model, images[:used])
-            parts = (images.split(counts.tolist()), data.train_labels[index].split(counts.tolist()))
+            parts = (images.split(counts.tolist()), targets[index].split(counts.tolist()))
             for batch, labels in zip(*parts, strict=True):
                 if labels.shape[0] >= smallest:
                     yield step, batch, labels

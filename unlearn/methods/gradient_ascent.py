@@ -1,9 +1,6 @@
-"""Gradient ascent, or naive fine-tuning: raise the loss on the forget set."""
+"""Gradient ascent: raise the loss on the forget set."""
 
-import torch
-from torch.nn import functional
-
-from unlearn import seeding, training
+from unlearn import objectives, seeding, training
 from unlearn.requests import Step
 from unlearn.task import State, Task, state_of
 
@@ -36,11 +33,7 @@ class GradientAscent:
             task.recipe | plain | own | {"schedule": "constant"},
             seeding.derive(seed, "gradient ascent"),
             among=request.deleted,
-            loss=_minus_cross_entropy,
+            loss=objectives.ascent(),
             what="gradient ascent",
         )
         return state_of(model)
-
-
-def _minus_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return -functional.cross_entropy(logits, labels)

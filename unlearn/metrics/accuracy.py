@@ -1,6 +1,8 @@
-"""How often the largest logit is the label's."""
+"""How well logits predict labels."""
 
 import numpy as np
+
+from unlearn.metrics.divergence import log_softmax
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float | None:
@@ -11,3 +13,8 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float | None:
     if len(labels) == 0:
         return None
     return float(np.mean(np.argmax(logits, axis=1) == labels))
+
+
+def losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The cross-entropy of every point, in nats, float64. `logits` N x C, `labels` N."""
+    return -log_softmax(logits)[np.arange(len(labels)), labels]

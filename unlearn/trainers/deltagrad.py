@@ -85,6 +85,17 @@ class Deltagrad:
         """Names of the trainable tensors of a state."""
         return [name for name, _ in task.new_model(0).named_parameters()]
 
+    def bound(self, replay: Replay, ids: np.ndarray) -> float | None:
+        """2/L for logistic regression: L <= |X|^2 / 2n + weight decay (Boehning 1992)."""
+        stack = replay.stack
+        if len(stack.shapes) > 2:
+            return None
+        some = torch.from_numpy(ids[:: -(-len(ids) // SAMPLE)]).to(replay.start.device)
+        rows = stack.inputs[some].to(torch.float64) * stack.scale - stack.shift
+        rows = torch.cat([rows, torch.ones_like(rows[:, :1])], 1).cpu().numpy()
+        norm = np.linalg.norm(rows, 2)
+        return 2 / (norm**2 / (2 * len(rows)) + replay.decay)
+
     def _descend(
         self, task: Task, replay: Replay, ids: np.ndarray, record: Callable | None
     ) -> torch.Tensor:
@@ -102,13 +113,13 @@ class Deltagrad:
                 replay.step(weights, gradient, t)
             task.progress.advance(len(there))
         if not torch.isfinite(weights).all():
-            bound = self._bound(replay, ids)
+            bound = self.bound(replay, ids)
             known = f"; stable below about 2/L = {bound:.2g}" if bound else ""
             raise ValueError(f"lr: {task.recipe['lr']} diverges{known}")
         return weights
 
     def _warn(self, replay: Replay, ids: np.ndarray) -> None:
-        bound, rate = self._bound(replay, ids), replay.task.recipe["lr"]
+        bound, rate = self.bound(replay, ids), replay.task.recipe["lr"]
         if bound and rate > 1.2 * bound:  # the estimate is from a sample
             warnings.warn(f"lr: {rate} is above 2/L, about {bound:.2g}", stacklevel=3)
         size = replay.task.recipe["batch_size"]
@@ -118,14 +129,3 @@ class Deltagrad:
                 f"quasi-Newton model follows; DeltaGrad is for {trajectories.SMALL} and more",
                 stacklevel=3,
             )
-
-    def _bound(self, replay: Replay, ids: np.ndarray) -> float | None:
-        """2/L for logistic regression: L <= |X|^2 / 2n + weight decay (Boehning 1992)."""
-        stack = replay.stack
-        if len(stack.shapes) > 2:
-            return None
-        some = torch.from_numpy(ids[:: -(-len(ids) // SAMPLE)]).to(replay.start.device)
-        rows = stack.inputs[some].to(torch.float64) * stack.scale - stack.shift
-        rows = torch.cat([rows, torch.ones_like(rows[:, :1])], 1).cpu().numpy()
-        norm = np.linalg.norm(rows, 2)
-        return 2 / (norm**2 / (2 * len(rows)) + replay.decay)

@@ -1,0 +1,160 @@
+"""The parameters of jobs: what they are told, and the digests of the code that they run."""
+
+import importlib.metadata
+import json
+
+# -- parameters: one JSON string a job, keys sorted, because Snakemake compares params by value
+
+
+def as_json(content):
+    """The one textual form of a parameter."""
+    return json.dumps(content, sort_keys=True)
+
+
+def dataset_block(wildcards):
+    dataset = STUDY.datasets[wildcards.dataset]
+    parameters = {k: v for k, v in dataset.parameters.items() if k != "features"}
+    return as_json({"kind": dataset.kind, "parameters": parameters})
+
+
+def features_of(wildcards):
+    return as_json(checks.featured(STUDY.datasets[wildcards.dataset]))
+
+
+def request_block(wildcards):
+    return as_json(_block(STUDY.requests[wildcards.request]))
+
+
+def train_job(wildcards):
+    """What a training job is told."""
+    return as_json(_fleet_job(wildcards, STUDY.trainers[wildcards.trainer]))
+
+
+def unlearn_job(wildcards):
+    """What an unlearning job is told."""
+    variant = STUDY.variants[wildcards.variant]
+    return as_json(_fleet_job(wildcards, variant.trainer) | {"method": _block(variant)})
+
+
+def cell_columns(wildcards):
+    """The columns that identify a cell's scores; the rate is left out where the sampler has none."""
+    request = STUDY.requests[wildcards.request]
+    columns = {
+        "dataset": wildcards.dataset,
+        "model": wildcards.model,
+        "method": STUDY.variants[wildcards.variant].kind,
+        "variant": wildcards.variant,
+        "request": wildcards.request,
+        "sampler": request.kind,
+    }
+    rate = request.parameters.get("rate")
+    return as_json(columns | ({} if rate is None else {"rate": rate}))
+
+
+def table_job(wildcards):
+    """What a table shows: metrics, splits, and the parameters that become columns."""
+    experiment = STUDY.experiments[wildcards.experiment]
+    shown = {key: experiment.figure[key] for key in ("y", "split")}
+    return as_json(shown | {"columns": experiment.columns})
+
+
+def figure_job(wildcards):
+    return as_json(STUDY.experiments[wildcards.experiment].figure)
+
+
+def study_config(_):
+    return as_json(config)
+
+
+def shown_experiments(_):
+    """What the landing page says of every experiment."""
+    shown = {
+        name: {"description": experiment.description, "figure": experiment.figure}
+        for name, experiment in STUDY.experiments.items()
+    }
+    return as_json(shown)
+
+
+def guarantees(_):
+    """How exact every variant is, and why."""
+    return as_json(
+        {name: variant.guarantee for name, variant in STUDY.variants.items()}
+    )
+
+
+def _fleet_job(wildcards, trainer):
+    model = STUDY.models[wildcards.dataset, wildcards.model]
+    return {
+        "model": _block(model),
+        "recipe": _block(model.recipe),
+        "trainer": _block(trainer),
+        "seeds": STUDY.fleets[wildcards.fleet],
+        "device": STUDY.settings["device"],
+        "precision": STUDY.settings["precision"],
+        "torch": _torch_version(),
+    }
+
+
+def _torch_version():
+    """torch's version where jobs run in this environment; conda environments are hashed anyway."""
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return "of the rule's environment"
+
+
+def _block(part):
+    return {"kind": part.kind, "parameters": part.parameters}
+
+
+def _known(wildcards, *names):
+    return {name: getattr(wildcards, name) for name in names}
+
+
+# -- code: the digests of what a command imports, computed names included
+
+
+def code(*modules):
+    """For rules whose code does not depend on wildcards."""
+    return codehash.digests(*modules)
+
+
+def data_code(wildcards):
+    kind = STUDY.datasets[wildcards.dataset].kind
+    return code("scripts.data", f"unlearn.data.{kind}")
+
+
+def features_code(wildcards):
+    names = checks.featured(STUDY.datasets[wildcards.dataset])
+    return code("scripts.features", *(f"unlearn.features.{name}" for name in names))
+
+
+def request_code(wildcards):
+    request = STUDY.requests[wildcards.request]
+    return code("scripts.request", *_modules("requests", request))
+
+
+def train_code(wildcards):
+    trainer = STUDY.trainers[wildcards.trainer]
+    return code("scripts.train", *_modules("trainers", trainer))
+
+
+def unlearn_code(wildcards):
+    variant = STUDY.variants[wildcards.variant]
+    trainer = _modules("trainers", variant.trainer)
+    return code("scripts.unlearn", f"unlearn.methods.{variant.kind}", *trainer)
+
+
+def _modules(family, part):
+    used = catalogue.used(family, part.kind, part.parameters)
+    return [f"unlearn.{family}.{part.kind}", *used]
+
+
+def figure_code(wildcards):
+    kind = STUDY.experiments[wildcards.experiment].figure["kind"]
+    return code("scripts.figure", f"unlearn.figures.{kind}")
+
+
+def retraining_first(wildcards):
+    """Longest jobs first: retraining takes as long as training."""
+    return 20 if STUDY.variants[wildcards.variant].kind == "retrain" else 10

@@ -1,0 +1,514 @@
+"""Influence distillation: its loss, its controls, its streams, what it may and may not read."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, job
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from unlearn import influence, jobs, seeding, study, training
+from unlearn.costs import Meter
+from unlearn.objectives import Distillation, Turns, ascent, bounded
+from unlearn.requests import NOBODY, Request
+from unlearn.task import state_of
+
+torch.set_num_threads(1)
+
+QUICK = {"epochs": 2, "batch_size": 32, "curvature_points": 50}
+
+
+def described(model="mlp", how=None, **recipe):
+    found = job(model, method="influence_distillation", **{"epochs": 8} | recipe)
+    found["method"]["parameters"] |= QUICK | (how or {})
+    return found
+
+
+class Run:
+    """A teacher, and what its students become."""
+
+    def __init__(self, data, model="mlp", **recipe):
+        self.data, self.model, self.recipe = data, model, recipe
+        self.task = jobs.new_task(data, described(model, **recipe))
+        self.trained = self.task.trainer.train(self.task, data.base, 0)
+
+    def unlearn(self, request, trained=None, data=None, **how):
+        """The states after each step, and the meters."""
+        method = jobs._instance("methods", described(self.model, how, **self.recipe)["method"])
+        self.task = jobs.new_task(data or self.data, described(self.model, **self.recipe))
+        self.own = method.models(self.task)
+        state, states, self.meters = trained or self.trained, [], []
+        for step in request.steps(len(self.data.train_labels), self.data.base):
+            self.task.meter = Meter()
+            state = method.unlearn(self.task, state, step, 0)
+            states.append(state)
+            self.meters.append(self.task.meter)
+        return states
+
+    def logits(self, state, ids):
+        pixels = self.own.data.train_images[torch.from_numpy(ids)]
+        return self.own.trainer.predict(self.own, state, pixels)
+
+    def loss(self, state, ids):
+        labels = self.own.data.train_labels[torch.from_numpy(ids)]
+        return float(functional.cross_entropy(self.logits(state, ids), labels))
+
+
+@pytest.fixture(scope="module")
+def run(digits):
+    return Run(digits)
+
+
+def deletion(*steps):
+    return Request([np.sort(np.asarray(ids)) for ids in steps], [NOBODY] * len(steps))
+
+
+def same(a, b, names=None):
+    names = [n for n in a if "/" not in n] if names is None else names
+    return all(np.array_equal(np.asarray(a[n]), np.asarray(b[n])) for n in names)
+
+
+def altered(digits, ids):
+    pixels = digits.train_images.copy()
+    pixels[ids] = 77
+    return type(digits)(**vars(digits) | {"train_images": pixels})
+
+
+# -- the loss ------------------------------------------------------------------------------------
+
+
+def objective(**change):
+    usual = {"alpha": 0.7, "match": "kl", "temperature": 3.0, "beta": 0.4, "bound": math.log(5)}
+    return Distillation(**usual | change)
+
+
+def minibatch(retained=6, gone=4, classes=5, seed=0, dtype=torch.float64):
+    torch.manual_seed(seed)
+    n = retained + gone
+    labels, weights = torch.randint(0, classes, (n,)), torch.full((n,), -1.0)
+    weights[retained:] = torch.rand(gone)
+    logits, teacher = torch.randn(n, classes, dtype=dtype), 2 * torch.randn(n, classes)
+    return logits, labels, teacher, weights
+
+
+@pytest.mark.parametrize("match", ["kl", "logits"])
+def test_the_loss_is_the_sum_of_its_terms(match):
+    logits, labels, teacher, weights = minibatch()
+    own = objective(match=match)
+    found = own(logits, own.targets(labels, teacher, weights))
+    losses = functional.cross_entropy(logits, labels, reduction="none")
+    p, q = (torch.softmax(z[:6].double() / 3, 1) for z in (teacher, logits))
+    distance = 9 * (p * (p.log() - q.log())).sum(1).mean()
+    if match == "logits":
+        s, t = (z[:6] - z[:6].mean(1, keepdim=True) for z in (logits, teacher))
+        distance = 0.5 * ((t - s) ** 2).mean(1).mean()
+    push = (weights[6:] * losses[6:].clamp(max=math.log(5))).mean()
+    expected = 0.3 * losses[:6].mean() + 0.7 * distance - 0.4 * push
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("match", ["kl", "logits"])
+def test_gradients_agree_with_finite_differences(match):
+    logits, labels, teacher, weights = minibatch(seed=1)
+    own = objective(match=match)
+    targets = own.targets(labels, teacher, weights)
+    away = functional.cross_entropy(logits, labels, reduction="none") - math.log(5)
+    assert away[6:].abs().min() > 1e-3
+    logits.requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda z: own(z, targets), logits, eps=1e-6, atol=1e-6)
+
+
+def test_points_beyond_the_bound_are_not_pushed():
+    logits, labels, teacher, weights = minibatch()
+    logits[6:] = -20 * functional.one_hot(labels[6:], 5).double()
+    logits.requires_grad_(True)
+    own = objective()
+    own(logits, own.targets(labels, teacher, weights)).backward()
+    assert (logits.grad[6:] == 0).all() and (logits.grad[:6] != 0).any()
+    assert float(own.active) == 0 and own.seen == 4
+    losses = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    bounded(losses, 2.0).sum().backward()
+    assert losses.grad.tolist() == [1, 0, 0]
+
+
+def test_a_hot_teacher_is_matched_in_logits():
+    logits, labels, teacher, weights = minibatch(gone=0)
+    values = []
+    for match in ("kl", "logits"):
+        own = objective(match=match, alpha=1.0, temperature=1000.0)
+        # float32 targets cannot hold what a temperature of 1000 leaves of the differences
+        soft = torch.log_softmax(teacher.double() / 1000, 1)
+        targets = own.targets(labels, teacher, weights).double()
+        if match == "kl":
+            targets[:, 2:] = soft
+        values.append(float(own(logits, targets)))
+    assert values[0] == pytest.approx(values[1], rel=0.01)
+
+
+def test_the_perfect_student_has_nothing_to_learn():
+    _, labels, teacher, weights = minibatch(gone=0)
+    logits = teacher.clone().requires_grad_(True)
+    own = objective(alpha=1.0)
+    loss = own(logits, own.targets(labels, teacher, weights))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0, abs=1e-6)
+    assert logits.grad.abs().max() < 1e-6
+
+
+@settings(max_examples=60)
+@given(
+    st.floats(0, 100),
+    st.floats(0.05, 1000),
+    st.sampled_from(["kl", "logits"]),
+    st.sampled_from([1.0, 100.0, 1e4]),
+    st.integers(0, 2**31),
+)
+def test_the_bounded_loss_is_finite_and_bounded_below(beta, temperature, match, scale, seed):
+    logits, labels, teacher, weights = minibatch(seed=seed, dtype=torch.float32)
+    logits = (logits * scale).requires_grad_(True)
+    own = objective(beta=beta, temperature=temperature, match=match)
+    loss = own(logits, own.targets(labels, scale * teacher, weights))
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(logits.grad).all()
+    assert float(loss.detach()) >= -beta * math.log(5) * float(weights.max()) - 1e-4
+
+
+def test_bounded_ascent_stays_finite_for_a_thousand_steps():
+    logits, labels, teacher, weights = minibatch(dtype=torch.float32)
+    logits = (1e4 * logits).requires_grad_(True)
+    own = objective(beta=100.0)
+    targets = own.targets(labels, teacher, weights)
+    for _ in range(1000):
+        (gradient,) = torch.autograd.grad(own(logits, targets), logits)
+        assert torch.isfinite(gradient).all()
+        logits = (logits - gradient).detach().requires_grad_(True)
+    assert float(ascent(math.log(5))(logits.detach(), labels)) >= -math.log(5) - 1e-6
+
+
+def test_deleted_points_take_their_turns():
+    turns = Turns(np.arange(10, 17), 3, 5)
+    found = np.concatenate([turns() for _ in range(14)])
+    passes = found.reshape(6, 7)
+    assert (np.sort(passes, 1) == np.arange(10, 17)).all()
+    assert len({tuple(p) for p in passes}) > 1
+    assert len(Turns(np.arange(2), 32, 0)()) == 2
+
+
+# -- the controls --------------------------------------------------------------------------------
+
+
+def test_the_student_from_scratch_is_plain_training(run, digits):
+    """Bit for bit what the standard trainer gives for the student's architecture and recipe."""
+    ids = digits.base[::5]
+    how = {"alpha": 0.0, "weights": "none", "student": "cnn1", "clip": None}
+    state = run.unlearn(deletion(ids), **how)[0]
+    recipe = run.task.recipe | {"epochs": 2, "lr": 0.05, "momentum": 0.9, "weight_decay": 0.0005}
+    model = run.own.new_model(seeding.derive(0, "initial weights"))
+    retained = np.setdiff1d(digits.base, ids)
+    recipe |= {"schedule": "cosine", "batch_size": 32}
+    training.fit(run.own, model, retained, recipe, seeding.derive(0, "training"))
+    assert same(state_of(model), state)
+    others = run.unlearn(deletion(ids), **how | {"beta": 9.0, "temperature": 1.0})[0]
+    assert same(others, state)
+
+
+def test_without_a_push_the_deleted_points_are_not_read(run, digits):
+    ids = digits.base[::5]
+    none = run.unlearn(deletion(ids), weights="none")[0]
+    assert same(none, run.unlearn(deletion(ids), beta=0.0, weights="uniform")[0])
+    assert same(none, run.unlearn(deletion(ids), data=altered(digits, ids), weights="none")[0])
+    pushed = run.unlearn(deletion(ids), weights="uniform")[0]
+    assert not same(none, pushed)
+    assert not same(
+        pushed, run.unlearn(deletion(ids), data=altered(digits, ids), weights="uniform")[0]
+    )
+
+
+def test_the_teacher_is_read_and_never_asked_again(run, digits, monkeypatch):
+    """Its logits come from the artefact: other logits there give another student."""
+    ids = digits.base[::5]
+    first = run.unlearn(deletion(ids), weights="none")[0]
+    assert run.meters[0].forward_evaluations == 0
+    other = dict(run.trained) | {"cache/logits": run.trained["cache/logits"].flip(1)}
+    assert not same(first, run.unlearn(deletion(ids), other, weights="none")[0])
+    rest = {n: t * 0 for n, t in run.trained.items() if "/" not in n}
+    assert same(first, run.unlearn(deletion(ids), run.trained | rest, weights="none")[0])
+    gone = run.trained["cache/logits"].clone()
+    gone[torch.from_numpy(ids)] = 1e9
+    assert same(
+        first, run.unlearn(deletion(ids), run.trained | {"cache/logits": gone}, weights="none")[0]
+    )
+
+
+def test_the_clean_teacher_is_the_retrained_one(run, digits):
+    ids = digits.base[::5]
+    state = run.unlearn(deletion(ids), weights="none", teacher="retrained")[0]
+    clean = run.task.trainer.train(run.task, np.setdiff1d(digits.base, ids), 0)
+    assert same(state, run.unlearn(deletion(ids), clean, weights="none")[0])
+    assert not same(state, run.unlearn(deletion(ids), weights="none")[0])
+    assert run.task.trainer.retrain(run.task, digits.base, 0).keys() == set(
+        run.task.trainer.served(run.trained)
+    )
+
+
+def test_fine_tuning_starts_from_the_teacher(run, digits):
+    ids = digits.base[::5]
+    near = run.unlearn(deletion(ids), start="teacher", lr=1e-9, weights="uniform")[0]
+    assert all(np.allclose(near[n], run.trained[n], atol=1e-5) for n in near if "/" not in n)
+    assert same(state_of(run.task.model(run.trained)), run.trained)
+
+
+# -- weights -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights", ["uniform", "teacher_loss", "fisher", "hessian"])
+def test_the_push_raises_the_loss_of_deleted_points(run, digits, weights):
+    ids = digits.base[::5]
+    losses = []
+    for beta in (0.0, 0.3, 3.0):
+        state = run.unlearn(deletion(ids), weights=weights, beta=beta, epochs=6)[0]
+        losses.append(run.loss(state, ids))
+    assert losses[0] < losses[1] < losses[2]
+    assert 0 < run.meters[0].counts["active_fraction"] <= 1
+
+
+def test_weights_are_those_of_the_teacher(run, digits, monkeypatch):
+    """Raw values against direct computation, point by point."""
+    ids, seen = digits.base[::5], {}
+    original = influence.weights
+    monkeypatch.setattr(
+        influence, "weights", lambda raw, cap, ids: seen.update(raw=raw) or original(raw, cap, ids)
+    )
+    run.unlearn(deletion(ids), weights="teacher_loss")
+    labels = torch.from_numpy(digits.train_labels[ids])
+    network = run.task.model(run.trained).eval()
+    images = training.normalised(run.task.data.train_images[torch.from_numpy(ids)], run.task.data)
+    losses = functional.cross_entropy(network(images), labels, reduction="none").detach()
+    assert seen["raw"] == pytest.approx(losses.numpy(), rel=1e-4, abs=1e-6)
+    run.unlearn(deletion(ids), weights="fisher", curvature_points=10_000, damping=0.3)
+    rest = np.setdiff1d(digits.base, ids)
+
+    def gradient(i):
+        image = training.normalised(run.task.data.train_images[i : i + 1], run.task.data)
+        loss = functional.cross_entropy(network(image), run.task.data.train_labels[i : i + 1])
+        return torch.cat([g.flatten() for g in torch.autograd.grad(loss, network.parameters())])
+
+    diagonal = torch.stack([gradient(i).square() for i in rest]).double().mean(0)
+    inverse = 1 / (diagonal + 0.3 * diagonal.mean())
+    expected = [float((gradient(i).double() ** 2 * inverse).sum()) for i in ids]
+    assert seen["raw"] == pytest.approx(expected, rel=1e-3)
+    spent = run.meters[0].gradient_evaluations
+    run.unlearn(deletion(ids), weights="uniform")
+    assert spent - run.meters[0].gradient_evaluations == len(ids) + len(rest)
+
+
+def test_systems_too_many_to_solve_are_refused(run, digits):
+    with pytest.raises(ValueError, match=r"each of 32 deleted points; allowed: most_points: 31"):
+        run.unlearn(deletion(digits.base[::5]), weights="hessian", layers="all", most_points=31)
+    with pytest.warns(UserWarning, match="not converged"):
+        run.unlearn(
+            deletion(digits.base[:2]), weights="hessian", layers="all", damping=1e-9,
+            curvature_points=5,
+        )  # fmt: skip
+    counts = run.meters[0].counts
+    assert counts["unconverged_solves"] > 0 and counts["largest_residual"] > influence.TOLERANCE
+
+
+def test_a_memorised_set_is_weighted_evenly(run, digits):
+    certain = 1000.0 * functional.one_hot(torch.from_numpy(digits.train_labels), 10)
+    trained = run.trained | {"cache/logits": certain}
+    with pytest.warns(UserWarning, match="teacher_loss: no point has any influence"):
+        state = run.unlearn(deletion(digits.base[::5]), trained, weights="teacher_loss")[0]
+    assert run.meters[0].counts["uniform_fallbacks"] == 1
+    assert same(state, run.unlearn(deletion(digits.base[::5]), trained, weights="uniform")[0])
+
+
+def test_without_a_bound_divergence_is_a_result(digits):
+    """The last weights that were finite, and a mark."""
+    run = Run(digits)
+    ids = digits.base[::5]
+    with pytest.warns(UserWarning, match=r"distillation: diverged in epoch \d+, minibatch \d+"):
+        state = run.unlearn(
+            deletion(ids), weights="uniform", bounded=False, beta=1e30, lr=1e30, clip=1e30,
+            epochs=20,
+        )[0]  # fmt: skip
+    assert run.meters[0].diverged
+    assert all(np.isfinite(np.asarray(t)).all() for t in state.values())
+    how = described(how={"bounded": False, "beta": 1e30, "lr": 1e30, "clip": 1e30, "epochs": 20})
+    with pytest.warns(UserWarning, match="diverged"):
+        result = jobs.unlearn(digits, how, jobs.train(digits, described()).states, deletion(ids))
+    assert result.costs[0][0]["diverged"]
+
+
+# -- streams -------------------------------------------------------------------------------------
+
+
+def test_the_original_teacher_teaches_every_student(run, digits):
+    """The last student is that of one request for all."""
+    parts = digits.base[:5], digits.base[40:50], digits.base[100:103]
+    for weights in ("none", "fisher", "teacher_loss"):
+        states = run.unlearn(deletion(*parts), weights=weights, student="cnn1")
+        whole = run.unlearn(deletion(np.concatenate(parts)), weights=weights, student="cnn1")[0]
+        assert same(states[-1], whole)
+        assert not same(states[0], whole)
+
+
+def test_students_teach_students_in_a_chain(run, digits):
+    parts = digits.base[:5], digits.base[40:50]
+    how = {"student": "cnn1", "stream": "chained", "weights": "fisher"}
+    first, second = run.unlearn(deletion(*parts), **how)
+    assert [int(s["cache/generation"]) for s in (run.trained, first, second)] == [0, 1, 2]
+    assert not any(name.startswith("teacher/") for name in second)
+    logits = run.logits(first, digits.base)
+    kept = np.setdiff1d(digits.base, parts[0])
+    known = np.asarray(first["cache/logits"])
+    assert np.allclose(known[kept], run.logits(first, kept), atol=1e-5)
+    assert (known[parts[0]] == 0).all() and logits.shape == (160, 10)
+    assert np.array_equal(np.flatnonzero(first["cache/present"]), kept)
+    assert run.meters[0].forward_evaluations == len(kept)
+    original = run.unlearn(deletion(*parts), student="cnn1")[1]
+    assert not same(second, original)
+
+
+def test_new_points_are_shown_to_the_teacher_once(run, digits):
+    new = digits.held_out[:7]
+    state = run.unlearn(Request([NOBODY], [new]))[0]
+    assert run.meters[0].forward_evaluations == 7
+    assert run.meters[0].gradient_evaluations == 2 * 167
+    assert run.loss(state, new) < run.loss(run.unlearn(deletion([]))[0], new) + 1
+
+
+def test_a_request_leaves_a_list_of_what_must_go(digits):
+    described_ = described(how={"student": "cnn1"})
+    trained = jobs.train(digits, described_)
+    result = jobs.unlearn(digits, described_, trained.states, deletion(digits.base[:9]))
+    own = set(trained.states[0]) - {"cache/logits", "cache/present"}
+    assert set(result.superseded) == own
+    assert set(result.states[0]) == {"0.weight", "0.bias", "4.weight", "4.bias"}
+    assert result.parameters == ["0.weight", "0.bias", "4.weight", "4.bias"]
+    assert result.logits.shape[-1] == 10 and not result.costs[0][0]["diverged"]
+    assert result.costs[0][0]["bytes_stored"] > 200 * 10 * 4
+
+
+def test_its_models_are_those_of_the_standard_trainer(digits):
+    for model in ("mlp", "cnn1"):
+        one = jobs.train(digits, job(model, precision="bfloat16"))
+        two = jobs.train(digits, job(model, precision="bfloat16", method="influence_distillation"))
+        assert same(one.states[0], two.states[0])
+        names = {"cache/logits", "cache/present", "cache/generation"}
+        assert set(two.states[0]) - set(one.states[0]) == names
+        assert np.array_equal(one.logits, two.logits)
+
+
+# -- in a study ----------------------------------------------------------------------------------
+
+
+def config(method=None, figure=None, **change):
+    import yaml
+
+    found = yaml.safe_load(yaml.safe_dump(TINY))
+    distilled = {"name": "influence_distillation", "epochs": 2, "curvature_points": 20}
+    found["experiments"]["accuracy"] |= {
+        "model": {"name": "mlp", "hidden": 16},
+        "method": distilled | (method or {}),
+        "request": {"name": "random", "rate": [0.1, 0.2], "steps": 2},
+        "figure": figure or {"x": "rate", "y": ["accuracy/test", "loss_gap_scratch/forget"]},
+    } | change
+    return found
+
+
+def test_the_controls_of_the_standard_trainer_serve():
+    plan = study.load(config(figure={"x": "rate", "y": "accuracy"}))
+    assert set(plan.variants) == {
+        "retrain", "original", "influence_distillation-curvature_points=20-epochs=2",
+    }  # fmt: skip
+    assert {v.oracle for v in plan.variants.values()} == {"retrain"}
+    assert plan.references == {}
+
+
+def test_metrics_bring_the_references_that_they_need():
+    name = "influence_distillation-curvature_points=20-epochs=2"
+    plan = study.load(config())
+    assert plan.references == {
+        name: {"scratch": "influence_distillation-alpha=0-epochs=2-weights=none"}
+    }
+    both = config(method={"weights": ["fisher", "uniform"], "temperature": [1, 4]})
+    both["experiments"]["accuracy"]["figure"]["y"] = ["kl_scratch/test", "kl_taught/test"]
+    both["experiments"]["accuracy"]["figure"]["colour"] = "variant"
+    plan = study.load(both)
+    scratch = {r["scratch"] for r in plan.references.values()}
+    taught = {r["taught"] for r in plan.references.values()}
+    assert len(plan.references) == 4 and len(scratch) == 1 and len(taught) == 2
+    named = config()
+    named["methods"] = {
+        "alone": {"name": "influence_distillation", "epochs": 2, "alpha": 0, "weights": "none"}
+    }
+    named["experiments"]["accuracy"]["method"] = [
+        named["experiments"]["accuracy"]["method"], "alone",
+    ]  # fmt: skip
+    assert study.load(named).references == {name: {"scratch": "alone"}}
+
+
+def test_a_study_compares_students_with_their_references(project):
+    import pandas as pd
+
+    plan = config(method={"student": "cnn1"})
+    plan["experiments"]["accuracy"]["figure"]["y"] = [
+        "accuracy/test", "loss_gap_scratch/forget", "kl_taught/forget", "attack_auc", "l2/weights",
+    ]  # fmt: skip
+    project.write_study(plan)
+    project.run()
+    table = pd.read_csv(project.results("tables/accuracy.csv"))
+    own = "influence_distillation-curvature_points=20-epochs=2-student=cnn1"
+    mine = table[(table["variant"] == own) & (table["step"] == 2)].set_index("metric")
+    assert (mine.loc["kl_taught", "mean"] > 0).all()
+    assert (mine.loc["loss_gap_scratch", "n"] == 2).all()
+    assert (mine.loc["attack_auc", "mean"].between(0, 1)).all()
+    assert (mine.loc["l2", "n"] == 0).all()  # of other architectures there is no distance
+    scores = pd.read_csv(project.results("scores.csv"))
+    wide = scores[scores["split"] == "forget"].pivot_table(
+        index=["request", "step", "seed"], columns=["variant", "metric"], values="value"
+    )
+    scratch = "influence_distillation-alpha=0-epochs=2-student=cnn1-weights=none"
+    gap = wide[own]["loss"] - wide[scratch]["loss"]
+    assert wide[own]["loss_gap_scratch"].to_numpy() == pytest.approx(gap.to_numpy(), abs=1e-9)
+    gap = wide[own]["accuracy"] - wide["retrain"]["accuracy"]
+    assert wide[own]["accuracy_gap"].to_numpy() == pytest.approx(gap.to_numpy(), abs=1e-9)
+    assert project.planned() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ({"student": "cnn3"}, "student.*cnn3"),
+        ({"student": "mlp"}, "size: null; mlp needs its hidden"),
+        ({"student": "logistic", "size": 3}, "size: logistic has none"),
+        ({"size": 3}, "size: mlp has none"),
+        ({"student": "cnn1", "start": "teacher"}, "cnn1 cannot start as a copy of mlp"),
+        ({"batch_size": 201}, "batch_size: 201 is more than the 200 points"),
+        ({"batch_size": 1}, "batch_size.*1 is less"),
+        ({"temperature": 0}, "temperature.*0"),
+        ({"alpha": 1.1}, "alpha.*1.1"),
+        ({"alpha": -0.1}, "alpha.*-0.1"),
+        ({"beta": -1}, "beta.*-1"),
+        ({"cap": 0.5}, "cap.*0.5"),
+        ({"damping": 0}, "damping.*0"),
+        ({"weights": "hessien"}, "weights.*hessien"),
+        ({"clip": 0}, "clip.*0"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_before_anything_runs(method, message):
+    with pytest.raises(study.StudyError, match=message):
+        study.load(config(method))
+
+
+def test_nothing_left_and_nothing_gone(run, digits):
+    with pytest.raises(ValueError, match="no training data left"):
+        run.unlearn(deletion(digits.base))
+    nothing = run.unlearn(deletion([]))[0]
+    assert same(nothing, run.unlearn(deletion([]), weights="none")[0])
+    assert run.meters[0].gradient_evaluations == 2 * 160

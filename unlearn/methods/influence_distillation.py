@@ -1,0 +1,285 @@
+"""Influence distillation: a student learns from the trained model, pushed off what is deleted."""
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from unlearn import influence, seeding, students, training
+from unlearn.influence import GaussNewton, Points
+from unlearn.objectives import Distillation, Turns
+from unlearn.requests import Step
+from unlearn.task import Changed, State, Task, points, state_of
+
+LEAST, SHARE = 8, 4  # deleted points of a minibatch: one for four retained ones, 8 at least
+
+REFERENCES = {
+    "scratch": {
+        "set": {"alpha": 0.0, "weights": "none"},
+        "keep": (
+            "student",
+            "size",
+            "epochs",
+            "batch_size",
+            "lr",
+            "schedule",
+            "momentum",
+            "weight_decay",
+            "clip",
+        ),
+    },
+    "taught": {
+        "set": {"teacher": "retrained", "weights": "none"},
+        "keep": (
+            "student",
+            "size",
+            "epochs",
+            "batch_size",
+            "lr",
+            "schedule",
+            "momentum",
+            "weight_decay",
+            "clip",
+            "alpha",
+            "match",
+            "temperature",
+        ),
+    },
+}
+"""Students that deleted points never had an influence on: without a teacher, of a clean one."""
+
+
+@dataclass
+class _Teacher:
+    """Who teaches: the task as its models see it, its tensors, and the logits that are known."""
+
+    task: Task
+    state: State
+    cache: State
+
+
+class InfluenceDistillation:
+    """A student replaces the trained model: it learns the labels and the trained model's logits of
+    the retain set, and its loss on the deleted points is raised, the more the larger their
+    influence on the trained model is (`unlearn.objectives`, `unlearn.influence`).
+
+    `teacher: retrained` has a clean teacher trained first, and `alpha: 0` with `weights: none` has
+    none at all: the controls. `stream: original` has the original teacher teach a new student at
+    every request, about all that is deleted so far; with `chained` the last student teaches.
+    """
+
+    trainer = "distillation"
+    guarantee = "approximate"
+    serves = ("delete", "add")
+
+    def __init__(
+        self,
+        *,
+        student: str | None,
+        size: int | None,
+        start: str,
+        teacher: str,
+        stream: str,
+        alpha: float,
+        match: str,
+        temperature: float,
+        beta: float,
+        bounded: bool,
+        weights: str,
+        cap: float | None,
+        damping: float,
+        layers: str,
+        curvature_points: int,
+        most_points: int,
+        epochs: int,
+        batch_size: int,
+        lr: float,
+        schedule: str,
+        momentum: float,
+        weight_decay: float,
+        clip: float | None,
+    ):
+        self.student = student
+        self.size = size
+        self.start = start
+        self.teacher = teacher
+        self.stream = stream
+        self.alpha = alpha
+        self.match = match
+        self.temperature = temperature
+        self.beta = beta
+        self.bounded = bounded
+        self.weights = weights
+        self.cap = cap
+        self.damping = damping
+        self.layers = layers
+        self.curvature_points = curvature_points
+        self.most_points = most_points
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.schedule = schedule
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.clip = clip
+
+    def models(self, task: Task) -> Task:
+        """The task as the students see it."""
+        if self.student is None:
+            return task
+        return task.of(self.student, students.architecture(self.student, self.size))
+
+    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
+        """The student, and what the next request needs.
+
+        ValueError if no point is left, or if an influence cannot be computed.
+        """
+        if not len(request.retain):
+            raise ValueError("no training data left")
+        own, teacher = self.models(task), self._teacher(task, trained, request, seed)
+        chained = self.stream == "chained" and self.teacher == "original"
+        gone = request.deleted if chained else request.forget
+        pushed = gone if self.weights != "none" and self.beta > 0 else gone[:0]
+        asked = pushed if self.weights == "teacher_loss" else pushed[:0]
+        known = task.trainer.known(
+            teacher.task, teacher.state, teacher.cache, np.append(request.retain, asked)
+        )
+        weights = torch.full((len(task.data.train_labels),), -1.0)
+        if len(pushed):
+            weights[pushed] = self._weights(teacher, known["cache/logits"], pushed, request, seed)
+        initial = seeding.derive(seed, "initial weights")
+        model = own.model(teacher.state) if self.start == "teacher" else own.new_model(initial)
+        self._learn(own, model, known["cache/logits"], weights, request.retain, pushed, seed)
+        return self._after(task, own, trained, state_of(model), known, request)
+
+    def _teacher(self, task: Task, trained: State, request: Step, seed: int) -> _Teacher:
+        if self.teacher == "retrained":
+            state = task.trainer.train(task, request.retain, seed)
+            return _Teacher(task, state, state)
+        if not int(np.asarray(trained["cache/generation"])):
+            return _Teacher(task, trained, trained)
+        if self.stream == "chained":
+            return _Teacher(self.models(task), trained, trained)
+        names = (n.removeprefix("teacher/") for n in trained if n.startswith("teacher/"))
+        return _Teacher(task, {n: trained[f"teacher/{n}"] for n in names}, trained)
+
+    def _learn(
+        self,
+        own: Task,
+        model: torch.nn.Module,
+        logits: torch.Tensor,
+        weights: torch.Tensor,
+        retain: np.ndarray,
+        pushed: np.ndarray,
+        seed: int,
+    ) -> None:
+        """Train the student in place."""
+        recipe = {name: getattr(self, name) for name in ("epochs", "batch_size", "lr", "schedule")}
+        recipe |= {"momentum": self.momentum, "weight_decay": self.weight_decay}
+        recipe |= {"optimizer": "sgd", "nesterov": False, "crop": 0, "flip": False}
+        plain = {
+            "seed": seeding.derive(seed, "training"),
+            "clip": self.clip,
+            "what": "distillation",
+        }
+        if self.alpha == 0 and not len(pushed):
+            training.fit(own, model, retain, recipe, **plain)
+            return
+        objective = Distillation(
+            alpha=self.alpha,
+            match=self.match,
+            temperature=self.temperature,
+            beta=self.beta,
+            bound=math.log(own.data.classes) if self.bounded else math.inf,
+        )
+        device = own.machine.device
+        labels = own.data.train_labels
+        targets = objective.targets(labels, logits.to(device), weights.to(device))
+        size = max(LEAST, self.batch_size // SHARE)
+        turns = Turns(pushed, size, seeding.derive(seed, "deleted points"))
+        training.fit(
+            own,
+            model,
+            retain,
+            recipe,
+            loss=objective,
+            targets=targets,
+            beside=turns if len(pushed) else None,
+            **plain,
+        )
+        if objective.seen:
+            own.meter.count("active_fraction", float(objective.active) / objective.seen)
+
+    def _after(
+        self, task: Task, own: Task, trained: State, student: State, known: State, request: Step
+    ) -> Changed:
+        """The state that the next request meets."""
+        generation = np.asarray(trained["cache/generation"]) + 1
+        changes: dict = {name: None for name in task.trainer.served(trained)}
+        if self.stream == "chained":
+            nothing = {name: torch.zeros_like(tensor) for name, tensor in known.items()}
+            changes |= task.trainer.known(own, student, nothing, request.retain)
+        elif generation == 1:
+            changes |= {
+                f"teacher/{name}": torch.as_tensor(trained[name]).clone() for name in changes
+            }
+        return Changed(trained, changes | student | {"cache/generation": generation})
+
+    def _weights(
+        self, teacher: _Teacher, logits: torch.Tensor, pushed: np.ndarray, request: Step, seed: int
+    ) -> torch.Tensor:
+        """The weights of the deleted points, of mean 1."""
+        meter = teacher.task.meter
+        raw = np.ones(len(pushed))
+        if self.weights == "teacher_loss":
+            labels = teacher.task.data.train_labels[points(pushed)].cpu()
+            own = logits[points(pushed)].double()
+            raw = torch.nn.functional.cross_entropy(own, labels, reduction="none").numpy()
+        elif self.weights in ("fisher", "hessian"):
+            raw = self._curved(teacher, pushed, request.retain, seed)
+        found, note = influence.weights(raw, self.cap, pushed)
+        if note:
+            warnings.warn(f"weights: {self.weights}: {note}", stacklevel=2)
+            meter.count("uniform_fallbacks", int((found == 1).all()))
+        return torch.from_numpy(found).float()
+
+    def _curved(
+        self, teacher: _Teacher, pushed: np.ndarray, retain: np.ndarray, seed: int
+    ) -> np.ndarray:
+        """Raw influences by curvature around some of the retained points."""
+        task, loss = teacher.task, influence.cross_entropy
+        network = task.model(teacher.state).eval()
+        some = seeding.shuffled(retain, seeding.derive(seed, "curvature"))[: self.curvature_points]
+        gone, others = (_seen(task, ids) for ids in (pushed, some))
+        last = self.layers == "last" or (self.layers == "auto" and self.weights == "hessian")
+        example, samples = gone.inputs[:1], len(gone) + len(others)
+        if last:
+            task.meter.forwards(network, example, samples)
+            layer, others = influence.last_layer(network, others)
+            network, gone = layer, influence.last_layer(network, gone)[1]
+        else:
+            task.meter.gradients(network, example, samples)
+        if self.weights == "fisher":
+            return influence.fisher(network, gone, others, self.damping, loss)
+        size = sum(p.numel() for p in network.parameters())
+        if size > influence.DENSE and len(gone) > self.most_points:
+            raise ValueError(
+                f"weights: hessian over {size} parameters solves a system for each of "
+                f"{len(gone)} deleted points; allowed: most_points: {self.most_points}"
+            )
+        solved = GaussNewton(network, others, self.damping, loss, seeding.derive(seed, "probes"))
+        raw = solved.influences(gone)
+        if not last:  # a product goes forward twice and backward once
+            task.meter.gradients(network, example, 2 * solved.products * len(others))
+        task.meter.count("unconverged_solves", solved.unconverged)
+        task.meter.count("largest_residual", solved.residual)
+        influence.warn_unconverged(solved)
+        return raw
+
+
+def _seen(task: Task, ids: np.ndarray) -> Points:
+    index = points(ids).to(task.machine.device)
+    data = task.data
+    return Points(training.normalised(data.train_images[index], data), data.train_labels[index])

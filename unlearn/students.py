@@ -1,0 +1,54 @@
+"""What can be said of teachers and students before anything is trained.
+
+Numpy and torch are not needed: the plan of a study asks here.
+"""
+
+from collections.abc import Mapping
+
+from unlearn.parts import Part, Promise
+
+SIZES = {"mlp": "hidden", "cnn1": "width", "cnn2": "width", "resnet9": "width"}
+"""The parameter of an architecture that says how large it is."""
+
+
+def architecture(student: str, size: int | None) -> dict:
+    """The parameters of a student."""
+    return {SIZES[student]: size} if student in SIZES else {}
+
+
+def check(points: int, classes: int, held_out: int, **_) -> None:
+    """Any data will do."""
+
+
+def promise(**_) -> Promise:
+    """Of retraining the teacher."""
+    return Promise("exact", "the same initial weights, minibatches and rates, less the points")
+
+
+def matches(options: Mapping, request: Part) -> None:
+    """Any request will do."""
+
+
+def supports(
+    shape: tuple[int, int, int],
+    classes: int,
+    points: int,
+    model: Part,
+    recipe: Part,
+    options: Mapping,
+) -> None:
+    """ValueError for a student that cannot be had of this data or of this teacher."""
+    student = options.get("student")
+    if options.get("start") == "teacher" and student is not None:
+        raise ValueError(
+            f"student: {student} cannot start as a copy of {model.kind}; allowed: null"
+        )
+    if options.get("size") is not None and student not in SIZES:
+        raise ValueError(f"size: {student or model.kind} has none; allowed: null")
+    if student in ("mlp", "resnet9") and options["size"] is None:
+        raise ValueError(f"size: null; {student} needs its {SIZES[student]}")
+    if student not in (None, "logistic", "mlp") and 1 in shape[:2]:
+        raise ValueError(f"student: {student} needs images; allowed of features: logistic, mlp")
+    batch = options.get("batch_size")
+    if batch is not None and batch > points:
+        raise ValueError(f"batch_size: {batch} is more than the {points} points")
