@@ -160,7 +160,7 @@ def test_the_last_layer_is_the_model_on_what_it_sees():
     raw = GaussNewton(layer, seen, 0.1, influence.cross_entropy, 0).influences(seen)
     same = GaussNewton(frozen, points, 0.1, influence.cross_entropy, 0).influences(points)
     assert raw == pytest.approx(same, rel=1e-3)
-    with pytest.raises(ValueError, match="params: last|ends in a linear layer"):
+    with pytest.raises(ValueError, match="ends in a linear layer"):
         influence.last_layer(nn.Sequential(nn.Linear(36, 3), nn.ReLU()), points)
 
 
