@@ -101,7 +101,9 @@ def method(row: Mapping) -> str:
 
 
 def chosen(row: Mapping, figure: Mapping) -> bool:
-    """Whether a row is drawn at all."""
+    """Whether a row is drawn at all; `hidden` variants are there to be compared with only."""
+    if row["variant"] in figure.get("hidden", ()):
+        return False
     if row["split"] != figure["pairs"].get(row["metric"], row["split"]):
         return False
     if row["method"] == "original" and row["metric"] in SPENT and row["split"] == "forget":

@@ -76,7 +76,9 @@ class _Loader:
         if figure["colour"] is None:
             figure["colour"] = "method" if figure["x"].startswith("method.") else "variant"
         datasets = [self._dataset(c, f"{path}.dataset") for c in choices(block["dataset"])]
-        variants = self._variants(block["method"], f"{path}.method", figure["y"])
+        drawn, others = self._variants(block["method"], f"{path}.method", figure["y"])
+        variants = [*drawn, *others]
+        figure["hidden"] = [variant.name for variant in others]
         requests = [self._request(c, f"{path}.request") for c in choices(block["request"])]
         for dataset, request in itertools.product(datasets, requests):
             self._at(f"{path}.request", checks.request, dataset, request)
@@ -138,9 +140,11 @@ class _Loader:
         part = self._part("requests", choice, path)
         return self._register(self.study.requests, part.name, part)
 
-    def _variants(self, choice, path: str, metrics: Sequence[str]) -> list[Variant]:
-        """The variants that are asked for, preceded by the controls of each of their trainers and
-        followed by those that metrics compare them with.
+    def _variants(
+        self, choice, path: str, metrics: Sequence[str]
+    ) -> tuple[list[Variant], list[Variant]]:
+        """The variants that are asked for, preceded by the controls of each of their trainers; and
+        those that metrics compare them with besides.
         """
         asked = [self._variant(c, path) for c in choices(choice)]
         trainers = {v.trainer.name: self._controlled(v.trainer) for v in asked}
@@ -150,8 +154,11 @@ class _Loader:
             for kind in CONTROLS
         ]
         others = [other for v in asked for other in self._references(v, asked, metrics)]
-        listed = {variant.name: variant for variant in controls + asked + others}
-        return [self._register(self.study.variants, v.name, v) for v in listed.values()]
+        listed = {variant.name: variant for variant in controls + asked}
+        added = {v.name: v for v in others if v.name not in listed}
+        for variant in [*listed.values(), *added.values()]:
+            self._register(self.study.variants, variant.name, variant)
+        return list(listed.values()), list(added.values())
 
     def _variant(self, choice, path: str) -> Variant:
         part = self._part("methods", choice, path)
@@ -190,10 +197,12 @@ class _Loader:
                 continue
             kept = {key: variant.parameters[key] for key in block["keep"]}
             parameters = defaults | kept | block["set"]
-            found = canonical_name(variant.kind, parameters, defaults)
-            other = self._built(found, variant.kind, parameters, variant.trainer)
-            alike = (v for v in asked if v.trainer == other.trainer and v.kind == other.kind)
-            other = next((v for v in alike if v.parameters == parameters), other)
+            decisive = (kept | block["set"]).items()
+            alike = (v for v in asked if (v.kind, v.trainer) == (variant.kind, variant.trainer))
+            other = next((v for v in alike if decisive <= v.parameters.items()), None)
+            if other is None:
+                found = canonical_name(variant.kind, parameters, defaults)
+                other = self._built(found, variant.kind, parameters, variant.trainer)
             self.study.references.setdefault(variant.name, {})[name] = other.name
             yield other
 

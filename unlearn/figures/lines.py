@@ -59,8 +59,8 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
         scale = 100 if percent else 1
         y, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
         low = np.where(low > 0, low, y) if spec["yscale"] == "log" else low
-        if percent and "gap" not in line["metric"].iloc[0]:
-            low, high = np.maximum(low, 0), np.minimum(high, 100)
+        if "gap" not in line["metric"].iloc[0]:  # nothing else is ever negative
+            low, high = np.maximum(low, 0), np.minimum(high, 100 if percent else np.inf)
         if line[spec["x"]].isna().all():
             axis.axhline(y[0], label=name, **{k: v for k, v in style.items() if k != "marker"})
             if np.isfinite(low[0]):
