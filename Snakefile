@@ -25,6 +25,7 @@ report: os.path.abspath(OVERVIEW)
 
 wildcard_constraints:
     dataset=one_of(STUDY.datasets),
+    noise=one_of(STUDY.noises),
     model=one_of(model for _, model in STUDY.models),
     trainer=one_of(STUDY.trainers),
     variant=one_of(STUDY.variants),

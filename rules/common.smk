@@ -32,6 +32,7 @@ os.environ.setdefault("UNLEARN_DATA", STUDY.settings["data"])
 
 RESULTS = os.path.join(STUDY.settings["results"], STUDY.name)
 DATASET = f"{RESULTS}/data/{{dataset}}/dataset.json"
+NOISE = f"{RESULTS}/noise/{{dataset}}/{{noise}}/noise.json"
 REQUEST = f"{RESULTS}/requests/{{dataset}}/{{request}}/request.npz"
 TRAINED = f"{RESULTS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}"
 CELL = "{dataset}/{model}/{variant}/{request}/{fleet}"
@@ -66,10 +67,10 @@ def one_of(names):
 # -- files -------------------------------------------------------------------------------------
 
 
-PIXELS, FEATURES = (
-    [name for name, part in STUDY.datasets.items() if (part.source is None) == plain]
-    for plain in (True, False)
-)
+FEATURED = [name for name, part in STUDY.datasets.items() if checks.featured(part)]
+DERIVED = [name for name, part in STUDY.datasets.items() if part.source]
+NOISED = [name for name in DERIVED if name not in FEATURED]
+PLAIN = [name for name in STUDY.datasets if name not in DERIVED]
 ARRAYS = [
     os.path.join(os.path.dirname(DATASET), f"{split}_{array}.npy")
     for split in ("train", "test")
@@ -82,8 +83,14 @@ ARRAYS += [
 
 
 def source_of(wildcards):
-    """The data set of the images that features are of."""
+    """The data set of the images that features are of, or that get noise."""
     return DATASET.format(dataset=STUDY.datasets[wildcards.dataset].source)
+
+
+def noise_of(wildcards):
+    """The noise that the images of a data set get."""
+    part = STUDY.datasets[wildcards.dataset]
+    return NOISE.format(dataset=part.source, noise=part.noise.name)
 
 
 def trained_of(wildcards):
@@ -99,8 +106,11 @@ def trained_of(wildcards):
 
 
 def oracle_of(wildcards):
-    """The fleet that was retrained."""
-    return _fleet_of(STUDY.variants[wildcards.variant].oracle, wildcards)
+    """The fleet that was retrained; none where nothing is left to train on."""
+    oracle = STUDY.variants[wildcards.variant].oracle
+    known = _known(wildcards, "dataset", "model", "request", "fleet")
+    there = Cell(variant=oracle, **known) in CELLS
+    return [_fleet_of(oracle, wildcards)] if there else []
 
 
 def references_of(wildcards):

@@ -6,7 +6,7 @@ rule data:
     log:
         f"{LOGS}/data/{{dataset}}.log",
     wildcard_constraints:
-        dataset=one_of(PIXELS),
+        dataset=one_of(PLAIN),
     priority: 40
     conda:
         "../envs/torch.yaml"
@@ -32,7 +32,7 @@ rule features:
     log:
         f"{LOGS}/features/{{dataset}}.log",
     wildcard_constraints:
-        dataset=one_of(FEATURES),
+        dataset=one_of(FEATURED),
     priority: 38
     conda:
         "../envs/torch.yaml"
@@ -46,4 +46,59 @@ rule features:
     shell:
         "python -m scripts.features --dataset {input.dataset:q}"
         " --features {params.features:q} --output {output.dataset:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"
+
+
+rule noise:
+    """Noise for the images of a data set, made with a model of its own."""
+    input:
+        dataset=DATASET,
+    output:
+        noise=NOISE,
+        values=NOISE.replace(".json", ".npy"),
+    log:
+        f"{LOGS}/noise/{{dataset}}/{{noise}}.log",
+    wildcard_constraints:
+        dataset=one_of(PLAIN),
+    priority: 39
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        job=noise_job,
+        code=noise_code,
+    shell:
+        "python -m scripts.noise --dataset {input.dataset:q} --job {params.job:q}"
+        " --output {output.noise:q} --values {output.values:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"
+
+
+rule noised:
+    """A data set whose training images, or a share of them, carry noise."""
+    input:
+        dataset=source_of,
+        noise=noise_of,
+    output:
+        dataset=DATASET,
+        arrays=ARRAYS,
+    log:
+        f"{LOGS}/noised/{{dataset}}.log",
+    wildcard_constraints:
+        dataset=one_of(NOISED),
+    priority: 38
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        share=noised_share,
+        code=code("scripts.noised"),
+    shell:
+        "python -m scripts.noised --dataset {input.dataset:q} --noise {input.noise:q}"
+        " --share {params.share:q} --output {output.dataset:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -3,6 +3,8 @@
 import importlib.metadata
 import json
 
+from unlearn import architectures, schema
+
 # -- parameters: one JSON string a job, keys sorted, because Snakemake compares params by value
 
 
@@ -13,8 +15,28 @@ def as_json(content):
 
 def dataset_block(wildcards):
     dataset = STUDY.datasets[wildcards.dataset]
-    parameters = {k: v for k, v in dataset.parameters.items() if k != "features"}
+    changes = ("features", "noise", "noised", "noised_seed")
+    parameters = {k: v for k, v in dataset.parameters.items() if k not in changes}
     return as_json({"kind": dataset.kind, "parameters": parameters})
+
+
+def noise_job(wildcards):
+    """What a job that makes noise is told: the noise, and the model that it is made with."""
+    part = STUDY.noises[wildcards.noise]
+    kind, size = (part.parameters.get(key) for key in ("model", "size"))
+    kind = kind or "logistic"
+    model = {"kind": kind, "parameters": architectures.parameters(kind, size)}
+    standard = schema.with_defaults({}, schema.read("recipe")["standard"])
+    recipe = {"kind": "standard", "parameters": standard}
+    trainer = {"kind": "standard", "parameters": {}}
+    job = {"noise": _block(part), "model": model, "recipe": recipe, "trainer": trainer}
+    return as_json(job | _machine())
+
+
+def noised_share(wildcards):
+    """How many points carry noise, and which."""
+    parameters = STUDY.datasets[wildcards.dataset].parameters
+    return as_json({"share": parameters["noised"], "seed": parameters["noised_seed"]})
 
 
 def features_of(wildcards):
@@ -89,10 +111,14 @@ def _fleet_job(wildcards, trainer):
         "recipe": _block(model.recipe),
         "trainer": _block(trainer),
         "seeds": STUDY.fleets[wildcards.fleet],
-        "device": STUDY.settings["device"],
-        "precision": STUDY.settings["precision"],
-        "torch": _torch_version(),
+        **_machine(),
     }
+
+
+def _machine():
+    """What decides about arithmetic."""
+    settings = {key: STUDY.settings[key] for key in ("device", "precision")}
+    return settings | {"torch": _torch_version()}
 
 
 def _torch_version():
@@ -127,6 +153,11 @@ def data_code(wildcards):
 def features_code(wildcards):
     names = checks.featured(STUDY.datasets[wildcards.dataset])
     return code("scripts.features", *(f"unlearn.features.{name}" for name in names))
+
+
+def noise_code(wildcards):
+    noise = STUDY.noises[wildcards.noise]
+    return code("scripts.noise", f"unlearn.noises.{noise.kind}", "unlearn.trainers.standard")
 
 
 def request_code(wildcards):

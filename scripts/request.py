@@ -14,7 +14,8 @@ def main(arguments):
     block = json.loads(arguments.request)
     sampler = importlib.import_module(f"unlearn.requests.{block['kind']}")
     try:
-        request = sampler.draw(data.train_labels, data.held_out, **block["parameters"])
+        reads = {name: getattr(data, name) for name in getattr(sampler, "READS", ())}
+        request = sampler.draw(data.train_labels, data.held_out, **block["parameters"], **reads)
         for _ in request.steps(len(data.train_labels), data.base):
             pass
     except ValueError as error:

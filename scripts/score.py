@@ -24,16 +24,17 @@ def main(arguments):
     original = artifacts.Fleet(weights, {"dataset": data.description["sha256"]})
     served = original.identity | {"request": artifacts.request_digest(request)}
     others = dict(zip(arguments.names, arguments.references, strict=True))
-    _check_machines(arguments.trained, arguments.unlearned, arguments.oracle, *others.values())
+    compared = [*filter(None, [arguments.oracle]), *others.values()]
+    _check_machines(arguments.trained, arguments.unlearned, *compared)
     of_oracle = {name: value for name, value in served.items() if name != "trainer"}
     rows = scoring.score(
         scoring.Points(data.evaluated(request), data.sample, data.train_labels, data.test_labels),
         steps,
         learned["seeds"],
         _fleet(arguments.unlearned, served),
-        _fleet(arguments.oracle, of_oracle),
+        _fleet(arguments.oracle, of_oracle) if arguments.oracle else None,
         original,
-        learned["models"],
+        [model | _noise_costs(data) for model in learned["models"]],
         {name: _fleet(path, served) for name, path in others.items()},
     )
     table = io.StringIO()
@@ -44,6 +45,12 @@ def main(arguments):
         cell |= {"metric": metric, "split": split}
         writer.writerow([*(cell[c] for c in COLUMNS[:-1]), "" if value is None else repr(value)])
     artifacts.write_text(arguments.output, table.getvalue())
+
+
+def _noise_costs(data: dataset.Dataset) -> dict:
+    """What making the noise of the images took, as a part of learning."""
+    made = data.description.get("noise") or {}
+    return {f"noise_{name}": made[name] for name in scoring.OF_NOISE if name in made}
 
 
 def _check_machines(*paths: str) -> None:
@@ -91,7 +98,7 @@ if __name__ == "__main__":
     parser.add_argument("--request", required=True, help="request.npz")
     parser.add_argument("--trained", required=True, help="costs.json before the request")
     parser.add_argument("--unlearned", required=True, help="costs.json after it")
-    parser.add_argument("--oracle", required=True, help="costs.json of the oracle")
+    parser.add_argument("--oracle", nargs="?", help="costs.json of the oracle, if there is one")
     parser.add_argument("--references", nargs="*", default=[], help="costs.json of other fleets")
     parser.add_argument("--names", nargs="*", default=[], help="what they are called")
     parser.add_argument("--cell", required=True, help="JSON: the columns that identify the cell")

@@ -486,7 +486,7 @@ def test_a_study_compares_students_with_their_references(project):
         ({"student": "cnn3"}, "student.*cnn3"),
         ({"student": "mlp"}, "size: null; mlp needs its hidden"),
         ({"student": "logistic", "size": 3}, "size: logistic has none"),
-        ({"size": 3}, "size: mlp has none"),
+        ({"size": 3}, "size: 3 is not that of mlp"),
         ({"student": "cnn1", "start": "teacher"}, "cnn1 cannot start as a copy of mlp"),
         ({"batch_size": 201}, "batch_size: 201 is more than the 200 points"),
         ({"batch_size": 1}, "batch_size.*1 is less"),

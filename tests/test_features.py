@@ -168,6 +168,7 @@ def test_pixels_can_be_seen_in_other_ranges():
     for pixels, mean, std in (("unit", (0.0,), (1.0,)), ("symmetric", (0.5,), (0.5,))):
         rules = schema.read("datasets")["digits"]
         options = schema.with_defaults({"pixels": pixels}, rules)
-        options = {k: v for k, v in options.items() if k not in ("recipe", "features")}
+        others = ("recipe", "features", "noise", "noised", "noised_seed")
+        options = {k: v for k, v in options.items() if k not in others}
         data = dataset.build("digits", "unused", **options)
         assert (data.description["mean"], data.description["std"]) == (mean, std)

@@ -6,15 +6,15 @@ Every check raises `schema.InvalidError` with the path below the checked block.
 import importlib
 from collections.abc import Mapping, Sequence
 
-from unlearn import catalogue, layout, schema, scoring
+from unlearn import architectures, catalogue, layout, schema, scoring
 from unlearn.parts import Cell, Dataset, Model, Part, Study, Variant
 from unlearn.schema import InvalidError
 
+LEVELS = 255
+"""The largest value of a pixel."""
+
 LEAST_RESERVE = 100
 """Public points that features are standardised by."""
-
-OF_FEATURES = ("logistic", "mlp")
-"""Models that do not ask where in the image a number comes from."""
 
 
 def dataset(block: Dataset) -> None:
@@ -27,6 +27,26 @@ def dataset(block: Dataset) -> None:
     if held_out >= points:
         share = block.parameters["held_out"]
         raise InvalidError("held_out", f"{share} of {points} points leaves none to train on")
+
+
+def noise(block: Dataset) -> None:
+    """Noise whose parameters fit each other, and the images."""
+    part = block.noise
+    if part is None:
+        return
+    step, epsilon = part.parameters.get("step"), part.parameters["epsilon"]
+    if step is not None and step > epsilon:
+        raise InvalidError("noise.step", f"{step} is more than epsilon; allowed: up to {epsilon}")
+    if "model" in part.parameters:
+        try:
+            architectures.check(part.parameters["model"], part.parameters["size"])
+        except ValueError as error:
+            raise InvalidError("noise", str(error)) from error
+    if epsilon * LEVELS < 1:
+        raise InvalidError(
+            "noise.epsilon",
+            f"{epsilon} is less than one step of a pixel; allowed: 1/{LEVELS} or more",
+        )
 
 
 def features(block: Dataset) -> None:
@@ -62,6 +82,8 @@ def request(data: Dataset, block: Part) -> None:
         sampler.check(points, classes, held_out, **block.parameters)
     except ValueError as error:
         raise InvalidError("", f"{block.name} on {data.name}: {error}") from error
+    if "noised" in catalogue.facts("requests", block.kind).get("READS", ()) and not data.noise:
+        raise InvalidError("", f"{block.name} on {data.name}: its images carry no noise")
     public = [n for n in featured(data) if catalogue.facts("features", n)["RESERVE"]]
     if public and "add" in catalogue.facts("requests", block.kind)["ASKS"]:
         raise InvalidError(
@@ -69,6 +91,15 @@ def request(data: Dataset, block: Part) -> None:
             f"{block.name} on {data.name}: {public[0]} is standardised by the held-out points, "
             "which are public and cannot be added",
         )
+
+
+def possible(data: Dataset, block: Part, variant: Variant) -> bool:
+    """Whether a method can serve a request that may leave no points: doing nothing can."""
+    sampler = importlib.import_module(f"unlearn.requests.{block.kind}")
+    empties = hasattr(sampler, "leaves_nothing") and sampler.leaves_nothing(
+        data.parameters["noised"]
+    )
+    return variant.kind == "original" or not empties
 
 
 def trainer(data: Dataset, block: Part) -> None:
@@ -85,8 +116,8 @@ def trainer(data: Dataset, block: Part) -> None:
 
 def model(data: Dataset, block: Model, variant: Variant) -> None:
     """A model that the trainer can work with, and data that the model can take."""
-    if featured(data) and block.kind not in OF_FEATURES:
-        allowed = " and ".join(OF_FEATURES)
+    if featured(data) and block.kind not in architectures.FLAT:
+        allowed = " and ".join(architectures.FLAT)
         raise InvalidError("", f"{block.kind} on {data.name}: features are for {allowed}")
     if featured(data) and (block.recipe.parameters["crop"] or block.recipe.parameters["flip"]):
         raise InvalidError(

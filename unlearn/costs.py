@@ -42,6 +42,11 @@ class Meter:
         self.gradient_evaluations += samples
         self.flops += samples * (forward + backward)
 
+    def input_gradients(self, model: nn.Module, images: torch.Tensor, samples: int) -> None:
+        """Charge gradients to the images alone: forward, and about as much backward."""
+        self.gradient_evaluations += samples
+        self.flops += 2 * samples * self._per_sample(model, images)[0]
+
     def forwards(self, model: nn.Module, images: torch.Tensor, samples: int | None = None) -> None:
         """Charge a forward pass of `model` over a batch, or over `samples` like it."""
         samples = len(images) if samples is None else samples

@@ -30,7 +30,7 @@ class Dataset:
     """Sorted ids of the training points, drawn at random, that every model is evaluated on."""
     description: dict
     """name, classes, sha256 of all arrays, and how models see images: mean and std of
-    images / levels, by channel or for all.
+    images / levels, by channel or for all. `noise`: what is known of the noise on the images.
     """
 
     @property
@@ -38,12 +38,45 @@ class Dataset:
         """Sorted ids of the points that the original model is trained on."""
         return np.setdiff1d(np.arange(len(self.train_labels)), self.held_out)
 
+    @property
+    def noised(self) -> np.ndarray:
+        """Sorted ids of the points in base training whose images carry noise."""
+        noise = self.description.get("noise")
+        share, seed = (noise["share"], noise["seed"]) if noise else (0, 0)
+        return noised(self.train_labels, self.base, share, seed)
+
     def evaluated(self, request: Request | None = None) -> np.ndarray:
         """Sorted ids of the training points that models are evaluated on: the sample and all
         points that the request deletes or adds.
         """
         asked = [] if request is None else [*request.deletions, *request.additions]
         return np.unique(np.concatenate([self.sample, *asked])).astype(np.int64)
+
+
+def noised(labels: np.ndarray, ids: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """The same share of every class among `ids`, sorted.
+
+    Smaller shares of the same seed are contained in larger ones.
+    """
+    order = seeding.shuffled(ids, seeding.derive(seed, "noised"))
+    parts = [order[labels[order] == label] for label in np.unique(labels[ids])]
+    parts = [part[: int(share * len(part) + 0.5)] for part in parts]
+    return np.sort(np.concatenate(parts)).astype(np.int64)
+
+
+def with_noise(data: Dataset, values: np.ndarray, about: dict) -> Dataset:
+    """The data set with noise on its training images.
+
+    `values`: int8 like the images, what is added. `about`: its record, with the `share` of the
+    points in base training that carry it and the `seed` that they are drawn by.
+    """
+    about = {key: about[key] for key in about if key not in ("dataset", "sha256")}
+    marked = Dataset(*(getattr(data, n) for n in ARRAYS), data.description | {"noise": about})
+    images = np.array(data.train_images)
+    images[marked.noised] += values[marked.noised].view(np.uint8)  # modulo 256 that is addition
+    arrays = {name: getattr(data, name) for name in ARRAYS} | {"train_images": images}
+    description = marked.description | {"sha256": artifacts.digest(*arrays.values())}
+    return Dataset(**arrays, description=description)
 
 
 def build(

@@ -23,7 +23,9 @@ class Dataset(Part):
 
     recipe: str
     source: str | None = None
-    """The data set of the images, where this one holds features of them."""
+    """The data set of the images, where this one holds features of them, or noise on them."""
+    noise: Part | None = None
+    """The noise that images carry."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Study:
     settings: Mapping
     datasets: dict[str, Dataset] = field(default_factory=dict)
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
+    noises: dict[str, Part] = field(default_factory=dict)
     requests: dict[str, Part] = field(default_factory=dict)
     variants: dict[str, Variant] = field(default_factory=dict)
     trainers: dict[str, Part] = field(default_factory=dict)

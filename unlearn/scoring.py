@@ -62,7 +62,11 @@ REFERRED = tuple(f"{gap}_{reference}" for reference in REFERENCES for gap in GAP
 SPECIAL = COUNTS + ENSEMBLE + REFERRED
 """The metrics that only the models of some trainers have; each trainer lists its own."""
 
-FLAGS = ("completed", "diverged")
+OF_NOISE = ("converged", "error", "rounds", "wall_seconds", "gradient_evaluations")
+NOISE = tuple(f"noise_{name}" for name in OF_NOISE)
+"""What the noise on the images of a data set took."""
+
+FLAGS = ("completed", "diverged", "noise_converged")
 MOST = ("peak_memory_bytes", "largest_residual")
 LAST = ("bytes_stored", "diverged", "active_fraction")
 """The costs that do not add up over the steps of a request."""
@@ -86,10 +90,18 @@ METRICS = {
     **dict.fromkeys((*SPEEDUPS, "attack_auc"), ("forget",)),
     **dict.fromkeys(("l2", "l2_relative"), ("weights",)),
     **dict.fromkeys((*COSTS, *COUNTS, *FLAGS), _PHASES),
+    **dict.fromkeys(NOISE, ("learn",)),
 }
 """Every metric and its splits: sets of points, weights, or the phases learn and forget."""
 
-TIMED = ("speedup_seconds", "wall_seconds", "cpu_seconds", "io_seconds", "peak_memory_bytes")
+TIMED = (
+    "speedup_seconds",
+    "noise_wall_seconds",
+    "wall_seconds",
+    "cpu_seconds",
+    "io_seconds",
+    "peak_memory_bytes",
+)
 """The metrics that differ from run to run; all others are reproducible to the last bit."""
 
 Row = tuple[int, int, str, str, float | None]

@@ -5,15 +5,8 @@ Numpy and torch are not needed: the plan of a study asks here.
 
 from collections.abc import Mapping
 
+from unlearn import architectures
 from unlearn.parts import Part, Promise
-
-SIZES = {"mlp": "hidden", "cnn1": "width", "cnn2": "width", "resnet9": "width"}
-"""The parameter of an architecture that says how large it is."""
-
-
-def architecture(student: str, size: int | None) -> dict:
-    """The parameters of a student."""
-    return {SIZES[student]: size} if student in SIZES else {}
 
 
 def check(points: int, classes: int, held_out: int, **_) -> None:
@@ -43,11 +36,11 @@ def supports(
         raise ValueError(
             f"student: {student} cannot start as a copy of {model.kind}; allowed: null"
         )
-    if options.get("size") is not None and student not in SIZES:
-        raise ValueError(f"size: {student or model.kind} has none; allowed: null")
-    if student in ("mlp", "resnet9") and options["size"] is None:
-        raise ValueError(f"size: null; {student} needs its {SIZES[student]}")
-    if student not in (None, "logistic", "mlp") and 1 in shape[:2]:
+    if student is not None:
+        architectures.check(student, options["size"])
+    elif options.get("size") is not None:
+        raise ValueError(f"size: {options['size']} is not that of {model.kind}; allowed: null")
+    if student not in (None, *architectures.FLAT) and 1 in shape[:2]:
         raise ValueError(f"student: {student} needs images; allowed of features: logistic, mlp")
     batch = options.get("batch_size")
     if batch is not None and batch > points:

@@ -34,6 +34,7 @@ SECTIONS = {
     "recipes": ("recipe", None),
     "requests": ("samplers", "requests"),
     "methods": ("methods", "methods"),
+    "noises": ("noises", "noises"),
 }
 
 
@@ -98,9 +99,15 @@ class _Loader:
         cells = [
             Cell(dataset.name, model.name, variant.name, request.name, fleet)
             for (dataset, model), variant, request, fleet in grid
+            if checks.possible(dataset, request, variant)
         ]
         available = {
-            "dataset": {p.name: _prefixed("dataset", p.parameters) for p in datasets},
+            "dataset": {
+                p.name: _prefixed("dataset", p.parameters)
+                | (_prefixed("noise", p.noise.parameters) if p.noise else {})
+                | ({"noise.kind": p.noise.kind} if p.noise else {})
+                for p in datasets
+            },
             "request": {p.name: _prefixed("request", p.parameters) for p in requests},
             "variant": {
                 p.name: _prefixed("method", p.trainer.parameters | p.parameters)
@@ -125,14 +132,25 @@ class _Loader:
         return Experiment(name, block["description"], figure, cells, columns)
 
     def _dataset(self, choice, path: str) -> Dataset:
+        choice, noise = self._named(choice, "noise", path)
         part = self._part("datasets", choice, path)
+        if part.parameters["noise"] and noise is None:
+            noise = self._part("noises", part.parameters["noise"], f"{path}.noise")
+        named = choice if isinstance(choice, Mapping) else {"name": choice}
         parameters = {k: v for k, v in part.parameters.items() if k != "recipe"}
         source = None
-        if parameters["features"]:
-            named = choice if isinstance(choice, Mapping) else {"name": choice}
-            source = self._dataset(named | {"features": None}, path).name
-        dataset = Dataset(part.name, part.kind, parameters, part.parameters["recipe"], source)
+        if parameters["features"]:  # of noisy images, if there are any
+            own = {"noise": {"name": noise.kind} | noise.parameters} if noise else {}
+            source = self._dataset(named | own | {"features": None}, path).name
+        elif noise:
+            without = {"noise": None, "noised": 1, "noised_seed": 0}
+            source = self._dataset(named | without, path).name
+            self._register(self.study.noises, noise.name, noise)
+        dataset = Dataset(
+            part.name, part.kind, parameters, part.parameters["recipe"], source, noise
+        )
         self._at(path, checks.dataset, dataset)
+        self._at(path, checks.noise, dataset)
         self._at(path, checks.features, dataset)
         return self._register(self.study.datasets, dataset.name, dataset)
 
@@ -207,18 +225,11 @@ class _Loader:
             yield other
 
     def _model(self, choice, dataset: Dataset, path: str) -> Model:
-        recipe = choice.get("recipe") if isinstance(choice, Mapping) else None
-        if isinstance(recipe, Mapping):
-            if "name" not in recipe:
-                self._fail(
-                    f"{path}.recipe", f"{dict(recipe)} needs the name of the recipe it changes"
-                )
-            recipe = self._part("recipes", recipe, f"{path}.recipe")
-            choice = choice | {"recipe": recipe.name}
+        choice, recipe = self._named(choice, "recipe", path)
         part = self._part("models", choice, path)
         parameters = dict(part.parameters)
         named = parameters.pop("recipe")
-        if not isinstance(recipe, Part):
+        if recipe is None:
             where = f"{path}.recipe" if named else f"datasets.{dataset.name}.recipe"
             recipe = self._part("recipes", named or dataset.recipe, where)
         self._at(f"recipes.{recipe.name}", checks.recipe, recipe)
@@ -237,6 +248,16 @@ class _Loader:
             self.study.fleets[name] = fleet
             names.append(name)
         return names
+
+    def _named(self, choice, key: str, path: str) -> tuple:
+        """A choice in which a block at `key` has become a name, and the part that it names."""
+        block = choice.get(key) if isinstance(choice, Mapping) else None
+        if not isinstance(block, Mapping):
+            return choice, None
+        if "name" not in block:
+            self._fail(f"{path}.{key}", f"{dict(block)} needs the name of the {key} it changes")
+        part = self._part(f"{key}s", block, f"{path}.{key}")
+        return choice | {key: part.name}, part
 
     def _part(self, section: str, choice, path: str, complete: bool = True) -> Part:
         """Resolve a name or a block. `complete=False` accepts a block without required values."""

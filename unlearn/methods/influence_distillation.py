@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unlearn import influence, seeding, students, training
+from unlearn import architectures, influence, seeding, training
 from unlearn.influence import GaussNewton, Points
 from unlearn.objectives import Distillation, Turns
 from unlearn.requests import Step
@@ -129,7 +129,7 @@ class InfluenceDistillation:
         """The task as the students see it."""
         if self.student is None:
             return task
-        return task.of(self.student, students.architecture(self.student, self.size))
+        return task.of(self.student, architectures.parameters(self.student, self.size))
 
     def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
         """The student, and what the next request needs.

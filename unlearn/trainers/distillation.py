@@ -76,7 +76,7 @@ class Distillation:
 
     def served(self, state: State) -> list[str]:
         """The model's own tensors."""
-        return [name for name in state if "/" not in name]
+        return self._standard.served(state)
 
     def parameters(self, task: Task) -> list[str]:
         """Names of the trainable tensors of a state."""

@@ -27,8 +27,8 @@ class Standard:
         return np.empty((0, len(pixels)), dtype=np.int16)
 
     def served(self, state: State) -> list[str]:
-        """Names of the tensors that predictions need."""
-        return list(state)
+        """Names of the tensors that predictions need; those with a / are for later requests."""
+        return [name for name in state if "/" not in name]
 
     def parameters(self, task: Task) -> list[str]:
         """Names of the trainable tensors of a state, those that an L2 distance compares."""

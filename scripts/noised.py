@@ -1,0 +1,30 @@
+"""Rule `noised`: a data set whose training images carry noise."""
+
+import json
+from pathlib import Path
+
+from scripts import command
+from unlearn import artifacts, dataset
+
+
+def main(arguments):
+    """Add the noise to the share of the images that is to carry it."""
+    data = dataset.load(Path(arguments.dataset).parent)
+    record = artifacts.read_json(arguments.noise)
+    values = artifacts.read_array(Path(arguments.noise).with_suffix(".npy"))
+    if record["dataset"] != data.description["sha256"]:
+        raise command.CommandError(f"{arguments.noise}: made for another data set; delete it")
+    if record["sha256"] != artifacts.digest(values):
+        raise command.CommandError(f"{arguments.noise}: noise.npy beside it is not of this noise")
+    share = json.loads(arguments.share)
+    built = dataset.with_noise(data, values, record | share)
+    dataset.save(built, Path(arguments.output).parent)
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--dataset", required=True, help="dataset.json of the images")
+    parser.add_argument("--noise", required=True, help="noise.json")
+    parser.add_argument("--share", required=True, help="JSON: share, seed")
+    parser.add_argument("--output", required=True, help="dataset.json")
+    command.run(main, parser)

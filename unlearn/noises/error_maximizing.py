@@ -1,0 +1,52 @@
+"""Error-maximising noise: images that a trained model gets wrong. A control."""
+
+import numpy as np
+import torch
+
+from unlearn import noise, seeding, training
+from unlearn.task import Task, points
+
+
+class ErrorMaximizing:
+    """Noise that makes the loss of a trained model large (Madry et al. 2018)."""
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        size: int | None,
+        epsilon: float,
+        step: float | None,
+        steps: int,
+        epochs: int,
+        batch_size: int,
+        lr: float,
+        seed: int,
+    ):
+        self.model = model
+        self.size = size
+        self.epsilon = epsilon
+        self.step = step
+        self.steps = steps
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.seed = seed
+
+    def make(self, task: Task, ids: np.ndarray) -> tuple[np.ndarray, dict]:
+        """The noise against a model trained on the points; `error` is the share it gets wrong."""
+        data, radius = task.data, self.epsilon * task.data.levels
+        source = task.new_model(seeding.derive(self.seed, "source of noise"))
+        recipe = {"epochs": self.epochs, "batch_size": self.batch_size, "lr": self.lr}
+        recipe = task.recipe | recipe | {"schedule": "one_cycle"}
+        training.fit(task, source, ids, recipe, seeding.derive(self.seed, "training"))
+        source.eval()
+        index = points(ids).to(task.machine.device)
+        pixels, labels = data.train_images[index], data.train_labels[index]
+        own = torch.zeros(pixels.shape, device=pixels.device)
+        step = radius / 10 if self.step is None else radius * self.step / self.epsilon
+        how = {"radius": radius, "step": step, "steps": self.steps}
+        noise.follow(task, source, pixels, labels, own, **how, uphill=True)
+        error = noise.wrong(task, source, pixels, labels, own)
+        found = noise.rounded(pixels, own, radius, data.levels)
+        return found, {"converged": True, "error": error, "rounds": 1}

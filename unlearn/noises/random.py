@@ -1,0 +1,30 @@
+"""Noise without any aim: the control of all others."""
+
+import numpy as np
+import torch
+
+from unlearn import noise
+from unlearn.task import Task, points
+
+
+class Random:
+    """Plus or minus epsilon with equal chance at every pixel, or uniform in between."""
+
+    def __init__(self, *, epsilon: float, class_wise: bool, uniform: bool, seed: int):
+        self.epsilon = epsilon
+        self.class_wise = class_wise
+        self.uniform = uniform
+        self.seed = seed
+
+    def make(self, task: Task, ids: np.ndarray) -> tuple[np.ndarray, dict]:
+        """Noise, drawn for every id (or class), whatever other points there are."""
+        data, radius = task.data, self.epsilon * task.data.levels
+        keys = data.train_labels[points(ids)].cpu().numpy() if self.class_wise else ids
+        drawn = np.empty((len(ids), *data.shape), dtype=np.float32)
+        for own, key in zip(drawn, keys, strict=True):
+            random = np.random.default_rng([self.seed, int(key)])
+            own[:] = random.uniform(-1, 1, data.shape)
+        drawn = radius * (drawn if self.uniform else np.sign(drawn))
+        pixels = data.train_images[points(ids)]
+        found = noise.rounded(pixels, torch.from_numpy(drawn), radius, data.levels)
+        return found, {"converged": True, "error": None, "rounds": 0}
