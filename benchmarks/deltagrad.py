@@ -5,9 +5,10 @@ burn-in 10, history 2; 0.1 % of the points are deleted or, having been held out,
 loop is what a script does: autograd in float64 on inputs that were turned to float64 beforehand.
 All run alternately in one process, one thread; medians are printed. Beside them what bounds
 retraining: its matrix products alone, on a block that stays in the processor's cache, and reading
-its inputs as float64 from memory once. `--online` serves so many deletions one by one instead.
+its inputs as float64 from memory once. `--online` serves so many deletions one by one instead;
+`--caches 1` compares caches of float64 and float32.
 
-    python -m benchmarks.deltagrad [--data FOLDER] [--repeats 5] [--online 0]
+    python -m benchmarks.deltagrad [--data FOLDER] [--repeats 5] [--online 0] [--caches 0]
 """
 
 import json
@@ -38,12 +39,12 @@ RECIPE = {
 class Service:
     """A trained model with its cache on disk, and the requests made of it."""
 
-    def __init__(self, data, folder: Path, **method):
-        self.job = job({"kind": "logistic"}, {"kind": "deltagrad"}, RECIPE)
+    def __init__(self, data, folder: Path, cache: str = "float64", **method):
+        self.job = job({"kind": "logistic"}, {"kind": "deltagrad", "cache": cache}, RECIPE)
         self.data, self.scratch = data, folder / "scratch"
         own = {"period": 5, "burn_in": 10, "history": 2, "variant": "auto", "smoothness": 1}
         self.method = own | {"mode": "batch"} | method
-        path = folder / f"{data.description['held_out_points']}.safetensors"
+        path = folder / f"{data.description['held_out_points']}-{cache}.safetensors"
         if not path.exists():
             artifacts.write_fleet(path, jobs.train(data, self.job).states, {})
         self.trained = artifacts.Fleet(path)
@@ -129,12 +130,30 @@ def one_by_one(data, folder: Path, count: int) -> dict:
     }
 
 
+def caches(data, folder: Path) -> dict:
+    """Bytes of a cache, and distance to the retrained model, by how the trajectory is stored."""
+    found = {}
+    for cache in ("float64", "float32"):
+        service = Service(data, folder, cache)
+        size = sum(service.trained[0].nbytes(f"cache/{n}") for n in ("weights", "gradients"))
+        found[cache] = {"megabytes": round(size / 1e6, 1)}
+        for share in (0.0001, 0.001, 0.01):
+            ids = seeding.shuffled(data.base, 0)[: round(share * len(data.base))]
+            request = Request([np.sort(ids)], [NOBODY])
+            states = (service.serve(m, request).states[0] for m in ("deltagrad", "retrain"))
+            found[cache][f"distance, {share:.2%}"] = float(f"{distance(*states, 0):.2e}")
+    return found
+
+
 def main() -> None:
     """Measure and print one JSON object."""
-    arguments = options(__doc__, repeats=5, online=0)
+    arguments = options(__doc__, repeats=5, online=0, caches=0)
     whole = mnist(arguments.data, pixels="unit")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if arguments.caches:
+            print(json.dumps(caches(whole, folder), indent=2))
+            return
         if arguments.online:
             print(json.dumps(one_by_one(whole, folder, arguments.online), indent=2))
             return
