@@ -17,6 +17,7 @@ include: "rules/train.smk"
 include: "rules/unlearn.smk"
 include: "rules/score.smk"
 include: "rules/figures.smk"
+include: "rules/pictures.smk"
 include: "rules/report.smk"
 
 
@@ -32,6 +33,7 @@ wildcard_constraints:
     request=one_of(STUDY.requests),
     fleet=one_of(STUDY.fleets),
     experiment=one_of(STUDY.experiments),
+    picture=one_of(STUDY.pictures),
 
 
 rule all:
@@ -40,6 +42,7 @@ rule all:
     input:
         tables=tables(),
         figures=figures(),
+        pictures=pictures(),
         scores=SCORES,
         report=REPORT,
         complete=COMPLETE,

@@ -41,6 +41,8 @@ CELL_SCORES = f"{RESULTS}/scores/{CELL}/scores.csv"
 SCORES = f"{RESULTS}/scores.csv"
 TABLE = f"{RESULTS}/tables/{{experiment}}.csv"
 FIGURE = f"{RESULTS}/figures/{{experiment}}"
+PICTURE_TABLE = f"{RESULTS}/tables/{{picture}}.csv"
+PICTURE = f"{RESULTS}/figures/{{picture}}"
 OVERVIEW = f"{RESULTS}/overview.rst"
 REPORT = f"{RESULTS}/report.html"
 COMPLETE = f"{RESULTS}/complete.json"
@@ -167,3 +169,23 @@ def figures():
         for name in STUDY.experiments
         for kind in ("svg", "png")
     ]
+
+
+def pictures():
+    """Every picture, and its table."""
+    drawn = [
+        f"{PICTURE.format(picture=name)}.{kind}"
+        for name in STUDY.pictures
+        for kind in ("svg", "png")
+    ]
+    return drawn + [PICTURE_TABLE.format(picture=name) for name in STUDY.pictures]
+
+
+def clean_of_picture(wildcards):
+    sources = [part.source for part in STUDY.pictures[wildcards.picture].datasets]
+    return [DATASET.format(dataset=name) for name in sources]
+
+
+def noisy_of_picture(wildcards):
+    names = [part.name for part in STUDY.pictures[wildcards.picture].datasets]
+    return [DATASET.format(dataset=name) for name in names]

@@ -84,6 +84,10 @@ def figure_job(wildcards):
     return as_json(STUDY.experiments[wildcards.experiment].figure)
 
 
+def picture_classes(wildcards):
+    return STUDY.pictures[wildcards.picture].classes
+
+
 def study_config(_):
     return as_json(config)
 
@@ -157,7 +161,9 @@ def features_code(wildcards):
 
 def noise_code(wildcards):
     noise = STUDY.noises[wildcards.noise]
-    return code("scripts.noise", f"unlearn.noises.{noise.kind}", "unlearn.trainers.standard")
+    return code(
+        "scripts.noise", f"unlearn.noises.{noise.kind}", "unlearn.trainers.standard"
+    )
 
 
 def request_code(wildcards):

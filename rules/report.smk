@@ -3,10 +3,11 @@ rule report:
     input:
         tables=tables(),
         figures=figures(),
+        pictures=pictures(),
         scores=SCORES,
         datasets=expand(DATASET, dataset=STUDY.datasets),
         costs=fleet_costs,
-        captions=["report/figure.rst", "report/table.rst"],
+        captions=["report/figure.rst", "report/table.rst", "report/picture.rst"],
     output:
         report=REPORT,
         overview=OVERVIEW,
@@ -29,7 +30,7 @@ rule report:
         "python -m scripts.report --config {params.config:q}"
         " --experiments {params.experiments:q} --guarantees {params.guarantees:q}"
         " --tables {input.tables:q}"
-        " --figures {input.figures:q} --datasets {input.datasets:q} --costs {input.costs:q}"
+        " --figures {input.figures:q} {input.pictures:q} --datasets {input.datasets:q} --costs {input.costs:q}"
         " --report {output.report:q} --overview {output.overview:q}"
         " --provenance {output.provenance:q} --study {output.study:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -130,7 +130,10 @@ def test_features_are_computed_once_in_a_rule_of_their_own(project):
         ({"features": "hog"}, "hog has none of images of digits"),
         ({"held_out": 0.1}, "leaves 20 public points to standardise random_conv by"),
         ({"model": "cnn1", "method": "finetune"}, "features are for logistic and mlp"),
-        ({"recipe": {"flip": True}, "method": "finetune"}, "features cannot be cropped or flipped"),
+        (
+            {"recipe": {"flip": True}, "method": "finetune"},
+            "features cannot be cropped, flipped or cut",
+        ),
         ({"request": {"name": "held_out", "count": 5}}, "which are public and cannot be added"),
         ({"recipe": {"momentum": 0.9}}, "momentum: 0.9 cannot be replayed; allowed: 0"),
         ({"recipe": {"batch_size": 201}}, "batch_size: 201 is more than the 200 points"),

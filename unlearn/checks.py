@@ -49,6 +49,12 @@ def noise(block: Dataset) -> None:
         )
 
 
+def picture(block: Dataset) -> None:
+    """Images, of which some carry noise."""
+    if block.noise is None or featured(block) or not block.parameters["noised"]:
+        raise InvalidError("", f"{block.name} has no images that carry noise")
+
+
 def features(block: Dataset) -> None:
     """Features that exist, and public points to standardise them by where they need some."""
     for name in featured(block):
@@ -119,9 +125,10 @@ def model(data: Dataset, block: Model, variant: Variant) -> None:
     if featured(data) and block.kind not in architectures.FLAT:
         allowed = " and ".join(architectures.FLAT)
         raise InvalidError("", f"{block.kind} on {data.name}: features are for {allowed}")
-    if featured(data) and (block.recipe.parameters["crop"] or block.recipe.parameters["flip"]):
+    moved = any(block.recipe.parameters[name] for name in ("crop", "flip", "cutout"))
+    if featured(data) and moved:
         raise InvalidError(
-            "", f"{block.recipe.name} on {data.name}: features cannot be cropped or flipped"
+            "", f"{block.recipe.name} on {data.name}: features cannot be cropped, flipped or cut"
         )
     plan = catalogue.facts("trainers", variant.trainer.kind).get("PLAN")
     supports = getattr(importlib.import_module(plan), "supports", None) if plan else None

@@ -31,7 +31,7 @@ def descent(
     """
     if clip is not None:
         return Descent(model, loss, recipe, machine, state, clip)
-    simple = recipe["optimizer"] == "sgd" and not recipe["nesterov"]
+    simple = recipe["optimizer"] == "sgd" and not recipe["nesterov"] and not recipe["mixup"]
     plain = loss is functional.cross_entropy and machine.precision == "float32"
     fast = simple and plain and machine.device.type == "cpu" and is_stack(model)
     return (StackDescent if fast else Descent)(model, loss, recipe, machine, state)

@@ -82,6 +82,16 @@ class Experiment:
     """Cell field -> canonical name (for models: dataset/model) -> {column: value}."""
 
 
+@dataclass(frozen=True)
+class Picture:
+    """Images of some data sets with noise."""
+
+    name: str
+    description: str
+    datasets: tuple[Dataset, ...]
+    classes: int
+
+
 @dataclass
 class Study:
     """Everything a study computes. Parts by canonical name; models by (data set, model)."""
@@ -96,6 +106,7 @@ class Study:
     trainers: dict[str, Part] = field(default_factory=dict)
     fleets: dict[str, tuple[int, ...]] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variant -> name of a reference -> the variant that its models are compared with, too."""

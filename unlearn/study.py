@@ -10,16 +10,18 @@ Imported by the Snakefile: no torch, no pandas.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from unlearn import catalogue, checks, layout, schema
 from unlearn.layout import CONTROLS
+from unlearn.naming import SECTIONS, Names, StudyError, trainer_of
 from unlearn.parts import (
     Cell,
     Dataset,
     Experiment,
     Model,
     Part,
+    Picture,
     Study,
     Variant,
     canonical_name,
@@ -27,19 +29,7 @@ from unlearn.parts import (
     control_name,
 )
 
-# section of a study -> schema, family of modules (None: the schema alone knows the names)
-SECTIONS = {
-    "datasets": ("datasets", "data"),
-    "models": ("models", None),
-    "recipes": ("recipe", None),
-    "requests": ("samplers", "requests"),
-    "methods": ("methods", "methods"),
-    "noises": ("noises", "noises"),
-}
-
-
-class StudyError(Exception):
-    """A configuration that cannot run; says the file, the key, the value and what is allowed."""
+__all__ = ["StudyError", "load"]
 
 
 def load(config: Mapping, source: str = "config.yaml") -> Study:
@@ -54,17 +44,19 @@ class _Loader:
     """Expands one configuration; every method may raise StudyError."""
 
     def __init__(self, config: Mapping, source: str):
-        self.source = source
         top = schema.read("study")
-        self._check(config, top, "")
         self.config = schema.with_defaults(config, top)
+        self.names = Names(self.config, source)
+        self.names.check(config, top, "")
         for section in SECTIONS:
             for name in self.config[section]:
-                self._part(section, name, f"{section}.{name}", complete=False)
+                self.names.part(section, name, f"{section}.{name}", complete=False)
         settings = {key: self.config[key] for key in ("results", "data", "device", "precision")}
         self.study = Study(name=self.config["study"], settings=settings)
         for name, block in self.config["experiments"].items():
             self.study.experiments[name] = self._experiment(name, block)
+        for name, block in self.config["pictures"].items():
+            self.study.pictures[name] = self._picture(name, block)
         cells = [cell for e in self.study.experiments.values() for cell in e.cells]
         self.study.cells = tuple(dict.fromkeys(cells))
 
@@ -82,18 +74,18 @@ class _Loader:
         figure["hidden"] = [variant.name for variant in others]
         requests = [self._request(c, f"{path}.request") for c in choices(block["request"])]
         for dataset, request in itertools.product(datasets, requests):
-            self._at(f"{path}.request", checks.request, dataset, request)
+            self.names.at(f"{path}.request", checks.request, dataset, request)
         for dataset, variant in itertools.product(datasets, variants):
-            self._at(f"{path}.method", checks.trainer, dataset, variant.trainer)
+            self.names.at(f"{path}.method", checks.trainer, dataset, variant.trainer)
         for variant, request in itertools.product(variants, requests):
-            self._at(f"{path}.method", checks.service, variant, request)
+            self.names.at(f"{path}.method", checks.service, variant, request)
         models = [
             (dataset, self._model(choice, dataset, f"{path}.model"))
             for dataset in datasets
             for choice in choices(block["model"])
         ]
         for (dataset, model), variant in itertools.product(models, variants):
-            self._at(f"{path}.model", checks.model, dataset, model, variant)
+            self.names.at(f"{path}.model", checks.model, dataset, model, variant)
         fleets = self._fleets(block.get("seeds", self.config["seeds"]))
         grid = itertools.product(models, variants, requests, fleets)
         cells = [
@@ -121,7 +113,7 @@ class _Loader:
             },
         }
         cells = tuple(dict.fromkeys(cells))
-        self._at(f"{path}.figure", checks.figure, figure, cells, available, self.study)
+        self.names.at(f"{path}.figure", checks.figure, figure, cells, available, self.study)
         wanted = layout.axes(figure) | {"method.guarantee"}
         if any(variant.trainer.kind != "standard" for variant in variants):
             wanted.add("method.trainer")
@@ -131,11 +123,21 @@ class _Loader:
         }
         return Experiment(name, block["description"], figure, cells, columns)
 
+    def _picture(self, name: str, block: Mapping) -> Picture:
+        path = f"pictures.{name}"
+        block = schema.with_defaults(block, schema.read("study")["$defs"]["picture"])
+        datasets = tuple(self._dataset(c, f"{path}.dataset") for c in choices(block["dataset"]))
+        for dataset in datasets:
+            self.names.at(f"{path}.dataset", checks.picture, dataset)
+        if name in self.config["experiments"]:
+            self.names.fail(path, "an experiment has this name")
+        return Picture(name, block["description"], datasets, block["classes"])
+
     def _dataset(self, choice, path: str) -> Dataset:
-        choice, noise = self._named(choice, "noise", path)
-        part = self._part("datasets", choice, path)
+        choice, noise = self.names.named(choice, "noise", path)
+        part = self.names.part("datasets", choice, path)
         if part.parameters["noise"] and noise is None:
-            noise = self._part("noises", part.parameters["noise"], f"{path}.noise")
+            noise = self.names.part("noises", part.parameters["noise"], f"{path}.noise")
         named = choice if isinstance(choice, Mapping) else {"name": choice}
         parameters = {k: v for k, v in part.parameters.items() if k != "recipe"}
         source = None
@@ -145,18 +147,18 @@ class _Loader:
         elif noise:
             without = {"noise": None, "noised": 1, "noised_seed": 0}
             source = self._dataset(named | without, path).name
-            self._register(self.study.noises, noise.name, noise)
+            self.names.register(self.study.noises, noise.name, noise)
         dataset = Dataset(
             part.name, part.kind, parameters, part.parameters["recipe"], source, noise
         )
-        self._at(path, checks.dataset, dataset)
-        self._at(path, checks.noise, dataset)
-        self._at(path, checks.features, dataset)
-        return self._register(self.study.datasets, dataset.name, dataset)
+        self.names.at(path, checks.dataset, dataset)
+        self.names.at(path, checks.noise, dataset)
+        self.names.at(path, checks.features, dataset)
+        return self.names.register(self.study.datasets, dataset.name, dataset)
 
     def _request(self, choice, path: str) -> Part:
-        part = self._part("requests", choice, path)
-        return self._register(self.study.requests, part.name, part)
+        part = self.names.part("requests", choice, path)
+        return self.names.register(self.study.requests, part.name, part)
 
     def _variants(
         self, choice, path: str, metrics: Sequence[str]
@@ -175,15 +177,15 @@ class _Loader:
         listed = {variant.name: variant for variant in controls + asked}
         added = {v.name: v for v in others if v.name not in listed}
         for variant in [*listed.values(), *added.values()]:
-            self._register(self.study.variants, variant.name, variant)
+            self.names.register(self.study.variants, variant.name, variant)
         return list(listed.values()), list(added.values())
 
     def _variant(self, choice, path: str) -> Variant:
-        part = self._part("methods", choice, path)
+        part = self.names.part("methods", choice, path)
         own = schema.read("methods")[part.kind]["properties"]
         of_trainer = {k: v for k, v in part.parameters.items() if k not in own}
         of_method = {k: v for k, v in part.parameters.items() if k in own}
-        kind = _trainer(part.kind)
+        kind = trainer_of(part.kind)
         return self._built(part.name, part.kind, of_method, self._trained(kind, of_trainer))
 
     def _built(self, name: str, kind: str, parameters: Mapping, trainer: Part) -> Variant:
@@ -193,7 +195,7 @@ class _Loader:
     def _trained(self, kind: str, parameters: Mapping) -> Part:
         defaults = schema.with_defaults({}, schema.read("trainers")[kind])
         trainer = Part(canonical_name(kind, parameters, defaults), kind, parameters)
-        return self._register(self.study.trainers, trainer.name, trainer)
+        return self.names.register(self.study.trainers, trainer.name, trainer)
 
     def _controlled(self, trainer: Part) -> Part:
         """The trainer whose controls serve: another one, if that trains the very same models."""
@@ -225,16 +227,16 @@ class _Loader:
             yield other
 
     def _model(self, choice, dataset: Dataset, path: str) -> Model:
-        choice, recipe = self._named(choice, "recipe", path)
-        part = self._part("models", choice, path)
+        choice, recipe = self.names.named(choice, "recipe", path)
+        part = self.names.part("models", choice, path)
         parameters = dict(part.parameters)
         named = parameters.pop("recipe")
         if recipe is None:
             where = f"{path}.recipe" if named else f"datasets.{dataset.name}.recipe"
-            recipe = self._part("recipes", named or dataset.recipe, where)
-        self._at(f"recipes.{recipe.name}", checks.recipe, recipe)
+            recipe = self.names.part("recipes", named or dataset.recipe, where)
+        self.names.at(f"recipes.{recipe.name}", checks.recipe, recipe)
         model = Model(part.name, part.kind, parameters, recipe)
-        return self._register(self.study.models, (dataset.name, model.name), model)
+        return self.names.register(self.study.models, (dataset.name, model.name), model)
 
     def _fleets(self, seeds) -> list[str]:
         seeds = sorted(map(int, seeds)) if isinstance(seeds, list) else range(int(seeds))
@@ -248,75 +250,6 @@ class _Loader:
             self.study.fleets[name] = fleet
             names.append(name)
         return names
-
-    def _named(self, choice, key: str, path: str) -> tuple:
-        """A choice in which a block at `key` has become a name, and the part that it names."""
-        block = choice.get(key) if isinstance(choice, Mapping) else None
-        if not isinstance(block, Mapping):
-            return choice, None
-        if "name" not in block:
-            self._fail(f"{path}.{key}", f"{dict(block)} needs the name of the {key} it changes")
-        part = self._part(f"{key}s", block, f"{path}.{key}")
-        return choice | {key: part.name}, part
-
-    def _part(self, section: str, choice, path: str, complete: bool = True) -> Part:
-        """Resolve a name or a block. `complete=False` accepts a block without required values."""
-        name = choice if isinstance(choice, str) else choice["name"]
-        alias = dict(self.config[section].get(name) or {})
-        kind = self._kind(section, name, alias.pop("name", None), path)
-        rules = schema.read(SECTIONS[section][0])[kind]
-        if section == "methods":
-            more = schema.read("trainers")[_trainer(kind)]["properties"]
-            rules = rules | {"properties": rules["properties"] | more}
-        optional = {k: v for k, v in rules.items() if k != "required"}
-        overrides = (
-            {} if isinstance(choice, str) else {k: v for k, v in choice.items() if k != "name"}
-        )
-        self._check(alias, optional, f"{section}.{name}")
-        self._check(overrides, optional, path)
-        if complete:
-            self._check(alias | overrides, rules, path)
-        parameters = schema.with_defaults(alias | overrides, rules)
-        return Part(
-            canonical_name(name, parameters, schema.with_defaults(alias, rules)), kind, parameters
-        )
-
-    def _kind(self, section: str, name: str, alias_of: str | None, path: str) -> str:
-        """The registered name that `name` stands for."""
-        schemas, family = SECTIONS[section]
-        known = [n for n in schema.read(schemas) if not family or n in catalogue.names(family)]
-        implicit = "standard" if section == "recipes" and name in self.config[section] else name
-        if name in known and alias_of not in (None, name):
-            self._fail(f"{section}.{name}.name", f"{name} is no other name for {alias_of}")
-        kind = alias_of or implicit
-        if kind not in known:
-            allowed = {*known, *self.config[section]} - {kind}
-            self._fail(path, schema.unknown(section.removesuffix("s"), kind, allowed))
-        return kind
-
-    def _register(self, store: dict, key, part):
-        if store.setdefault(key, part) != part:
-            other = dict(store[key].parameters)
-            self._fail("", f"two parts are called {part.name}: {other} and {dict(part.parameters)}")
-        return part
-
-    def _check(self, instance, rules: Mapping, path: str) -> None:
-        self._at(path, schema.check, instance, rules)
-
-    def _at(self, path: str, check: Callable, *arguments) -> None:
-        """Run a check whose errors are about what stands at `path`."""
-        try:
-            check(*arguments)
-        except schema.InvalidError as error:
-            self._fail(f"{path}.{error.path}".strip("."), str(error))
-
-    def _fail(self, path: str, message: str):
-        raise StudyError(": ".join(filter(None, (self.source, path, message))))
-
-
-def _trainer(method: str) -> str:
-    """The trainer that a method declares; `None` there means any, hence the standard one."""
-    return catalogue.facts("methods", method)["trainer"] or "standard"
 
 
 def _prefixed(part: str, parameters: Mapping) -> dict:

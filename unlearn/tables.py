@@ -33,7 +33,8 @@ def summarise(
 
     `mean`, `ci_low` and `ci_high` (t interval) are over the `n` seeds whose value is a finite
     number. `failed` seeds, whose method raised, and `diverged` seeds, whose model is not finite,
-    are counted beside it; they are never averaged, nor are the costs of diverged ones. `splits`
+    are counted beside it; they are never averaged, nor are the costs of diverged ones. Seeds whose
+    images carry noise of an `unconverged` search are counted, and kept. `splits`
     empty means all. `columns` adds parameters: cell field -> canonical name (dataset/model for
     models) -> {column: value}.
     """
@@ -42,6 +43,9 @@ def summarise(
     flags = order.copy()
     flags["failed"] = _count(forget, order, "completed", 0)
     flags["diverged"] = _count(forget, order, "diverged", 1)
+    if (scores["metric"] == "noise_converged").any():
+        learn = scores[scores["split"] == "learn"]
+        flags["unconverged"] = _count(learn, order, "noise_converged", 0)
     shown = _without_diverged(scores[scores["metric"].isin(metrics)], scores)
     if splits:
         shown = shown[shown["split"].isin(splits)]
@@ -61,7 +65,7 @@ def summarise(
     table["_rank"] = table["metric"].map(rank)
     table = table.sort_values(["_rank", "split", "_order"], kind="stable")
     extra = [c for c in table if "." in c]
-    numbers = ["mean", "ci_low", "ci_high", "n", "failed", "diverged"]
+    numbers = ["mean", "ci_low", "ci_high", "n", *(c for c in flags if c not in CELL)]
     table["n"] = table["n"].fillna(0).astype(int)
     return table[[*CELL, *extra, "metric", "split", *numbers]].reset_index(drop=True)
 

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from unlearn import models, seeding
+from unlearn.augmentation import augmentation, mixed
 from unlearn.descent import descent
 from unlearn.task import Data, Task, points
 
@@ -99,7 +100,7 @@ def _minibatches(
     targets = data.train_labels if targets is None else targets
     member = np.zeros(len(data.train_labels), dtype=bool)
     member[ids] = True
-    augment, smallest = _augmentation(recipe), _smallest(model)
+    augment, smallest = augmentation(recipe, data), _smallest(model)
     stride = size * max(1, FETCHED // size)
     step = epoch = 0
     while step < total:
@@ -123,7 +124,12 @@ def _minibatches(
             parts = (images.split(counts.tolist()), targets[index].split(counts.tolist()))
             for batch, labels in zip(*parts, strict=True):
                 if labels.shape[0] >= smallest:
-                    yield step, batch, labels
+                    if recipe["mixup"]:
+                        key = seeding.derive(epoch_seed, "mixup", step)
+                        pair = mixed(batch, labels, recipe["mixup"], data.classes, key)
+                        yield step, *pair
+                    else:
+                        yield step, batch, labels
                 step += 1
         epoch += 1
 
@@ -160,26 +166,3 @@ def learning_rate(recipe: Mapping, step: int, total: int) -> float:
     rise = 0.25
     done = (step + 0.5) / total
     return top * (done / rise if done < rise else (1 - done) / (1 - rise))
-
-
-def _augmentation(recipe: Mapping) -> Callable[[torch.Tensor, np.ndarray, int], torch.Tensor]:
-    """augment(pixels N x H x W x C, ids, epoch seed): crops and flips drawn point by point."""
-    pad, flip = recipe["crop"], recipe["flip"]
-    if not pad and not flip:
-        return lambda pixels, ids, seed: pixels
-
-    def augment(pixels: torch.Tensor, ids: np.ndarray, seed: int) -> torch.Tensor:
-        count, height, width, _ = pixels.shape
-        keys = seeding.point_keys(seeding.derive(seed, "augmentation"), ids)
-        top = (keys >> np.uint64(8)) % np.uint64(2 * pad + 1)
-        left = (keys >> np.uint64(24)) % np.uint64(2 * pad + 1)
-        mirrored = (keys & np.uint64(1)).astype(bool) & flip
-        rows = top.astype(np.int64)[:, None] + np.arange(height)
-        columns = np.where(mirrored[:, None], np.arange(width)[::-1], np.arange(width))
-        columns = left.astype(np.int64)[:, None] + columns
-        padded = functional.pad(pixels, (0, 0, pad, pad, pad, pad))
-        batch = torch.arange(count)[:, None, None]
-        picked = (batch, torch.from_numpy(rows)[:, :, None], torch.from_numpy(columns)[:, None, :])
-        return padded[tuple(i.to(pixels.device) for i in picked)]
-
-    return augment

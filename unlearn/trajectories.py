@@ -76,6 +76,7 @@ def supports(
 def check_recipe(recipe: Mapping) -> None:
     """ValueError unless a step is a function of weights, minibatch and rate alone."""
     wanted = {"optimizer": "sgd", "momentum": 0, "nesterov": False, "crop": 0, "flip": False}
+    wanted |= {"cutout": 0, "mixup": 0}
     for name, value in wanted.items():
         if recipe[name] != value:
             raise ValueError(f"{name}: {recipe[name]} cannot be replayed; allowed: {value}")

@@ -95,4 +95,7 @@ def _notes(table: pd.DataFrame) -> list[str]:
         names = [f"{variant} (up to {seeds} seeds a cell)" for variant, seeds in most.items()]
         if names:
             notes.append(f"{flag.upper()}, left out: {', '.join(names)}")
+    if "unconverged" in table and (table["unconverged"] > 0).any():
+        names = table.loc[table["unconverged"] > 0, "dataset"].unique()
+        notes.append(f"noise did NOT CONVERGE, kept: {', '.join(names)}")
     return notes

@@ -179,6 +179,7 @@ class InfluenceDistillation:
         recipe = {name: getattr(self, name) for name in ("epochs", "batch_size", "lr", "schedule")}
         recipe |= {"momentum": self.momentum, "weight_decay": self.weight_decay}
         recipe |= {"optimizer": "sgd", "nesterov": False, "crop": 0, "flip": False}
+        recipe |= {"cutout": 0, "mixup": 0}
         plain = {
             "seed": seeding.derive(seed, "training"),
             "clip": self.clip,

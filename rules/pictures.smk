@@ -1,0 +1,54 @@
+rule picture_table:
+    """The pixels of some noisy images, before and after."""
+    input:
+        clean=clean_of_picture,
+        noisy=noisy_of_picture,
+    output:
+        table=report(
+            PICTURE_TABLE,
+            caption="../report/picture.rst",
+            category="Tables",
+            labels={"experiment": "{picture}"},
+        ),
+    log:
+        f"{LOGS}/tables/{{picture}}.log",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        classes=picture_classes,
+        code=code("scripts.picture_table"),
+    shell:
+        "python -m scripts.picture_table --clean {input.clean:q} --noisy {input.noisy:q}"
+        " --classes {params.classes:q} --output {output.table:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"
+
+
+rule picture:
+    """Images, their noise and their sum, from their table."""
+    input:
+        table=PICTURE_TABLE,
+    output:
+        svg=report(
+            f"{PICTURE}.svg",
+            caption="../report/picture.rst",
+            category="Figures",
+            labels={"experiment": "{picture}"},
+        ),
+        png=f"{PICTURE}.png",
+    log:
+        f"{LOGS}/figures/{{picture}}.log",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code("scripts.picture"),
+    shell:
+        "python -m scripts.picture --table {input.table:q}"
+        " --svg {output.svg:q} --png {output.png:q} --code {params.code:q} 2>&1 | tee {log:q}"

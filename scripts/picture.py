@@ -1,0 +1,23 @@
+"""Rule `picture`: images, their noise and their sum, from a table of pixels."""
+
+import pandas as pd
+
+from scripts import command
+from unlearn import artifacts
+from unlearn.figures import _pictures, _style
+
+
+def main(arguments):
+    """Draw and save as SVG and PNG."""
+    figure = _pictures.draw(pd.read_csv(arguments.table))
+    for path in (arguments.svg, arguments.png):
+        with artifacts.replacing(path) as partial:
+            _style.save(figure, partial, path.rpartition(".")[2])
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--table", required=True)
+    parser.add_argument("--svg", required=True, help="output")
+    parser.add_argument("--png", required=True, help="output")
+    command.run(main, parser)

@@ -1,0 +1,28 @@
+"""Rule `picture_table`: pixels of some images, their noise, and their sum."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from scripts import command
+from unlearn import artifacts, dataset, pictures
+
+
+def main(arguments):
+    """One image of each of the first classes, of every data set."""
+    parts = []
+    for clean, noisy in zip(arguments.clean, arguments.noisy, strict=True):
+        one, two = (dataset.load(Path(path).parent) for path in (clean, noisy))
+        part = pictures.pixels(one, two, arguments.classes)
+        parts.append(part.assign(dataset=Path(noisy).parent.name))
+    table = pd.concat(parts)[["dataset", *pictures.COLUMNS]]
+    artifacts.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--clean", required=True, nargs="+", help="dataset.json without noise")
+    parser.add_argument("--noisy", required=True, nargs="+", help="dataset.json with it")
+    parser.add_argument("--classes", required=True, type=int)
+    parser.add_argument("--output", required=True)
+    command.run(main, parser)
