@@ -26,5 +26,6 @@ class Random:
             own[:] = random.uniform(-1, 1, data.shape)
         drawn = radius * (drawn if self.uniform else np.sign(drawn))
         pixels = data.train_images[points(ids)]
-        found = noise.rounded(pixels, torch.from_numpy(drawn), radius, data.levels)
+        own = torch.from_numpy(drawn).to(pixels.device)
+        found = noise.rounded(pixels, own, radius, data.levels)
         return found, {"converged": True, "error": None, "rounds": 0}
