@@ -63,7 +63,9 @@ def run(digits):
 
 
 def deletion(*steps):
-    return Request([np.sort(np.asarray(ids)) for ids in steps], [NOBODY] * len(steps))
+    return Request(
+        [np.sort(np.asarray(ids, dtype=np.int64)) for ids in steps], [NOBODY] * len(steps)
+    )
 
 
 def same(a, b, names=None):
@@ -203,14 +205,18 @@ def test_deleted_points_take_their_turns():
 def test_the_student_from_scratch_is_plain_training(run, digits):
     """Bit for bit what the standard trainer gives for the student's architecture and recipe."""
     ids = digits.base[::5]
-    how = {"alpha": 0.0, "weights": "none", "student": "cnn1", "clip": None}
+    how = {"alpha": 0.0, "weights": "none", "student": "cnn1"}
     state = run.unlearn(deletion(ids), **how)[0]
     recipe = run.task.recipe | {"epochs": 2, "lr": 0.05, "momentum": 0.9, "weight_decay": 0.0005}
     model = run.own.new_model(seeding.derive(0, "initial weights"))
     retained = np.setdiff1d(digits.base, ids)
     recipe |= {"schedule": "cosine", "batch_size": 32}
-    training.fit(run.own, model, retained, recipe, seeding.derive(0, "training"))
+    training.fit(run.own, model, retained, recipe, seeding.derive(0, "training"), clip=5.0)
     assert same(state_of(model), state)
+    free = run.own.new_model(seeding.derive(0, "initial weights"))
+    training.fit(run.own, free, retained, recipe, seeding.derive(0, "training"))
+    assert same(state_of(free), run.unlearn(deletion(ids), **how | {"clip": None})[0])
+    assert not any(n.startswith("teacher/") for n in state)  # nobody will ask it
     others = run.unlearn(deletion(ids), **how | {"beta": 9.0, "temperature": 1.0})[0]
     assert same(others, state)
 
@@ -256,9 +262,12 @@ def test_the_clean_teacher_is_the_retrained_one(run, digits):
 
 def test_fine_tuning_starts_from_the_teacher(run, digits):
     ids = digits.base[::5]
+    before = {name: tensor.clone() for name, tensor in run.trained.items()}
     near = run.unlearn(deletion(ids), start="teacher", lr=1e-9, weights="uniform")[0]
     assert all(np.allclose(near[n], run.trained[n], atol=1e-5) for n in near if "/" not in n)
-    assert same(state_of(run.task.model(run.trained)), run.trained)
+    far = run.unlearn(deletion(ids), start="teacher", weights="uniform")[0]
+    assert not same(far, run.trained)
+    assert same(before, run.trained, before)
 
 
 # -- weights -------------------------------------------------------------------------------------
@@ -341,6 +350,43 @@ def test_without_a_bound_divergence_is_a_result(digits):
     with pytest.warns(UserWarning, match="diverged"):
         result = jobs.unlearn(digits, how, jobs.train(digits, described()).states, deletion(ids))
     assert result.costs[0][0]["diverged"]
+    how["method"]["parameters"] |= {"stream": "chained", "clip": None}
+    later = Request([ids, NOBODY], [NOBODY, digits.held_out[:5]])
+    with pytest.warns(UserWarning, match="diverged"):
+        result = jobs.unlearn(digits, how, jobs.train(digits, described()).states, later)
+    assert [cost["diverged"] for cost in result.costs[0]] == [True, True]
+
+
+def test_batch_normalisation_is_warned_of(digits):
+    run = Run(digits)
+    with pytest.warns(UserWarning, match="deleted points into the statistics"):
+        run.unlearn(deletion(digits.base[:9]), student="resnet9", size=2, epochs=1)
+
+
+def naive(digits, trained, request, **change):
+    found = job("mlp", method="naive_finetuning", epochs=8)
+    found["method"]["parameters"] |= change
+    return jobs.unlearn(digits, found, [trained], request)
+
+
+def test_naive_finetuning_raises_the_loss_up_to_its_bound(run, digits):
+    ids = digits.base[::5]
+    labels = torch.from_numpy(digits.train_labels[ids])
+    rows = np.searchsorted(digits.evaluated(deletion(ids)), ids)
+
+    def loss(**change):
+        logits = naive(digits, run.trained, deletion(ids), **change).logits[0, 0][rows]
+        return float(functional.cross_entropy(torch.from_numpy(logits), labels))
+
+    gentle, strong = {"lr": 0.01}, {"lr": 0.05, "epochs": 30}
+    assert loss(lr=1e-9) < loss(**gentle) < loss(**strong)
+    assert loss(**strong) < loss(**strong, bounded=False)
+    broken = {"lr": 1e30, "clip": 1e30, "bounded": False, "epochs": 20}
+    with pytest.warns(UserWarning, match="naive fine-tuning: diverged"):
+        costs = naive(digits, run.trained, deletion(ids, digits.base[1:3]), **broken).costs[0]
+    assert [cost["diverged"] for cost in costs] == [True, True]
+    state = naive(digits, run.trained, deletion([]), **strong).states[0]
+    assert all(np.array_equal(state[n][0], run.trained[n]) for n in state)
 
 
 # -- streams -------------------------------------------------------------------------------------
@@ -378,7 +424,12 @@ def test_new_points_are_shown_to_the_teacher_once(run, digits):
     state = run.unlearn(Request([NOBODY], [new]))[0]
     assert run.meters[0].forward_evaluations == 7
     assert run.meters[0].gradient_evaluations == 2 * 167
-    assert run.loss(state, new) < run.loss(run.unlearn(deletion([]))[0], new) + 1
+    assert run.loss(state, new) < run.loss(run.unlearn(deletion([]))[0], new)
+    parts = [digits.held_out[i : i + 5] for i in (0, 5, 10)]
+    run.unlearn(Request([NOBODY] * 3, parts))
+    assert [meter.forward_evaluations for meter in run.meters] == [5, 5, 5]
+    run.unlearn(Request([NOBODY], parts[:1]), alpha=0.0, weights="none")
+    assert run.meters[0].forward_evaluations == 0
 
 
 def test_a_request_leaves_a_list_of_what_must_go(digits):
@@ -450,6 +501,8 @@ def test_metrics_bring_the_references_that_they_need():
         named["experiments"]["accuracy"]["method"], "alone",
     ]  # fmt: skip
     assert study.load(named).references == {name: {"scratch": "alone"}}
+    named["methods"]["alone"]["start"] = "teacher"  # which saw the deleted points
+    assert "alone" not in study.load(named).references[name].values()
 
 
 def test_a_study_compares_students_with_their_references(project):

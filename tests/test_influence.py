@@ -201,6 +201,16 @@ def test_capping_is_what_repeated_cutting_and_scaling_tends_to():
     assert influence.weights(np.array([5.0]), 10, np.arange(1))[0] == [1]
 
 
+def test_just_enough_points_below_the_cap():
+    random = np.random.default_rng(0)
+    for _ in range(500):
+        count = int(random.integers(1, 8))
+        raw = np.zeros(10 * count)
+        raw[:count] = random.uniform(0, 1, count)
+        found, _ = influence.weights(raw, 10, np.arange(len(raw)))
+        assert np.isfinite(found).all() and found.mean() == pytest.approx(1, abs=1e-6)
+
+
 def test_odd_influences():
     ids = np.array([7, 8, 9])
     for nothing in (np.zeros(3), np.full(3, np.nan), np.full(3, np.inf)):

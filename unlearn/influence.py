@@ -16,7 +16,8 @@ from torch import nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
 from torch.nn import functional
 
-CHUNK = 64  # points whose gradients are held at a time
+CHUNK = 64  # points whose gradients are held at a time,
+HELD = 2**24  # or fewer, so that they have no more numbers than this
 DENSE = 3000  # parameters up to which a matrix is factorised
 PROBES = 10  # random vectors that the mean of a diagonal is estimated from
 TOLERANCE, STEPS = 1e-3, 100  # of conjugate gradients
@@ -35,9 +36,10 @@ class Points:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def chunks(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Parts that are small enough for their gradients."""
-        return zip(self.inputs.split(CHUNK), self.labels.split(CHUNK), strict=True)
+    def chunks(self, parameters: int = 1) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Parts that are small enough for their gradients to so many parameters."""
+        size = max(1, min(CHUNK, HELD // parameters))
+        return zip(self.inputs.split(size), self.labels.split(size), strict=True)
 
 
 def fisher(
@@ -52,7 +54,8 @@ def fisher(
     diagonal = sum(squares) / len(others)
     shrunk = diagonal + damping * diagonal.mean()
     inverse = torch.where(shrunk > 0, 1 / shrunk, 0)
-    return _numpy([(g.square() * inverse).sum(1) for g in _gradients(model, some, loss)])
+    found = [(g.double().square() * inverse).sum(1) for g in _gradients(model, some, loss)]
+    return torch.cat(found).cpu().numpy()
 
 
 class GaussNewton:
@@ -96,7 +99,7 @@ class GaussNewton:
         found, failed = cg(operator, right, rtol=TOLERANCE, maxiter=STEPS)
         size = np.linalg.norm(right)
         left = np.linalg.norm(right - operator @ found) / size if size else 0.0
-        self.residual = max(self.residual, float(left))
+        self.residual = float(np.fmax(self.residual, left)) if np.isfinite(left) else np.inf
         self.unconverged += bool(failed)
         return found
 
@@ -168,7 +171,7 @@ def last_layer(model: nn.Module, points: Points) -> tuple[nn.Linear, Points]:
     """
     layer = [m for m in model.modules() if not list(m.children())][-1]
     if not isinstance(layer, nn.Linear):
-        raise ValueError("params: last needs a model that ends in a linear layer; allowed: all")
+        raise ValueError("layers: last needs a model that ends in a linear layer; allowed: all")
     seen = []
     handle = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
@@ -208,11 +211,11 @@ def weights(raw: np.ndarray, cap: float | None, ids: np.ndarray) -> tuple[np.nda
 
 def _capped(raw: np.ndarray, cap: float) -> np.ndarray:
     """min(scale raw, cap) with the scale that makes the mean 1; exists if enough are positive."""
-    order = np.sort(raw)[::-1]
+    order = np.sort(raw[raw > 0])[::-1]
     left = np.cumsum(order[::-1])[::-1]  # of the k-th largest and all below
     for k, (largest, rest) in enumerate(zip(order, left, strict=True)):
         scale = (len(raw) - k * cap if k else len(raw)) / rest
-        if scale * largest <= cap:
+        if scale * largest <= cap * (1 + 1e-9):
             break
     return np.minimum(scale * raw, cap)
 
@@ -240,10 +243,6 @@ def _gradients(model: nn.Module, points: Points, loss: Loss) -> Iterator[torch.T
         return loss(functional_call(model, weights, (inputs[None],)), label[None])
 
     of_many = vmap(grad(of_one), in_dims=(None, 0, 0))
-    for inputs, labels in points.chunks():
+    for inputs, labels in points.chunks(sum(p.numel() for p in own.values())):
         found = of_many(own, inputs, labels)
         yield torch.cat([found[name].flatten(1) for name in own], 1)
-
-
-def _numpy(parts: list[torch.Tensor]) -> np.ndarray:
-    return torch.cat(parts).double().cpu().numpy()

@@ -133,12 +133,15 @@ def unlearn(
     its = method.models(task) if hasattr(method, "models") else task
     measure, predict = _Measure(task, store, its), _Predictor(its, dataset.evaluated(request))
     compared, states, superseded = its.trainer.parameters(its), [], set()
+    continues = getattr(method, "continues", False)
     for k, seed in enumerate(job["seeds"]):
         state, weights = trained[k], {name: [] for name in compared}
         for step in steps:
             state = measure(method.unlearn, task, state, step, seed, before=state)
             predict(state)
             measure.outcome(predict)
+            if continues and step.index > 1:  # what grew out of a broken model is no result
+                measure.costs[-1]["diverged"] |= measure.costs[-2]["diverged"]
             for name in compared:
                 weights[name].append(np.asarray(state[name]))
         changes = _changes(state)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unlearn import architectures, influence, seeding, training
+from unlearn import architectures, influence, models, seeding, training
 from unlearn.influence import GaussNewton, Points
 from unlearn.objectives import Distillation, Turns
 from unlearn.requests import Step
@@ -17,7 +17,7 @@ LEAST, SHARE = 8, 4  # deleted points of a minibatch: one for four retained ones
 
 REFERENCES = {
     "scratch": {
-        "set": {"alpha": 0.0, "weights": "none"},
+        "set": {"alpha": 0.0, "weights": "none", "start": "fresh"},
         "keep": (
             "student",
             "size",
@@ -42,6 +42,7 @@ REFERENCES = {
             "momentum",
             "weight_decay",
             "clip",
+            "start",
             "alpha",
             "match",
             "temperature",
@@ -142,10 +143,7 @@ class InfluenceDistillation:
         chained = self.stream == "chained" and self.teacher == "original"
         gone = request.deleted if chained else request.forget
         pushed = gone if self.weights != "none" and self.beta > 0 else gone[:0]
-        asked = pushed if self.weights == "teacher_loss" else pushed[:0]
-        known = task.trainer.known(
-            teacher.task, teacher.state, teacher.cache, np.append(request.retain, asked)
-        )
+        known = self._known(task, teacher, request.retain, pushed)
         weights = torch.full((len(task.data.train_labels),), -1.0)
         if len(pushed):
             weights[pushed] = self._weights(teacher, known["cache/logits"], pushed, request, seed)
@@ -153,6 +151,26 @@ class InfluenceDistillation:
         model = own.model(teacher.state) if self.start == "teacher" else own.new_model(initial)
         self._learn(own, model, known["cache/logits"], weights, request.retain, pushed, seed)
         return self._after(task, own, trained, state_of(model), known, request)
+
+    @property
+    def continues(self) -> bool:
+        """Whether a later request builds on the student of an earlier one."""
+        return self.stream == "chained"
+
+    @property
+    def _listens(self) -> bool:
+        """Whether a student ever asks the original teacher."""
+        taught = self.alpha > 0 or self.weights != "none" or self.start == "teacher"
+        return taught and self.teacher == "original"
+
+    def _known(
+        self, task: Task, teacher: _Teacher, retain: np.ndarray, pushed: np.ndarray
+    ) -> State:
+        """The logits that are needed, with those that are missing computed."""
+        asked = [retain] if self.alpha > 0 else []
+        asked += [pushed] if self.weights == "teacher_loss" else []
+        ids = np.concatenate([*asked, retain[:0]])
+        return task.trainer.known(teacher.task, teacher.state, teacher.cache, ids)
 
     def _teacher(self, task: Task, trained: State, request: Step, seed: int) -> _Teacher:
         if self.teacher == "retrained":
@@ -182,9 +200,15 @@ class InfluenceDistillation:
         recipe |= {"cutout": 0, "mixup": 0}
         plain = {
             "seed": seeding.derive(seed, "training"),
-            "clip": self.clip,
+            "clip": math.inf if self.clip is None else self.clip,
             "what": "distillation",
         }
+        if len(pushed) and models.has_batch_statistics(model):
+            warnings.warn(
+                "batch normalisation lets deleted points into the statistics of the student; "
+                "allowed without: cnn1, cnn2, mlp, logistic",
+                stacklevel=2,
+            )
         if self.alpha == 0 and not len(pushed):
             training.fit(own, model, retain, recipe, **plain)
             return
@@ -222,10 +246,14 @@ class InfluenceDistillation:
         if self.stream == "chained":
             nothing = {name: torch.zeros_like(tensor) for name, tensor in known.items()}
             changes |= task.trainer.known(own, student, nothing, request.retain)
-        elif generation == 1:
+            return Changed(trained, changes | student | {"cache/generation": generation})
+        if self._listens and generation == 1:
             changes |= {
                 f"teacher/{name}": torch.as_tensor(trained[name]).clone() for name in changes
             }
+        present = np.asarray(trained["cache/present"])
+        if self._listens and not np.array_equal(known["cache/present"], present):
+            changes |= {name: known[name] for name in ("cache/logits", "cache/present")}
         return Changed(trained, changes | student | {"cache/generation": generation})
 
     def _weights(
@@ -255,7 +283,8 @@ class InfluenceDistillation:
         some = seeding.shuffled(retain, seeding.derive(seed, "curvature"))[: self.curvature_points]
         gone, others = (_seen(task, ids) for ids in (pushed, some))
         last = self.layers == "last" or (self.layers == "auto" and self.weights == "hessian")
-        example, samples = gone.inputs[:1], len(gone) + len(others)
+        example, whole = gone.inputs[:1], network
+        samples = len(gone) + (len(others) if last or self.weights == "fisher" else 0)
         if last:
             task.meter.forwards(network, example, samples)
             layer, others = influence.last_layer(network, others)
@@ -272,8 +301,11 @@ class InfluenceDistillation:
             )
         solved = GaussNewton(network, others, self.damping, loss, seeding.derive(seed, "probes"))
         raw = solved.influences(gone)
-        if not last:  # a product goes forward twice and backward once
-            task.meter.gradients(network, example, 2 * solved.products * len(others))
+        products = solved.products * len(others)  # each goes forward twice and backward once
+        if last:
+            task.meter.flops += 8 * size * products
+        else:
+            task.meter.gradients(whole, example, 2 * products)
         task.meter.count("unconverged_solves", solved.unconverged)
         task.meter.count("largest_residual", solved.residual)
         influence.warn_unconverged(solved)

@@ -18,6 +18,7 @@ class NaiveFinetuning:
     trainer = "standard"
     guarantee = "none"
     serves = ("delete",)
+    continues = True  # a later request builds on the model of an earlier one
 
     def __init__(
         self, epochs: int, lr: float, batch_size: int, momentum: float, bounded: bool, clip: float
