@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unlearn import architectures, influence, models, seeding, training
-from unlearn.influence import GaussNewton, Points
+from unlearn import architectures, models, seeding, training
 from unlearn.objectives import Distillation, Turns
+from unlearn.push import Push
 from unlearn.requests import Step
-from unlearn.task import Changed, State, Task, points, state_of
+from unlearn.task import Changed, State, Task, state_of
 
 LEAST, SHARE = 8, 4  # deleted points of a minibatch: one for four retained ones, 8 at least
 
@@ -64,7 +64,7 @@ class _Teacher:
 class InfluenceDistillation:
     """A student replaces the trained model: it learns the labels and the trained model's logits of
     the retain set, and its loss on the deleted points is raised, the more the larger their
-    influence on the trained model is (`unlearn.objectives`, `unlearn.influence`).
+    influence on the trained model is (`unlearn.objectives`, `unlearn.push`).
 
     `teacher: retrained` has a clean teacher trained first, and `alpha: 0` with `weights: none` has
     none at all: the controls. `stream: original` has the original teacher teach a new student at
@@ -146,7 +146,9 @@ class InfluenceDistillation:
         known = self._known(task, teacher, request.retain, pushed)
         weights = torch.full((len(task.data.train_labels),), -1.0)
         if len(pushed):
-            weights[pushed] = self._weights(teacher, known["cache/logits"], pushed, request, seed)
+            weights[pushed] = self._push().weights(
+                teacher.task, teacher.state, known["cache/logits"], pushed, request.retain, seed
+            )
         initial = seeding.derive(seed, "initial weights")
         model = own.model(teacher.state) if self.start == "teacher" else own.new_model(initial)
         self._learn(own, model, known["cache/logits"], weights, request.retain, pushed, seed)
@@ -162,6 +164,16 @@ class InfluenceDistillation:
         """Whether a student ever asks the original teacher."""
         taught = self.alpha > 0 or self.weights != "none" or self.start == "teacher"
         return taught and self.teacher == "original"
+
+    def _push(self) -> Push:
+        return Push(
+            kind=self.weights,
+            cap=self.cap,
+            damping=self.damping,
+            layers=self.layers,
+            curvature_points=self.curvature_points,
+            most_points=self.most_points,
+        )
 
     def _known(
         self, task: Task, teacher: _Teacher, retain: np.ndarray, pushed: np.ndarray
@@ -255,64 +267,3 @@ class InfluenceDistillation:
         if self._listens and not np.array_equal(known["cache/present"], present):
             changes |= {name: known[name] for name in ("cache/logits", "cache/present")}
         return Changed(trained, changes | student | {"cache/generation": generation})
-
-    def _weights(
-        self, teacher: _Teacher, logits: torch.Tensor, pushed: np.ndarray, request: Step, seed: int
-    ) -> torch.Tensor:
-        """The weights of the deleted points, of mean 1."""
-        meter = teacher.task.meter
-        raw = np.ones(len(pushed))
-        if self.weights == "teacher_loss":
-            labels = teacher.task.data.train_labels[points(pushed)].cpu()
-            own = logits[points(pushed)].double()
-            raw = torch.nn.functional.cross_entropy(own, labels, reduction="none").numpy()
-        elif self.weights in ("fisher", "hessian"):
-            raw = self._curved(teacher, pushed, request.retain, seed)
-        found, note = influence.weights(raw, self.cap, pushed)
-        if note:
-            warnings.warn(f"weights: {self.weights}: {note}", stacklevel=2)
-            meter.count("uniform_fallbacks", int((found == 1).all()))
-        return torch.from_numpy(found).float()
-
-    def _curved(
-        self, teacher: _Teacher, pushed: np.ndarray, retain: np.ndarray, seed: int
-    ) -> np.ndarray:
-        """Raw influences by curvature around some of the retained points."""
-        task, loss = teacher.task, influence.cross_entropy
-        network = task.model(teacher.state).eval()
-        some = seeding.shuffled(retain, seeding.derive(seed, "curvature"))[: self.curvature_points]
-        gone, others = (_seen(task, ids) for ids in (pushed, some))
-        last = self.layers == "last" or (self.layers == "auto" and self.weights == "hessian")
-        example, whole = gone.inputs[:1], network
-        samples = len(gone) + (len(others) if last or self.weights == "fisher" else 0)
-        if last:
-            task.meter.forwards(network, example, samples)
-            layer, others = influence.last_layer(network, others)
-            network, gone = layer, influence.last_layer(network, gone)[1]
-        else:
-            task.meter.gradients(network, example, samples)
-        if self.weights == "fisher":
-            return influence.fisher(network, gone, others, self.damping, loss)
-        size = sum(p.numel() for p in network.parameters())
-        if size > influence.DENSE and len(gone) > self.most_points:
-            raise ValueError(
-                f"weights: hessian over {size} parameters solves a system for each of "
-                f"{len(gone)} deleted points; allowed: most_points: {self.most_points}"
-            )
-        solved = GaussNewton(network, others, self.damping, loss, seeding.derive(seed, "probes"))
-        raw = solved.influences(gone)
-        products = solved.products * len(others)  # each goes forward twice and backward once
-        if last:
-            task.meter.flops += 8 * size * products
-        else:
-            task.meter.gradients(whole, example, 2 * products)
-        task.meter.count("unconverged_solves", solved.unconverged)
-        task.meter.count("largest_residual", solved.residual)
-        influence.warn_unconverged(solved)
-        return raw
-
-
-def _seen(task: Task, ids: np.ndarray) -> Points:
-    index = points(ids).to(task.machine.device)
-    data = task.data
-    return Points(training.normalised(data.train_images[index], data), data.train_labels[index])
