@@ -17,9 +17,9 @@ class Push:
     """Weights of mean 1, none above `cap`, proportional to what `kind` says.
 
     `uniform`; `teacher_loss`, the teacher's cross-entropy; `fisher` and `hessian`, see
-    `unlearn.influence`, with `damping` and the weights of `layers` (`all`, `last`, or `auto`: all for
-    fisher, last for hessian), around `curvature_points` retained points. Systems too large to be
-    factorised are solved for `most_points` deleted points at most.
+    `unlearn.influence`, with `damping` and the weights of `layers` (`all`, `last`, or `auto`: all
+    for fisher, last for hessian), around `curvature_points` retained points. Systems too large to
+    be factorised are solved for `most_points` deleted points at most.
     """
 
     kind: str
