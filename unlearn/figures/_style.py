@@ -75,7 +75,7 @@ COLUMN_LABELS = {
     "points": "Points deleted or added",
     "method.shards": "Shards",
     "method.slices": "Slices",
-    "method.period": "Iterations from one exact gradient to the next",
+    "method.period": "Period (iterations)",
     "recipe.batch_size": "Minibatch size",
     "dataset.noised": "Share of images with noise",
     "noise.epsilon": "Epsilon (share of the range of pixels)",

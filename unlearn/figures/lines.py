@@ -81,9 +81,19 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
         axis.set_xscale(spec["xscale"])
         values = sorted(set(xs))
         if spec["xscale"] == "log" and len(values) <= MOST_TICKS:
-            axis.set_xticks(values, map(layout.text, values))
+            axis.set_xticks(values, _sparse(values))
             axis.minorticks_off()
     axis.set_yscale(spec["yscale"])
+
+
+def _sparse(values: list) -> list[str]:
+    """The labels of values on a logarithmic axis, without those that would touch the last one."""
+    room = np.log(values[-1] / values[0]) / 10
+    labels, last = [], -np.inf
+    for place, shown in zip(np.log(values), values, strict=True):
+        labels.append(layout.text(shown) if place - last >= room else "")
+        last = place if labels[-1] else last
+    return labels
 
 
 def _notes(table: pd.DataFrame) -> list[str]:
