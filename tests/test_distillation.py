@@ -217,6 +217,12 @@ def test_the_student_from_scratch_is_plain_training(run, digits):
     training.fit(run.own, free, retained, recipe, seeding.derive(0, "training"))
     assert same(state_of(free), run.unlearn(deletion(ids), **how | {"clip": None})[0])
     assert not any(n.startswith("teacher/") for n in state)  # nobody will ask it
+    later = run.unlearn(deletion(ids[:9], ids[9:]), **how)[1]
+    assert same(later, state)
+    clean = how | {"alpha": 0.9, "teacher": "retrained"}
+    assert same(
+        run.unlearn(deletion(ids[:9], ids[9:]), **clean)[1], run.unlearn(deletion(ids), **clean)[0]
+    )
     others = run.unlearn(deletion(ids), **how | {"beta": 9.0, "temperature": 1.0})[0]
     assert same(others, state)
 

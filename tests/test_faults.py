@@ -221,7 +221,7 @@ def test_started_in_the_wrong_place(project, tmp_path):
 def test_undeclared_code_is_refused(project):
     """A rule that runs code it does not declare would miss reruns."""
     project.edit(
-        "rules/common.smk",
+        "rules/params.smk",
         'return code("scripts.unlearn", f"unlearn.methods.{variant.kind}", *trainer)',
         'return code("scripts.unlearn", *trainer)',
     )

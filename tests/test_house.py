@@ -66,9 +66,13 @@ def test_the_full_study_is_planned_from_its_configuration():
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M))
     assert int(jobs["unlearn"]) == int(jobs["score"]) == len(plan.cells)
     assert int(jobs["table"]) == int(jobs["figure"]) == len(plan.experiments)
-    featured = [name for name, part in plan.datasets.items() if part.source]
-    assert int(jobs["data"]) == len(plan.datasets) - len(featured)
+    parts = plan.datasets.values()
+    featured = [part for part in parts if part.parameters["features"]]
+    noised = [part for part in parts if part.noise and not part.parameters["features"]]
+    assert int(jobs["data"]) == len(parts) - len(featured) - len(noised)
     assert int(jobs["features"]) == len(featured) > 0
+    assert int(jobs["noised"]) == len(noised) > int(jobs["noise"]) > 0
+    assert int(jobs["picture"]) == int(jobs["picture_table"]) == len(plan.pictures)
 
 
 # -- environments --------------------------------------------------------------------------------
@@ -132,6 +136,7 @@ def test_every_rule_has_what_its_command_imports(file):
         there = {d.split()[0] for d in dependencies}
         families = {
             "data": ["data"],
+            "noise": ["noises", "trainers"],
             "features": ["features"],
             "request": ["requests"],
             "train": ["trainers"],

@@ -54,11 +54,11 @@ class Distillation:
 
     def known(self, task: Task, model: State, cache: State, ids: np.ndarray) -> dict:
         """The tensors of `cache`, copied, with the logits that `model` gives for `ids` added."""
-        network = task.model(model)
         names = [name for name in cache if name.startswith("cache/")]
         found = {name: torch.as_tensor(cache[name]).clone() for name in names}
         absent = points(ids)[~found["cache/present"][ids]]
         if len(absent):
+            network = task.model(model)
             pixels = task.data.train_images[absent.to(task.machine.device)]
             found["cache/logits"][absent] = training.predict(task, network, pixels)
             found["cache/present"][absent] = True
