@@ -15,6 +15,22 @@ from unlearn.task import Task
 CHUNK = 250  # images that are worked on at a time
 
 
+def search(task: Task, epsilon: float, step: float | None) -> dict[str, float]:
+    """`radius` and `step` in steps of the pixels, from shares of their range (None: a tenth)."""
+    return {
+        "radius": epsilon * task.data.levels,
+        "step": (epsilon / 10 if step is None else step) * task.data.levels,
+    }
+
+
+def drawn(keys: np.ndarray, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Uniform in -1..1, float32 keys x H x W x C: a function of seed and key alone."""
+    found = np.empty((len(keys), *shape), dtype=np.float32)
+    for own, key in zip(found, keys, strict=True):
+        own[:] = np.random.default_rng([seed, int(key)]).uniform(-1, 1, shape)
+    return found
+
+
 def noisy(pixels: torch.Tensor, noise: torch.Tensor, levels: float) -> torch.Tensor:
     """pixels + noise, inside 0..levels, float32."""
     return (pixels + noise).clamp_(0, levels)

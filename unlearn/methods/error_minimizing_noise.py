@@ -55,7 +55,7 @@ class ErrorMinimizingNoise:
         ids = request.deleted
         if "noise/ids" in trained:  # what came back since then is clean again
             before = np.asarray(trained["noise/ids"])
-            still = np.isin(before, request.forget)
+            still = ~np.isin(before, np.append(request.retain, request.deleted))
             ids = np.append(before[still], ids)
             values = np.append(np.asarray(trained["noise/values"])[still], values, axis=0)
         images = task.data.train_images.clone()
@@ -71,24 +71,14 @@ class ErrorMinimizingNoise:
 
     def _values(self, task: Task, model, ids: np.ndarray, seed: int) -> np.ndarray:
         """Noise for the images of `ids`, int8."""
-        data, radius = task.data, self.epsilon * task.data.levels
+        data, how = task.data, noise.search(task, self.epsilon, self.step)
         index = points(ids).to(data.train_images.device)
         pixels, labels = data.train_images[index], data.train_labels[index]
         own = torch.zeros(pixels.shape, device=pixels.device)
         if self.noise == "random":
-            own += radius * torch.from_numpy(self._signs(ids, data.shape, seed)).to(own.device)
+            signs = np.sign(noise.drawn(ids, data.shape, seeding.derive(seed, "signs")))
+            own += how["radius"] * torch.from_numpy(signs).to(own.device)
         elif self.noise != "none" and len(ids):
-            step = radius / 10 if self.step is None else self.step * data.levels
             uphill = self.noise == "error_maximizing"
-            how = {"radius": radius, "step": step, "steps": self.steps, "uphill": uphill}
-            noise.follow(task, model, pixels, labels, own, **how)
-        return noise.rounded(pixels, own, radius, data.levels)
-
-    @staticmethod
-    def _signs(ids: np.ndarray, shape: tuple, seed: int) -> np.ndarray:
-        """Plus or minus one at every pixel, a function of seed and point."""
-        found = np.empty((len(ids), *shape), dtype=np.float32)
-        for own, point in zip(found, ids, strict=True):
-            random = np.random.default_rng([seeding.derive(seed, "signs"), int(point)])
-            own[:] = random.choice([-1.0, 1.0], size=shape)
-        return found
+            noise.follow(task, model, pixels, labels, own, **how, steps=self.steps, uphill=uphill)
+        return noise.rounded(pixels, own, how["radius"], data.levels)

@@ -35,7 +35,7 @@ class ErrorMaximizing:
 
     def make(self, task: Task, ids: np.ndarray) -> tuple[np.ndarray, dict]:
         """The noise against a model trained on the points; `error` is the share it gets wrong."""
-        data, radius = task.data, self.epsilon * task.data.levels
+        data, how = task.data, noise.search(task, self.epsilon, self.step)
         source = task.new_model(seeding.derive(self.seed, "source of noise"))
         recipe = {"epochs": self.epochs, "batch_size": self.batch_size, "lr": self.lr}
         recipe = task.recipe | recipe | {"schedule": "one_cycle"}
@@ -44,9 +44,7 @@ class ErrorMaximizing:
         index = points(ids).to(task.machine.device)
         pixels, labels = data.train_images[index], data.train_labels[index]
         own = torch.zeros(pixels.shape, device=pixels.device)
-        step = radius / 10 if self.step is None else radius * self.step / self.epsilon
-        how = {"radius": radius, "step": step, "steps": self.steps}
-        noise.follow(task, source, pixels, labels, own, **how, uphill=True)
+        noise.follow(task, source, pixels, labels, own, **how, steps=self.steps, uphill=True)
         error = noise.wrong(task, source, pixels, labels, own)
-        found = noise.rounded(pixels, own, radius, data.levels)
+        found = noise.rounded(pixels, own, how["radius"], data.levels)
         return found, {"converged": True, "error": error, "rounds": 1}

@@ -95,7 +95,7 @@ class ErrorMinimizing:
                     self._search_classes(task, source, pixels, labels, table, some)
                     seen = pixels[some], labels[some], table[labels[some]]
                 else:
-                    noise.follow(task, source, pixels, labels, table, **self._how(radius))
+                    noise.follow(task, source, pixels, labels, table, **self._how(task))
                     seen = pixels, labels, table
                 errors.append(noise.wrong(task, source, *seen))
                 task.progress.advance(len(ids))
@@ -111,9 +111,8 @@ class ErrorMinimizing:
         random = np.random.default_rng(self.seed)
         return torch.from_numpy(random.uniform(-radius, radius, (count, *shape))).float()
 
-    def _how(self, radius: float) -> dict:
-        step = radius / 10 if self.step is None else radius * self.step / self.epsilon
-        return {"radius": radius, "step": step, "steps": self.steps}
+    def _how(self, task: Task) -> dict:
+        return noise.search(task, self.epsilon, self.step) | {"steps": self.steps}
 
     def _part(self, labels: torch.Tensor) -> torch.Tensor:
         """Rows of the images that the noise of classes is asked of."""
@@ -139,7 +138,7 @@ class ErrorMinimizing:
         radius = self.epsilon * task.data.levels
         for batch in some.split(self.batch_size):
             own, its = table[labels[batch]], labels[batch]
-            noise.follow(task, source, pixels[batch], its, own, **self._how(radius))
+            noise.follow(task, source, pixels[batch], its, own, **self._how(task))
             counts = torch.bincount(its, minlength=len(table)).view(-1, 1, 1, 1)
             means = torch.zeros_like(table).index_add_(0, its, own) / counts.clamp(min=1)
             table.copy_(torch.where(counts > 0, means.clamp_(-radius, radius), table))

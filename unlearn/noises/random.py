@@ -20,12 +20,9 @@ class Random:
         """Noise, drawn for every id (or class), whatever other points there are."""
         data, radius = task.data, self.epsilon * task.data.levels
         keys = data.train_labels[points(ids)].cpu().numpy() if self.class_wise else ids
-        drawn = np.empty((len(ids), *data.shape), dtype=np.float32)
-        for own, key in zip(drawn, keys, strict=True):
-            random = np.random.default_rng([self.seed, int(key)])
-            own[:] = random.uniform(-1, 1, data.shape)
-        drawn = radius * (drawn if self.uniform else np.sign(drawn))
+        drawn = noise.drawn(keys, data.shape, self.seed)
         pixels = data.train_images[points(ids)]
-        own = torch.from_numpy(drawn).to(pixels.device)
+        own = torch.from_numpy(radius * (drawn if self.uniform else np.sign(drawn)))
+        own = own.to(pixels.device)
         found = noise.rounded(pixels, own, radius, data.levels)
         return found, {"converged": True, "error": None, "rounds": 0}
