@@ -246,7 +246,7 @@ def test_a_study_of_shares(project):
     assert pixels["noise"].abs().max() <= 25 and len(pixels) == 3 * 64
     assert (folder / "figures/examples.png").stat().st_size > 1000
     assert project.planned() == []
-    project.edit("unlearn/noises/random.py", "uniform(-1, 1", "uniform(-1, 0.9")
+    project.edit("unlearn/noises/random.py", "radius * (drawn", "-radius * (drawn")
     again = project.planned()
     assert "noise" in again and "noised" in again and "data" not in again
     scores = pd.read_csv(folder / "scores.csv")
