@@ -365,9 +365,26 @@ def test_noise_of_earlier_requests_stays(digits, trained):
     assert sorted(state["noise/ids"]) == sorted(one)
 
 
-def test_a_step_beyond_epsilon_is_refused(digits, trained):
-    with pytest.raises(ValueError, match=r"step: 0\.2 is more than epsilon; allowed: 0\.1"):
-        serve(digits, trained, deletion(digits.base[:5]), step=0.2)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"step": 0.2}, r"step: 0\.2 is more than epsilon; allowed: up to 0\.0314"),
+        ({"epsilon": 0.001}, "less than one step of a pixel"),
+        ({"epsilon": 1}, "epsilon.*1"),
+        ({"noise": "minimal"}, "noise.*minimal"),
+    ],
+    ids=str,
+)
+def test_noise_that_the_method_cannot_make_is_refused_before_anything_runs(change, message):
+    plan = config(
+        experiment={
+            "dataset": "digits",
+            "request": {"name": "random", "rate": 0.1},
+            "method": {"name": "error_minimizing_noise"} | change,
+        }
+    )
+    with pytest.raises(study.StudyError, match=message):
+        study.load(plan)
 
 
 def test_examples_of_real_images():

@@ -10,9 +10,6 @@ from unlearn import architectures, catalogue, layout, schema, scoring
 from unlearn.parts import Cell, Dataset, Model, Part, Study, Variant
 from unlearn.schema import InvalidError
 
-LEVELS = 255
-"""The largest value of a pixel."""
-
 LEAST_RESERVE = 100
 """Public points that features are standardised by."""
 
@@ -29,24 +26,14 @@ def dataset(block: Dataset) -> None:
         raise InvalidError("held_out", f"{share} of {points} points leaves none to train on")
 
 
-def noise(block: Dataset) -> None:
-    """Noise whose parameters fit each other, and the images."""
-    part = block.noise
-    if part is None:
-        return
-    step, epsilon = part.parameters.get("step"), part.parameters["epsilon"]
-    if step is not None and step > epsilon:
-        raise InvalidError("noise.step", f"{step} is more than epsilon; allowed: up to {epsilon}")
-    if "model" in part.parameters:
+def parameters(family: str, block: Part) -> None:
+    """Parameters that fit each other; a module says in CHECK who knows."""
+    knows = catalogue.facts(family, block.kind).get("CHECK")
+    if knows:
         try:
-            architectures.check(part.parameters["model"], part.parameters["size"])
+            importlib.import_module(knows).check(**block.parameters)
         except ValueError as error:
-            raise InvalidError("noise", str(error)) from error
-    if epsilon * LEVELS < 1:
-        raise InvalidError(
-            "noise.epsilon",
-            f"{epsilon} is less than one step of a pixel; allowed: 1/{LEVELS} or more",
-        )
+            raise InvalidError("", f"{block.name}: {error}") from error
 
 
 def picture(block: Dataset) -> None:

@@ -6,7 +6,7 @@ never negative: the Gauss-Newton matrix, or the diagonal of the empirical Fisher
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.linalg
@@ -16,6 +16,9 @@ from torch import nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
 from torch.nn import functional
 
+from unlearn import persample
+from unlearn.persample import Loss
+
 CHUNK = 64  # points whose gradients are held at a time,
 HELD = 2**24  # or fewer, so that they have no more numbers than this
 DENSE = 3000  # parameters up to which a matrix is factorised
@@ -23,8 +26,6 @@ PROBES = 10  # random vectors that the mean of a diagonal is estimated from
 TOLERANCE, STEPS = 1e-3, 100  # of conjugate gradients
 NOTHING = 1e-12  # influence below which a point has none, where the largest is 1
 EVEN = 1e-3  # share of the mean that all get where too few points have any weight
-
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Points:
@@ -50,12 +51,18 @@ def fisher(
     F is the mean over `others` of squared gradients at their labels, lambda is `damping` times
     the mean of F.
     """
-    squares = (g.double().square().sum(0) for g in _gradients(model, others, loss))
-    diagonal = sum(squares) / len(others)
-    shrunk = diagonal + damping * diagonal.mean()
-    inverse = torch.where(shrunk > 0, 1 / shrunk, 0)
-    found = [(g.double().square() * inverse).sum(1) for g in _gradients(model, some, loss)]
-    return torch.cat(found).cpu().numpy()
+    sums: dict = {}
+    for found in _gradients(model, others, loss):
+        sums = {name: sums.get(name, 0) + g.sum_of_squares() for name, g in found.items()}
+    diagonal = {name: total / len(others) for name, total in sums.items()}
+    mean = sum(part.sum() for part in diagonal.values()) / sum(map(len, diagonal.values()))
+    shrunk = {name: part + damping * mean for name, part in diagonal.items()}
+    inverse = {name: torch.where(part > 0, 1 / part, 0) for name, part in shrunk.items()}
+    raw = [
+        sum(g.weighed(inverse[name]) for name, g in found.items())
+        for found in _gradients(model, some, loss)
+    ]
+    return torch.cat(raw).cpu().numpy()
 
 
 class GaussNewton:
@@ -84,9 +91,13 @@ class GaussNewton:
 
     def influences(self, some: Points) -> np.ndarray:
         """Of each of `some`, at their labels. Zero where G is."""
-        gradients = torch.cat(list(_gradients(self.model, some, self.loss))).double().cpu().numpy()
         if self.shift == 0:
             return np.zeros(len(some))
+        rows = [
+            torch.cat([g.rows() for g in found.values()], 1)
+            for found in _gradients(self.model, some, self.loss)
+        ]
+        gradients = torch.cat(rows).double().cpu().numpy()
         if self._factor is not None:
             solved = scipy.linalg.cho_solve(self._factor, gradients.T, check_finite=False).T
         else:
@@ -235,14 +246,8 @@ def warn_unconverged(solved: GaussNewton) -> None:
         )
 
 
-def _gradients(model: nn.Module, points: Points, loss: Loss) -> Iterator[torch.Tensor]:
-    """The gradients of points, one a row, chunk by chunk; of weights that require one."""
-    own = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-
-    def of_one(weights, inputs, label):
-        return loss(functional_call(model, weights, (inputs[None],)), label[None])
-
-    of_many = vmap(grad(of_one), in_dims=(None, 0, 0))
-    for inputs, labels in points.chunks(sum(p.numel() for p in own.values())):
-        found = of_many(own, inputs, labels)
-        yield torch.cat([found[name].flatten(1) for name in own], 1)
+def _gradients(model: nn.Module, points: Points, loss: Loss) -> Iterator[dict]:
+    """The gradients of points, chunk by chunk; see `persample.gradients`."""
+    size = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    for inputs, labels in points.chunks(size):
+        yield persample.gradients(model, inputs, labels, loss)

@@ -43,6 +43,13 @@ def _mlp(shape, classes, hidden):
     )
 
 
+class _FlattenChannelsLast(nn.Module):
+    """N x C x H x W to N x HWC: as channels-last images lie in memory, so without a copy."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
 def _cnn1(shape, classes, width):
     height, breadth, channels = shape
     width = width or (8 if channels == 1 else 16)
@@ -50,7 +57,7 @@ def _cnn1(shape, classes, width):
         nn.Conv2d(channels, width, 3, padding=1),
         nn.MaxPool2d(2),
         nn.ReLU(),
-        nn.Flatten(),
+        _FlattenChannelsLast(),
         nn.Linear(width * (height // 2) * (breadth // 2), classes),
     )
 
@@ -65,7 +72,7 @@ def _cnn2(shape, classes, width):
         nn.Conv2d(width, 2 * width, 3, padding=1),
         nn.MaxPool2d(2),
         nn.ReLU(),
-        nn.Flatten(),
+        _FlattenChannelsLast(),
         nn.Linear(2 * width * (height // 4) * (breadth // 4), 128),
         nn.ReLU(),
         nn.Linear(128, classes),

@@ -138,6 +138,8 @@ class _Loader:
         part = self.names.part("datasets", choice, path)
         if part.parameters["noise"] and noise is None:
             noise = self.names.part("noises", part.parameters["noise"], f"{path}.noise")
+        if noise:
+            self.names.at(f"{path}.noise", checks.parameters, "noises", noise)
         named = choice if isinstance(choice, Mapping) else {"name": choice}
         parameters = {k: v for k, v in part.parameters.items() if k != "recipe"}
         source = None
@@ -152,7 +154,6 @@ class _Loader:
             part.name, part.kind, parameters, part.parameters["recipe"], source, noise
         )
         self.names.at(path, checks.dataset, dataset)
-        self.names.at(path, checks.noise, dataset)
         self.names.at(path, checks.features, dataset)
         return self.names.register(self.study.datasets, dataset.name, dataset)
 
@@ -182,6 +183,7 @@ class _Loader:
 
     def _variant(self, choice, path: str) -> Variant:
         part = self.names.part("methods", choice, path)
+        self.names.at(path, checks.parameters, "methods", part)
         own = schema.read("methods")[part.kind]["properties"]
         of_trainer = {k: v for k, v in part.parameters.items() if k not in own}
         of_method = {k: v for k, v in part.parameters.items() if k in own}

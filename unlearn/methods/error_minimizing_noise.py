@@ -9,6 +9,8 @@ from unlearn import noise, seeding, training
 from unlearn.requests import Step
 from unlearn.task import Changed, State, Task, points, state_of
 
+CHECK = "unlearn.perturbation"
+
 
 class ErrorMinimizingNoise:
     """The deleted points stay, under noise that is to leave nothing to learn from them.
@@ -44,12 +46,7 @@ class ErrorMinimizingNoise:
         self.schedule = schedule
 
     def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
-        """The trained model after `epochs` epochs, and the noise that it was trained with.
-
-        ValueError if the step is longer than epsilon.
-        """
-        if self.step is not None and self.step > self.epsilon:
-            raise ValueError(f"step: {self.step} is more than epsilon; allowed: {self.epsilon}")
+        """The trained model after `epochs` epochs, and the noise that it was trained with."""
         model = task.model(trained)
         values = self._values(task, model.eval(), request.deleted, seed)
         ids = request.deleted

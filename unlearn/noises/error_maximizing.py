@@ -6,6 +6,8 @@ import torch
 from unlearn import noise, seeding, training
 from unlearn.task import Task, points
 
+CHECK = "unlearn.perturbation"
+
 
 class ErrorMaximizing:
     """Noise that makes the loss of a trained model large (Madry et al. 2018)."""

@@ -11,6 +11,8 @@ from unlearn.descent import descent
 from unlearn.objectives import Turns
 from unlearn.task import Task, points
 
+CHECK = "unlearn.perturbation"
+
 
 class ErrorMinimizing:
     """Noise that makes the training loss small (Huang et al., ICLR 2021, eq. 2).

@@ -6,6 +6,8 @@ import torch
 from unlearn import noise
 from unlearn.task import Task, points
 
+CHECK = "unlearn.perturbation"
+
 
 class Random:
     """Plus or minus epsilon with equal chance at every pixel, or uniform in between."""

@@ -1,0 +1,28 @@
+"""What can be said of small noise on images before any is made.
+
+Numpy and torch are not needed: the plan of a study asks here.
+"""
+
+from unlearn import architectures
+
+LEVELS = 255
+"""The largest value of a pixel."""
+
+
+def check(
+    *,
+    epsilon: float,
+    step: float | None = None,
+    model: str | None = None,
+    size: int | None = None,
+    **_,
+) -> None:
+    """ValueError for parameters of noise that do not fit each other, or the images."""
+    if epsilon * LEVELS < 1:
+        raise ValueError(
+            f"epsilon: {epsilon} is less than one step of a pixel; allowed: 1/{LEVELS} or more"
+        )
+    if step is not None and step > epsilon:
+        raise ValueError(f"step: {step} is more than epsilon; allowed: up to {epsilon}")
+    if model is not None:
+        architectures.check(model, size)
