@@ -7,8 +7,8 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
-from unlearn import catalogue, checks, codehash, study
-from unlearn.parts import Cell
+from unlearn import catalogue, cells, checks, codehash, study
+from unlearn.cells import Cell
 
 # Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
 os.environ.update(
@@ -138,23 +138,28 @@ def _fleet_of(variant, wildcards):
     return f"{UNLEARNED.format(variant=variant, **known)}/costs.json"
 
 
-def cell_scores(wildcards):
-    """The scores of an experiment's cells; of all cells where there is no experiment."""
+def listed_scores(wildcards):
+    """The scores of an experiment's cells, or of all cells, as `cells.files` lists them."""
     name = getattr(wildcards, "experiment", None)
-    cells = STUDY.experiments[name].cells if name else STUDY.cells
-    return [CELL_SCORES.format(**cell._asdict()) for cell in cells]
+    some = [STUDY.experiments[name]] if name else STUDY.experiments.values()
+    return {"grids": [e.grid for e in some], "patterns": [CELL_SCORES]}
 
 
-def fleet_costs(_):
-    """The records of every training and unlearning job."""
-    trained = {
-        TRAINED.format(
-            trainer=STUDY.variants[c.variant].trainer.name, **c._asdict()
-        ): None
-        for c in STUDY.cells
+def listed_costs(_):
+    """The records of every training and unlearning job, as `cells.files` lists them."""
+    return {
+        "grids": [e.grid for e in STUDY.experiments.values()],
+        "patterns": [f"{TRAINED}/costs.json", f"{UNLEARNED}/costs.json"],
+        "trainers": {name: v.trainer.name for name, v in STUDY.variants.items()},
     }
-    unlearned = [UNLEARNED.format(**cell._asdict()) for cell in STUDY.cells]
-    return [f"{folder}/costs.json" for folder in [*trained, *unlearned]]
+
+
+def score_files(wildcards):
+    return cells.files(listed_scores(wildcards))
+
+
+def cost_files(wildcards):
+    return cells.files(listed_costs(wildcards))
 
 
 def tables():

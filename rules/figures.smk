@@ -1,7 +1,7 @@
 rule table:
     """Means, 95 % intervals and numbers of seeds of one experiment."""
     input:
-        cell_scores,
+        score_files,
     output:
         table=report(
             TABLE,
@@ -18,10 +18,11 @@ rule table:
         mem_mb=500,
         runtime=10,
     params:
+        scores=scores_of,
         job=table_job,
         code=code("scripts.table"),
     shell:
-        "python -m scripts.table {input:q} --job {params.job:q}"
+        "python -m scripts.table --scores {params.scores:q} --job {params.job:q}"
         " --output {output.table:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 

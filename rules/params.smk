@@ -73,6 +73,16 @@ def cell_columns(wildcards):
     return as_json(columns | ({} if rate is None else {"rate": rate}))
 
 
+def scores_of(wildcards):
+    """The score files that a job reads."""
+    return as_json(listed_scores(wildcards))
+
+
+def costs_of(wildcards):
+    """The records that a job reads."""
+    return as_json(listed_costs(wildcards))
+
+
 def table_job(wildcards):
     """What a table shows: metrics, splits, and the parameters that become columns."""
     experiment = STUDY.experiments[wildcards.experiment]

@@ -6,7 +6,7 @@ rule report:
         pictures=pictures(),
         scores=SCORES,
         datasets=expand(DATASET, dataset=STUDY.datasets),
-        costs=fleet_costs,
+        costs=cost_files,
         captions=["report/figure.rst", "report/table.rst", "report/picture.rst"],
     output:
         report=REPORT,
@@ -25,12 +25,13 @@ rule report:
         config=study_config,
         experiments=shown_experiments,
         guarantees=guarantees,
+        costs=costs_of,
         code=code("scripts.report"),
     shell:
         "python -m scripts.report --config {params.config:q}"
         " --experiments {params.experiments:q} --guarantees {params.guarantees:q}"
         " --tables {input.tables:q}"
-        " --figures {input.figures:q} {input.pictures:q} --datasets {input.datasets:q} --costs {input.costs:q}"
+        " --figures {input.figures:q} {input.pictures:q} --datasets {input.datasets:q} --costs {params.costs:q}"
         " --report {output.report:q} --overview {output.overview:q}"
         " --provenance {output.provenance:q} --study {output.study:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"
@@ -39,7 +40,7 @@ rule report:
 rule complete:
     """Ends the run with an error if a method failed, after everything else is made."""
     input:
-        costs=fleet_costs,
+        costs=cost_files,
         report=REPORT,
     output:
         complete=COMPLETE,
@@ -52,7 +53,8 @@ rule complete:
         mem_mb=500,
         runtime=10,
     params:
+        costs=costs_of,
         code=code("scripts.complete"),
     shell:
-        "python -m scripts.complete {input.costs:q} --output {output.complete:q}"
+        "python -m scripts.complete --costs {params.costs:q} --output {output.complete:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -33,7 +33,7 @@ rule score:
 rule scores:
     """The scores of all cells in one file."""
     input:
-        cell_scores,
+        score_files,
     output:
         scores=SCORES,
     log:
@@ -45,7 +45,8 @@ rule scores:
         mem_mb=500,
         runtime=10,
     params:
+        scores=scores_of,
         code=code("scripts.scores"),
     shell:
-        "python -m scripts.scores {input:q} --output {output.scores:q}"
+        "python -m scripts.scores --scores {params.scores:q} --output {output.scores:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -11,6 +11,8 @@ import traceback
 from unlearn import codehash
 from unlearn.artifacts import ArtifactError
 
+LISTED = "JSON: grids of cells and patterns of paths, see unlearn.cells.files"
+
 
 class CommandError(Exception):
     """An error whose message says all; it is printed without a traceback."""

@@ -3,16 +3,18 @@
 The artefacts of what failed are removed: the next call tries it again.
 """
 
+import json
 from pathlib import Path
 
 from scripts import command
-from unlearn import artifacts
+from unlearn import artifacts, cells
 
 
 def main(arguments):
     """Count what went well, name and remove what did not."""
     failed = {}
-    for path in map(Path, arguments.costs):
+    costs = cells.files(json.loads(arguments.costs))
+    for path in map(Path, costs):
         record = artifacts.read_json(path)
         if record["status"] == "failed":
             failed[path.parent] = record["error"]
@@ -24,14 +26,14 @@ def main(arguments):
     if failed:
         lines = [f"  {folder}: {error}" for folder, error in failed.items()]
         raise command.CommandError(
-            f"{len(failed)} of {len(arguments.costs)} fleets failed; tables, figures and report "
+            f"{len(failed)} of {len(costs)} fleets failed; tables, figures and report "
             "show them as failed, the next call tries them again:\n" + "\n".join(lines)
         )
-    artifacts.write_json(arguments.output, {"fleets": len(arguments.costs), "failed": 0})
+    artifacts.write_json(arguments.output, {"fleets": len(costs), "failed": 0})
 
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("costs", nargs="+", help="costs.json of every fleet")
+    parser.add_argument("--costs", required=True, help=command.LISTED)
     parser.add_argument("--output", required=True)
     command.run(main, parser)

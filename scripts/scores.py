@@ -1,13 +1,15 @@
 """Rule `scores`: the scores of all cells in one file."""
 
+import json
+
 from scripts import command
-from unlearn import artifacts
+from unlearn import artifacts, cells
 
 
 def main(arguments):
     """Concatenate, with one header; a seed that two fleets share is listed once."""
     rows: dict[str, str] = {}
-    for path in arguments.inputs:
+    for path in cells.files(json.loads(arguments.scores)):
         with open(path, encoding="utf-8", newline="") as file:
             header = file.readline()
             for line in file:
@@ -17,6 +19,6 @@ def main(arguments):
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("inputs", nargs="+", help="scores.csv of every cell")
+    parser.add_argument("--scores", required=True, help=command.LISTED)
     parser.add_argument("--output", required=True)
     command.run(main, parser)

@@ -3,20 +3,20 @@
 import json
 
 from scripts import command
-from unlearn import artifacts, tables
+from unlearn import artifacts, cells, tables
 
 
 def main(arguments):
     """Read the cells' scores, summarise, write."""
     job = json.loads(arguments.job)
-    scores = tables.read_scores(arguments.inputs)
+    scores = tables.read_scores(cells.files(json.loads(arguments.scores)))
     table = tables.summarise(scores, job["y"], job["split"], job["columns"])
     artifacts.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
 
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("inputs", nargs="+", help="scores.csv of every cell")
+    parser.add_argument("--scores", required=True, help=command.LISTED)
     parser.add_argument("--job", required=True, help="JSON: y (metrics), split, columns")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

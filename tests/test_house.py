@@ -63,6 +63,8 @@ def test_the_full_study_is_planned_from_its_configuration():
         BIN / "snakemake", "-n", "--cores", "1", "--config", "results=/nonexistent/../tmp/none"
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    commands = re.findall(r"^Shell command: (.*)$", done.stdout + done.stderr, re.M)
+    assert len(commands) > 1000 and max(map(len, commands)) < 2**17 - 1  # one argument, on Linux
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M))
     assert int(jobs["unlearn"]) == int(jobs["score"]) == len(plan.cells)
     assert int(jobs["table"]) == int(jobs["figure"]) == len(plan.experiments)

@@ -7,7 +7,8 @@ import importlib
 from collections.abc import Mapping, Sequence
 
 from unlearn import architectures, catalogue, layout, schema, scoring
-from unlearn.parts import Cell, Dataset, Model, Part, Study, Variant
+from unlearn.cells import Cell
+from unlearn.parts import Dataset, Model, Part, Study, Variant
 from unlearn.schema import InvalidError
 
 LEAST_RESERVE = 100

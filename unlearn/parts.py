@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from unlearn.cells import Cell, Grid
+
 
 @dataclass(frozen=True)
 class Part:
@@ -60,16 +62,6 @@ class Promise(NamedTuple):
     """The changes for which the level holds."""
 
 
-class Cell(NamedTuple):
-    """Canonical names of one cell."""
-
-    dataset: str
-    model: str
-    variant: str
-    request: str
-    fleet: str
-
-
 @dataclass(frozen=True)
 class Experiment:
     """A grid of cells, the figure drawn from it, and the parameters the figure needs as columns."""
@@ -77,9 +69,14 @@ class Experiment:
     name: str
     description: str
     figure: Mapping
-    cells: tuple[Cell, ...]
+    grid: Grid
     columns: Mapping[str, Mapping[str, Mapping]]
     """Cell field -> canonical name (for models: dataset/model) -> {column: value}."""
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of the grid."""
+        return tuple(self.grid.cells())
 
 
 @dataclass(frozen=True)

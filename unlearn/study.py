@@ -13,10 +13,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from unlearn import catalogue, checks, layout, schema
+from unlearn.cells import Cell, Grid, union
 from unlearn.layout import CONTROLS
 from unlearn.naming import SECTIONS, Names, StudyError, trainer_of
 from unlearn.parts import (
-    Cell,
     Dataset,
     Experiment,
     Model,
@@ -57,8 +57,7 @@ class _Loader:
             self.study.experiments[name] = self._experiment(name, block)
         for name, block in self.config["pictures"].items():
             self.study.pictures[name] = self._picture(name, block)
-        cells = [cell for e in self.study.experiments.values() for cell in e.cells]
-        self.study.cells = tuple(dict.fromkeys(cells))
+        self.study.cells = union([e.grid for e in self.study.experiments.values()])
 
     def _experiment(self, name: str, block: Mapping) -> Experiment:
         path = f"experiments.{name}"
@@ -87,12 +86,7 @@ class _Loader:
         for (dataset, model), variant in itertools.product(models, variants):
             self.names.at(f"{path}.model", checks.model, dataset, model, variant)
         fleets = self._fleets(block.get("seeds", self.config["seeds"]))
-        grid = itertools.product(models, variants, requests, fleets)
-        cells = [
-            Cell(dataset.name, model.name, variant.name, request.name, fleet)
-            for (dataset, model), variant, request, fleet in grid
-            if checks.possible(dataset, request, variant)
-        ]
+        grid = self._grid(models, variants, requests, fleets)
         available = {
             "dataset": {
                 p.name: _prefixed("dataset", p.parameters)
@@ -112,7 +106,7 @@ class _Loader:
                 for d, m in models
             },
         }
-        cells = tuple(dict.fromkeys(cells))
+        cells = tuple(grid.cells())
         self.names.at(f"{path}.figure", checks.figure, figure, cells, available, self.study)
         wanted = layout.axes(figure) | {"method.guarantee"}
         if any(variant.trainer.kind != "standard" for variant in variants):
@@ -121,7 +115,29 @@ class _Loader:
             field: {n: {c: row[c] for c in row if c in wanted} for n, row in rows.items()}
             for field, rows in available.items()
         }
-        return Experiment(name, block["description"], figure, cells, columns)
+        return Experiment(name, block["description"], figure, grid, columns)
+
+    @staticmethod
+    def _grid(
+        models: Sequence[tuple[Dataset, Model]],
+        variants: Sequence[Variant],
+        requests: Sequence[Part],
+        fleets: Sequence[str],
+    ) -> Grid:
+        """The cells of an experiment; parts that are listed twice count once."""
+        impossible = [
+            Cell(dataset.name, model.name, variant.name, request.name, fleet)
+            for (dataset, model), variant, request, fleet in itertools.product(
+                models, variants, requests, fleets
+            )
+            if not checks.possible(dataset, request, variant)
+        ]
+        return Grid(
+            list(dict.fromkeys((dataset.name, model.name) for dataset, model in models)),
+            *(list(dict.fromkeys(p.name for p in parts)) for parts in (variants, requests)),
+            list(fleets),
+            list(dict.fromkeys(impossible)),
+        )
 
     def _picture(self, name: str, block: Mapping) -> Picture:
         path = f"pictures.{name}"

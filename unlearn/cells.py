@@ -1,0 +1,59 @@
+"""The points of experiments' grids, and the files that belong to them.
+
+A command that reads the files of many cells is told the grids, not the files: the names of ten
+thousand files are longer than a command may be.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+
+class Cell(NamedTuple):
+    """Canonical names of one cell."""
+
+    dataset: str
+    model: str
+    variant: str
+    request: str
+    fleet: str
+
+
+class Grid(NamedTuple):
+    """Every model with every variant, request and fleet, less some."""
+
+    models: list[tuple[str, str]]
+    """Each with its data set: (data set, model)."""
+    variants: list[str]
+    requests: list[str]
+    fleets: list[str]
+    without: list[Cell] = ()
+    """Cells that cannot be."""
+
+    def cells(self) -> Iterator[Cell]:
+        """The cells, in the order of the grid."""
+        absent = {tuple(cell) for cell in self.without}
+        for (dataset, model), *others in itertools.product(*self[:4]):
+            cell = Cell(dataset, model, *others)
+            if cell not in absent:
+                yield cell
+
+
+def union(grids: list[Grid]) -> tuple[Cell, ...]:
+    """The cells of several grids, each once."""
+    return tuple(dict.fromkeys(cell for grid in grids for cell in grid.cells()))
+
+
+def files(block: Mapping) -> list[str]:
+    """The files that a rule's parameters speak of, each once.
+
+    `grids`: of cells, as lists. `patterns`: paths with the fields of a cell in braces, and
+    `{trainer}`, which `trainers` names for each variant.
+    """
+    trainers = block.get("trainers", {})
+    named = [
+        cell._asdict() | {"trainer": trainers.get(cell.variant)}
+        for cell in union([Grid(*grid) for grid in block["grids"]])
+    ]
+    paths = (pattern.format(**names) for pattern in block["patterns"] for names in named)
+    return list(dict.fromkeys(paths))
