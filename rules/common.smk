@@ -142,24 +142,29 @@ def listed_scores(wildcards):
     """The scores of an experiment's cells, or of all cells, as `cells.files` lists them."""
     name = getattr(wildcards, "experiment", None)
     some = [STUDY.experiments[name]] if name else STUDY.experiments.values()
-    return {"grids": [e.grid for e in some], "patterns": [CELL_SCORES]}
+    return {"grids": [e.grid for e in some], "patterns": [_below(CELL_SCORES)]}
 
 
 def listed_costs(_):
     """The records of every training and unlearning job, as `cells.files` lists them."""
     return {
         "grids": [e.grid for e in STUDY.experiments.values()],
-        "patterns": [f"{TRAINED}/costs.json", f"{UNLEARNED}/costs.json"],
+        "patterns": [_below(f"{folder}/costs.json") for folder in (TRAINED, UNLEARNED)],
         "trainers": {name: v.trainer.name for name, v in STUDY.variants.items()},
     }
 
 
+def _below(path):
+    """A path within the results: where these lie is no parameter."""
+    return os.path.relpath(path, RESULTS)
+
+
 def score_files(wildcards):
-    return cells.files(listed_scores(wildcards))
+    return cells.files(listed_scores(wildcards), RESULTS)
 
 
 def cost_files(wildcards):
-    return cells.files(listed_costs(wildcards))
+    return cells.files(listed_costs(wildcards), RESULTS)
 
 
 def tables():

@@ -22,7 +22,8 @@ rule table:
         job=table_job,
         code=code("scripts.table"),
     shell:
-        "python -m scripts.table --scores {params.scores:q} --job {params.job:q}"
+        'python -m scripts.table --results "$(dirname {output.table:q})"/..'
+        " --scores {params.scores:q} --job {params.job:q}"
         " --output {output.table:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 

@@ -32,7 +32,7 @@ rule report:
         " --experiments {params.experiments:q} --guarantees {params.guarantees:q}"
         " --tables {input.tables:q}"
         " --figures {input.figures:q} {input.pictures:q} --datasets {input.datasets:q} --costs {params.costs:q}"
-        " --report {output.report:q} --overview {output.overview:q}"
+        ' --results "$(dirname {output.report:q})" --report {output.report:q} --overview {output.overview:q}'
         " --provenance {output.provenance:q} --study {output.study:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"
 
@@ -56,5 +56,6 @@ rule complete:
         costs=costs_of,
         code=code("scripts.complete"),
     shell:
-        "python -m scripts.complete --costs {params.costs:q} --output {output.complete:q}"
+        'python -m scripts.complete --results "$(dirname {output.complete:q})"'
+        " --costs {params.costs:q} --output {output.complete:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -48,5 +48,6 @@ rule scores:
         scores=scores_of,
         code=code("scripts.scores"),
     shell:
-        "python -m scripts.scores --scores {params.scores:q} --output {output.scores:q}"
+        'python -m scripts.scores --results "$(dirname {output.scores:q})"'
+        " --scores {params.scores:q} --output {output.scores:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

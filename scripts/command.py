@@ -4,14 +4,13 @@ Run from the project's root: `python -m scripts.<rule> --help`.
 """
 
 import argparse
+import json
 import os
 import sys
 import traceback
 
-from unlearn import codehash
+from unlearn import cells, codehash
 from unlearn.artifacts import ArtifactError
-
-LISTED = "JSON: grids of cells and patterns of paths, see unlearn.cells.files"
 
 
 class CommandError(Exception):
@@ -23,6 +22,17 @@ def parser(description: str) -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("--code", nargs="*", default=[], help="module@digest, as in the rule")
     return arguments
+
+
+def add_listed(arguments: argparse.ArgumentParser, name: str) -> None:
+    """An argument that stands for many files, and the folder that they lie in."""
+    arguments.add_argument(name, required=True, help="JSON: what unlearn.cells.files lists")
+    arguments.add_argument("--results", required=True, help="folder of the study's results")
+
+
+def listed(block: str, results: str) -> list[str]:
+    """The files that such an argument stands for."""
+    return cells.files(json.loads(block), os.path.normpath(results))
 
 
 def run(main, arguments: argparse.ArgumentParser) -> None:

@@ -3,17 +3,16 @@
 The artefacts of what failed are removed: the next call tries it again.
 """
 
-import json
 from pathlib import Path
 
 from scripts import command
-from unlearn import artifacts, cells
+from unlearn import artifacts
 
 
 def main(arguments):
     """Count what went well, name and remove what did not."""
     failed = {}
-    costs = cells.files(json.loads(arguments.costs))
+    costs = command.listed(arguments.costs, arguments.results)
     for path in map(Path, costs):
         record = artifacts.read_json(path)
         if record["status"] == "failed":
@@ -34,6 +33,6 @@ def main(arguments):
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("--costs", required=True, help=command.LISTED)
+    command.add_listed(parser, "--costs")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

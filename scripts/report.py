@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from scripts import command
-from unlearn import artifacts, cells, overview, tables
+from unlearn import artifacts, overview, tables
 
 PACKAGES = (
     "snakemake",
@@ -26,7 +26,7 @@ def main(arguments):
     """Gather provenance, write the landing page, have Snakemake make the report."""
     config = json.loads(arguments.config)
     artifacts.write_json(arguments.study, config)
-    costs = cells.files(json.loads(arguments.costs))
+    costs = command.listed(arguments.costs, arguments.results)
     records = {path: artifacts.read_json(path) for path in costs}
     datasets = [
         artifacts.read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets
@@ -115,7 +115,7 @@ if __name__ == "__main__":
     parser.add_argument("--config", required=True, help="JSON: the whole configuration")
     parser.add_argument("--experiments", required=True, help="JSON: description and figure of each")
     parser.add_argument("--guarantees", required=True, help="JSON: level and reason by variant")
-    parser.add_argument("--costs", required=True, help=command.LISTED)
+    command.add_listed(parser, "--costs")
     for name in ("tables", "figures", "datasets"):
         parser.add_argument(f"--{name}", required=True, nargs="+")
     for name in ("report", "overview", "provenance", "study"):

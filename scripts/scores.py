@@ -1,15 +1,13 @@
 """Rule `scores`: the scores of all cells in one file."""
 
-import json
-
 from scripts import command
-from unlearn import artifacts, cells
+from unlearn import artifacts
 
 
 def main(arguments):
     """Concatenate, with one header; a seed that two fleets share is listed once."""
     rows: dict[str, str] = {}
-    for path in cells.files(json.loads(arguments.scores)):
+    for path in command.listed(arguments.scores, arguments.results):
         with open(path, encoding="utf-8", newline="") as file:
             header = file.readline()
             for line in file:
@@ -19,6 +17,6 @@ def main(arguments):
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("--scores", required=True, help=command.LISTED)
+    command.add_listed(parser, "--scores")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

@@ -3,20 +3,20 @@
 import json
 
 from scripts import command
-from unlearn import artifacts, cells, tables
+from unlearn import artifacts, tables
 
 
 def main(arguments):
     """Read the cells' scores, summarise, write."""
     job = json.loads(arguments.job)
-    scores = tables.read_scores(cells.files(json.loads(arguments.scores)))
+    scores = tables.read_scores(command.listed(arguments.scores, arguments.results))
     table = tables.summarise(scores, job["y"], job["split"], job["columns"])
     artifacts.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
 
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("--scores", required=True, help=command.LISTED)
+    command.add_listed(parser, "--scores")
     parser.add_argument("--job", required=True, help="JSON: y (metrics), split, columns")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

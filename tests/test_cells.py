@@ -27,9 +27,9 @@ def test_files_are_those_of_the_cells_each_once():
         "patterns": ["{dataset}/{model}/{trainer}/{fleet}", "{variant}/{request}"],
         "trainers": {"v": "standard", "w": "sisa"},
     }
-    found = cells.files(json.loads(json.dumps(block)))
-    assert found[:2] == ["d/a/standard/f", "d/a/sisa/f"]
-    assert found[2:] == ["v/r", "v/s", "w/r", "w/s", "v/t"]
+    found = cells.files(json.loads(json.dumps(block)), "x")
+    assert found[:2] == ["x/d/a/standard/f", "x/d/a/sisa/f"]
+    assert found[2:] == ["x/v/r", "x/v/s", "x/w/r", "x/w/s", "x/v/t"]
 
 
 @pytest.mark.parametrize("path", ["config.yaml", "configs/demo.yaml"])
@@ -39,7 +39,7 @@ def test_grids_survive_as_parameters_of_jobs(path):
     again = cells.union([Grid(*grid) for grid in grids])
     assert again == plan.cells
     fields = "/".join(f"{{{field}}}" for field in Cell._fields)
-    assert len(cells.files({"grids": grids, "patterns": [fields]})) == len(plan.cells)
+    assert len(cells.files({"grids": grids, "patterns": [fields]}, "")) == len(plan.cells)
 
 
 def test_no_command_is_too_long_for_thousands_of_cells(project):

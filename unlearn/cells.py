@@ -5,6 +5,7 @@ thousand files are longer than a command may be.
 """
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -44,8 +45,8 @@ def union(grids: list[Grid]) -> tuple[Cell, ...]:
     return tuple(dict.fromkeys(cell for grid in grids for cell in grid.cells()))
 
 
-def files(block: Mapping) -> list[str]:
-    """The files that a rule's parameters speak of, each once.
+def files(block: Mapping, folder: str) -> list[str]:
+    """The files in `folder` that a rule's parameters speak of, each once.
 
     `grids`: of cells, as lists. `patterns`: paths with the fields of a cell in braces, and
     `{trainer}`, which `trainers` names for each variant.
@@ -56,4 +57,4 @@ def files(block: Mapping) -> list[str]:
         for cell in union([Grid(*grid) for grid in block["grids"]])
     ]
     paths = (pattern.format(**names) for pattern in block["patterns"] for names in named)
-    return list(dict.fromkeys(paths))
+    return [os.path.join(folder, path) for path in dict.fromkeys(paths)]
