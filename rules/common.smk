@@ -66,6 +66,20 @@ def one_of(names):
     return "|".join(sorted(map(re.escape, set(names)), key=len, reverse=True)) or "(?!)"
 
 
+# -- resources ---------------------------------------------------------------------------------
+
+GPUS = int(STUDY.settings["device"] == "cuda")
+
+
+def growing(amount):
+    """A resource of which each attempt gets as much again: schedulers kill what takes more."""
+
+    def of(wildcards, attempt):
+        return amount * attempt
+
+    return of
+
+
 # -- files -------------------------------------------------------------------------------------
 
 

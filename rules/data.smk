@@ -12,8 +12,8 @@ rule data:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=growing(1500),
+        runtime=growing(60),
     params:
         dataset=dataset_block,
         code=data_code,
@@ -38,8 +38,8 @@ rule features:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(3000),
+        runtime=growing(120),
     params:
         features=features_of,
         code=features_code,
@@ -65,8 +65,9 @@ rule noise:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=growing(3000),
+        runtime=growing(240),
+        gpu=GPUS,
     params:
         job=noise_job,
         code=noise_code,
@@ -93,8 +94,8 @@ rule noised:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=growing(1500),
+        runtime=growing(30),
     params:
         share=noised_share,
         code=code("scripts.noised"),

@@ -15,8 +15,8 @@ rule table:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         scores=scores_of,
         job=table_job,
@@ -45,8 +45,8 @@ rule figure:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         job=figure_job,
         code=figure_code,

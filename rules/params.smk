@@ -1,5 +1,6 @@
 """The parameters of jobs: what they are told, and the digests of the code that they run."""
 
+import functools
 import importlib.metadata
 import json
 
@@ -135,6 +136,7 @@ def _machine():
     return settings | {"torch": _torch_version()}
 
 
+@functools.cache
 def _torch_version():
     """torch's version where jobs run in this environment; conda environments are hashed anyway."""
     try:

@@ -16,8 +16,8 @@ rule picture_table:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         classes=picture_classes,
         code=code("scripts.picture_table"),
@@ -45,8 +45,8 @@ rule picture:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("scripts.picture"),
     shell:

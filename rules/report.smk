@@ -19,8 +19,8 @@ rule report:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=growing(1000),
+        runtime=growing(15),
     params:
         config=study_config,
         experiments=shown_experiments,
@@ -50,8 +50,8 @@ rule complete:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         costs=costs_of,
         code=code("scripts.complete"),

@@ -11,8 +11,8 @@ rule request:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         request=request_block,
         code=request_code,

@@ -16,8 +16,8 @@ rule score:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=growing(1000),
+        runtime=growing(15),
     params:
         cell=cell_columns,
         names=reference_names,
@@ -42,8 +42,8 @@ rule scores:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         scores=scores_of,
         code=code("scripts.scores"),

@@ -15,8 +15,9 @@ rule train:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=240,
+        mem_mb=growing(1500),
+        runtime=growing(240),
+        gpu=GPUS,
     params:
         job=train_job,
         code=train_code,

@@ -18,8 +18,9 @@ rule unlearn:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=240,
+        mem_mb=growing(1500),
+        runtime=growing(240),
+        gpu=GPUS,
     params:
         job=unlearn_job,
         code=unlearn_code,

@@ -16,6 +16,11 @@ def main(arguments):
         values, record = jobs.make_noise(data, job, label)
     except ValueError as error:
         raise command.CommandError(f"noise: {error}") from error
+    if not record["converged"]:
+        print(
+            f"{label}NOT CONVERGED in {record['rounds']} rounds: {record['error']:.1%} mistakes "
+            "are left; the noise is kept"
+        )
     artifacts.write_array(arguments.values, values)
     record |= {"dataset": data.description["sha256"], "sha256": artifacts.digest(values)}
     artifacts.write_json(arguments.output, record)

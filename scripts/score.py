@@ -49,7 +49,8 @@ def main(arguments):
 
 def _noise_costs(data: dataset.Dataset) -> dict:
     """What making the noise of the images took, as a part of learning."""
-    made = data.description.get("noise") or {}
+    made = data.description.get("noise") if len(data.noised) else None
+    made = made or {}
     return {f"noise_{name}": made[name] for name in scoring.OF_NOISE if name in made}
 
 

@@ -1,4 +1,7 @@
-"""Changes of training images, drawn point by point, so that a deletion changes no other point's."""
+"""Changes of training images, drawn point by point, so that a deletion changes no other point's.
+
+Mixup is the exception: it mixes neighbours in a minibatch.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -59,7 +62,8 @@ def mixed(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Every image with the next one of its minibatch, and its label as a distribution.
 
-    The share is drawn once for a minibatch, from Beta(alpha, alpha) (Zhang et al. 2018).
+    The share is drawn once for a minibatch, from Beta(alpha, alpha) (Zhang et al. 2018). Where a
+    point is gone, its neighbour is mixed with another.
     """
     share = float(np.random.default_rng(seed).beta(alpha, alpha))
     soft = functional.one_hot(labels, classes).to(torch.float32)

@@ -110,6 +110,10 @@ def trainer(data: Dataset, block: Part) -> None:
 
 def model(data: Dataset, block: Model, variant: Variant) -> None:
     """A model that the trainer can work with, and data that the model can take."""
+    if featured(data) and catalogue.facts("methods", variant.kind).get("IMAGES"):
+        raise InvalidError(
+            "", f"{variant.name} on {data.name}: the method is for images; allowed: features: null"
+        )
     if featured(data) and block.kind not in architectures.FLAT:
         allowed = " and ".join(architectures.FLAT)
         raise InvalidError("", f"{block.kind} on {data.name}: features are for {allowed}")

@@ -56,11 +56,15 @@ class Dataset:
 def noised(labels: np.ndarray, ids: np.ndarray, share: float, seed: int) -> np.ndarray:
     """The same share of every class among `ids`, sorted.
 
-    Smaller shares of the same seed are contained in larger ones.
+    Smaller shares of the same seed are contained in larger ones. Between 0 and 1 one point of a
+    class at least is left in and one out, where it has two.
     """
     order = seeding.shuffled(ids, seeding.derive(seed, "noised"))
     parts = [order[labels[order] == label] for label in np.unique(labels[ids])]
-    parts = [part[: int(share * len(part) + 0.5)] for part in parts]
+    counts = [int(share * len(part) + 0.5) for part in parts]
+    if 0 < share < 1:
+        counts = [min(max(c, 1), len(p) - 1) for c, p in zip(counts, parts, strict=True)]
+    parts = [part[:count] for part, count in zip(parts, counts, strict=True)]
     return np.sort(np.concatenate(parts)).astype(np.int64)
 
 
@@ -69,14 +73,27 @@ def with_noise(data: Dataset, values: np.ndarray, about: dict) -> Dataset:
 
     `values`: int8 like the images, what is added. `about`: its record, with the `share` of the
     points in base training that carry it and the `seed` that they are drawn by.
+
+    ArtifactError for noise that is larger than its record says or leaves the range of pixels.
     """
     about = {key: about[key] for key in about if key not in ("dataset", "sha256")}
     marked = Dataset(*(getattr(data, n) for n in ARRAYS), data.description | {"noise": about})
     images = np.array(data.train_images)
-    images[marked.noised] += values[marked.noised].view(np.uint8)  # modulo 256 that is addition
+    own = values[marked.noised]
+    _check(own, images[marked.noised], about["parameters"]["epsilon"])
+    images[marked.noised] += own.view(np.uint8)  # modulo 256 that is addition
     arrays = {name: getattr(data, name) for name in ARRAYS} | {"train_images": images}
     description = marked.description | {"sha256": artifacts.digest(*arrays.values())}
     return Dataset(**arrays, description=description)
+
+
+def _check(values: np.ndarray, images: np.ndarray, epsilon: float) -> None:
+    largest, allowed = np.abs(values.astype(np.int16)).max(initial=0), int(epsilon * 255 + 1e-6)
+    if largest > allowed:
+        raise artifacts.ArtifactError(f"noise of {largest} of 255; its epsilon allows {allowed}")
+    sums = values.astype(np.int16) + images
+    if sums.min(initial=0) < 0 or sums.max(initial=0) > 255:
+        raise artifacts.ArtifactError("noise that takes pixels out of 0..255")
 
 
 def build(

@@ -8,6 +8,9 @@ from unlearn import architectures
 LEVELS = 255
 """The largest value of a pixel."""
 
+MOST = 127
+"""The largest noise: it is stored in 8 bits, with a sign."""
+
 
 def check(
     *,
@@ -18,9 +21,10 @@ def check(
     **_,
 ) -> None:
     """ValueError for parameters of noise that do not fit each other, or the images."""
-    if epsilon * LEVELS < 1:
+    if not 1 <= epsilon * LEVELS < MOST + 1:
         raise ValueError(
-            f"epsilon: {epsilon} is less than one step of a pixel; allowed: 1/{LEVELS} or more"
+            f"epsilon: {epsilon} is less than one step of a pixel or more than {MOST}; "
+            f"allowed: 1/{LEVELS} to {MOST}/{LEVELS}"
         )
     if step is not None and step > epsilon:
         raise ValueError(f"step: {step} is more than epsilon; allowed: up to {epsilon}")

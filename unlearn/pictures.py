@@ -5,12 +5,13 @@ import pandas as pd
 
 from unlearn.dataset import Dataset
 
-COLUMNS = ("label", "point", "image", "row", "column", "channel", "value")
+COLUMNS = ("label", "point", "image", "row", "column", "channel", "value", "converged")
 
 
 def pixels(clean: Dataset, noisy: Dataset, classes: int) -> pd.DataFrame:
     """Every pixel of one noisy image of each of the first `classes` classes, as it was (`clean`),
     as it is (`noisy`), and the difference (`noise`): a row each, values in steps of 1/255.
+    `converged`: whether the search for the noise came to its end.
     """
     labels = noisy.train_labels[noisy.noised]
     parts = []
@@ -23,4 +24,6 @@ def pixels(clean: Dataset, noisy: Dataset, classes: int) -> pd.DataFrame:
             part = {"row": row, "column": column, "channel": channel, "value": image}
             frame = pd.DataFrame({key: array.ravel() for key, array in part.items()})
             parts.append(frame.assign(label=int(label), point=point, image=name))
+    converged = int(noisy.description["noise"]["converged"])
+    parts = [part.assign(converged=converged) for part in parts]
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]

@@ -150,18 +150,17 @@ class _Loader:
         return Picture(name, block["description"], datasets, block["classes"])
 
     def _dataset(self, choice, path: str) -> Dataset:
+        named = choice if isinstance(choice, Mapping) else {"name": choice}
         choice, noise = self.names.named(choice, "noise", path)
         part = self.names.part("datasets", choice, path)
         if part.parameters["noise"] and noise is None:
             noise = self.names.part("noises", part.parameters["noise"], f"{path}.noise")
         if noise:
             self.names.at(f"{path}.noise", checks.parameters, "noises", noise)
-        named = choice if isinstance(choice, Mapping) else {"name": choice}
         parameters = {k: v for k, v in part.parameters.items() if k != "recipe"}
         source = None
         if parameters["features"]:  # of noisy images, if there are any
-            own = {"noise": {"name": noise.kind} | noise.parameters} if noise else {}
-            source = self._dataset(named | own | {"features": None}, path).name
+            source = self._dataset(named | {"features": None}, path).name
         elif noise:
             without = {"noise": None, "noised": 1, "noised_seed": 0}
             source = self._dataset(named | without, path).name

@@ -4,7 +4,7 @@ The order of an epoch is a random order of *all* points of the data set, cut int
 point that is not trained on is dropped from its minibatch and nothing else moves. So a model that
 is retrained without some points sees the same initial weights, the same minibatches less those
 points, the same augmentation of every point and the same learning rates: the original and the
-retrained model differ by the deleted points only.
+retrained model differ by the deleted points only (with mixup by their neighbours, too).
 """
 
 import math

@@ -25,6 +25,7 @@ def draw(table: pd.DataFrame) -> Figure:
         notes.append(
             f"{dataset}: noise of at most {largest} of 255, "
             f"magnified {127 / max(largest, 1):.0f} times"
+            + ("" if own["converged"].all() else "; its search did NOT CONVERGE")
         )
         for i, name in enumerate(ROWS):
             for j, label in enumerate(labels):

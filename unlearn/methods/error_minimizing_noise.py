@@ -10,6 +10,7 @@ from unlearn.requests import Step
 from unlearn.task import Changed, State, Task, points, state_of
 
 CHECK = "unlearn.perturbation"
+IMAGES = True  # of features there is no noise that is small
 
 
 class ErrorMinimizingNoise:

@@ -1,5 +1,7 @@
 """Error-maximising noise: images that a trained model gets wrong. A control."""
 
+import math
+
 import numpy as np
 import torch
 
@@ -36,17 +38,30 @@ class ErrorMaximizing:
         self.seed = seed
 
     def make(self, task: Task, ids: np.ndarray) -> tuple[np.ndarray, dict]:
-        """The noise against a model trained on the points; `error` is the share it gets wrong."""
+        """The noise against a model trained on the points; `error` is the share it gets wrong,
+        `source_error` what it got wrong before.
+
+        ValueError if training that model diverges.
+        """
         data, how = task.data, noise.search(task, self.epsilon, self.step)
         source = task.new_model(seeding.derive(self.seed, "source of noise"))
         recipe = {"epochs": self.epochs, "batch_size": self.batch_size, "lr": self.lr}
         recipe = task.recipe | recipe | {"schedule": "one_cycle"}
-        training.fit(task, source, ids, recipe, seeding.derive(self.seed, "training"))
+        seed = seeding.derive(self.seed, "training")
+        training.fit(task, source, ids, recipe, seed, clip=math.inf)
+        if task.meter.diverged:
+            raise ValueError(f"lr: {self.lr} lets the source of the noise diverge; allowed: less")
         source.eval()
         index = points(ids).to(task.machine.device)
         pixels, labels = data.train_images[index], data.train_labels[index]
         own = torch.zeros(pixels.shape, device=pixels.device)
+        before = noise.wrong(task, source, pixels, labels, own)
         noise.follow(task, source, pixels, labels, own, **how, steps=self.steps, uphill=True)
         error = noise.wrong(task, source, pixels, labels, own)
         found = noise.rounded(pixels, own, how["radius"], data.levels)
-        return found, {"converged": True, "error": error, "rounds": 1}
+        return found, {
+            "converged": True,
+            "error": error,
+            "source_error": before,
+            "rounds": 1,
+        }

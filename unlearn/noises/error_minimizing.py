@@ -91,7 +91,10 @@ class ErrorMinimizing:
                     images = training.normalised(images, data)
                     task.meter.gradients(source, images)
                     if not optimizer.step(images, labels[batch], self.lr):
-                        raise ValueError(f"lr: {self.lr} lets the source of the noise diverge")
+                        raise ValueError(
+                            f"lr: {self.lr} lets the source of the noise diverge in round "
+                            f"{len(errors) + 1}; allowed: less"
+                        )
                 source.eval()
                 if self.class_wise:
                     self._search_classes(task, source, pixels, labels, table, some)
