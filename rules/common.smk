@@ -24,6 +24,7 @@ except study.StudyError as error:
     raise WorkflowError(str(error))
 
 CELLS = frozenset(STUDY.cells)
+GRIDS = cells.covering([e.grid for e in STUDY.experiments.values()])
 
 # Not a parameter: where the raw data lie must not decide what reruns.
 os.environ.setdefault("UNLEARN_DATA", STUDY.settings["data"])
@@ -155,14 +156,14 @@ def _fleet_of(variant, wildcards):
 def listed_scores(wildcards):
     """The scores of an experiment's cells, or of all cells, as `cells.files` lists them."""
     name = getattr(wildcards, "experiment", None)
-    some = [STUDY.experiments[name]] if name else STUDY.experiments.values()
-    return {"grids": [e.grid for e in some], "patterns": [_below(CELL_SCORES)]}
+    grids = [STUDY.experiments[name].grid] if name else GRIDS
+    return {"grids": grids, "patterns": [_below(CELL_SCORES)]}
 
 
 def listed_costs(_):
     """The records of every training and unlearning job, as `cells.files` lists them."""
     return {
-        "grids": [e.grid for e in STUDY.experiments.values()],
+        "grids": GRIDS,
         "patterns": [_below(f"{folder}/costs.json") for folder in (TRAINED, UNLEARNED)],
         "trainers": {name: v.trainer.name for name, v in STUDY.variants.items()},
     }

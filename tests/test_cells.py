@@ -32,6 +32,13 @@ def test_files_are_those_of_the_cells_each_once():
     assert found[2:] == ["x/v/r", "x/v/s", "x/w/r", "x/w/s", "x/v/t"]
 
 
+def test_a_grid_of_known_cells_is_left_out():
+    whole = Grid([("d", "a")], ["v", "w"], ["r", "s"], ["f"])
+    part = Grid([("d", "a")], ["w"], ["s"], ["f"])
+    more = Grid([("d", "a")], ["w"], ["t"], ["f"])
+    assert cells.covering([whole, part, more, whole]) == [whole, more]
+
+
 @pytest.mark.parametrize("path", ["config.yaml", "configs/demo.yaml"])
 def test_grids_survive_as_parameters_of_jobs(path):
     plan = study.load(yaml.safe_load((ROOT / path).read_text()), path)

@@ -45,6 +45,17 @@ def union(grids: list[Grid]) -> tuple[Cell, ...]:
     return tuple(dict.fromkeys(cell for grid in grids for cell in grid.cells()))
 
 
+def covering(grids: list[Grid]) -> list[Grid]:
+    """The grids without those that add no cell to what is before them: the union is the same."""
+    found, seen = [], set()
+    for grid in grids:
+        own = set(grid.cells())
+        if not own <= seen:
+            found.append(grid)
+            seen |= own
+    return found
+
+
 def files(block: Mapping, folder: str) -> list[str]:
     """The files in `folder` that a rule's parameters speak of, each once.
 
