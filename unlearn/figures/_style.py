@@ -74,6 +74,7 @@ COLUMN_LABELS = {
     "step": "Requests served",
     "points": "Points deleted or added",
     "method.shards": "Shards",
+    "method.lr": "Learning rate",
     "method.slices": "Slices",
     "method.period": "Period (iterations)",
     "recipe.batch_size": "Minibatch size",
