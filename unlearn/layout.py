@@ -121,9 +121,9 @@ def shade(row: Mapping, figure: Mapping) -> str | None:
 
 
 def everywhere(row: Mapping, figure: Mapping) -> bool:
-    """Whether a row belongs in every panel: its method lacks the parameter of the facet."""
+    """Whether a row belongs in every panel: its method, or its noise, lacks the facet's parameter."""
     facet = figure["facet"] or ""
-    return facet.startswith("method.") and value(row, facet) is None
+    return facet.startswith(("method.", "noise.")) and value(row, facet) is None
 
 
 def value(row: Mapping, column: str):

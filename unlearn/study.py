@@ -89,9 +89,7 @@ class _Loader:
         grid = self._grid(models, variants, requests, fleets)
         available = {
             "dataset": {
-                p.name: _prefixed("dataset", p.parameters)
-                | (_prefixed("noise", p.noise.parameters) if p.noise else {})
-                | ({"noise.kind": p.noise.kind} if p.noise else {})
+                p.name: _prefixed("dataset", p.parameters) | _noise_columns(p)
                 for p in datasets
             },
             "request": {p.name: _prefixed("request", p.parameters) for p in requests},
@@ -275,3 +273,10 @@ def _prefixed(part: str, parameters: Mapping) -> dict:
     A parameter that is null is not one that is missing: it shows as none.
     """
     return {f"{part}.{k}": "none" if v is None else v for k, v in parameters.items()}
+
+
+def _noise_columns(dataset: Dataset) -> dict:
+    """The parameters of the noise that images of a data set carry, if any do."""
+    if dataset.noise is None or not dataset.parameters["noised"]:
+        return {}
+    return _prefixed("noise", dataset.noise.parameters) | {"noise.kind": dataset.noise.kind}
