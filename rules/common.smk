@@ -140,12 +140,13 @@ def references_of(wildcards):
     }
 
 
-def reference_files(wildcards):
-    return list(references_of(wildcards).values())
-
-
-def reference_names(wildcards):
-    return list(references_of(wildcards))
+def compared_fleets(wildcards):
+    """The fleet before the request, and what a cell is compared with."""
+    return {
+        "trained": trained_of(wildcards),
+        "oracle": oracle_of(wildcards),
+        "references": list(references_of(wildcards).values()),
+    }
 
 
 def _fleet_of(variant, wildcards):

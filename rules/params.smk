@@ -59,8 +59,11 @@ def unlearn_job(wildcards):
     return as_json(_fleet_job(wildcards, variant.trainer) | {"method": _block(variant)})
 
 
-def cell_columns(wildcards):
-    """The columns that identify a cell's scores; the rate is left out where the sampler has none."""
+def score_job(wildcards):
+    """The columns that identify a cell's scores, and the names of the references.
+
+    The rate is left out where the sampler has none.
+    """
     request = STUDY.requests[wildcards.request]
     columns = {
         "dataset": wildcards.dataset,
@@ -71,7 +74,8 @@ def cell_columns(wildcards):
         "sampler": request.kind,
     }
     rate = request.parameters.get("rate")
-    return as_json(columns | ({} if rate is None else {"rate": rate}))
+    columns |= {} if rate is None else {"rate": rate}
+    return as_json({"cell": columns, "references": list(references_of(wildcards))})
 
 
 def scores_of(wildcards):

@@ -1,12 +1,10 @@
 rule score:
     """The metrics of one cell, from logits, weights and costs."""
     input:
+        unpack(compared_fleets),
         dataset=DATASET,
         request=REQUEST,
-        trained=trained_of,
         unlearned=f"{UNLEARNED}/costs.json",
-        oracle=oracle_of,
-        references=reference_files,
     output:
         scores=CELL_SCORES,
     log:
@@ -19,15 +17,13 @@ rule score:
         mem_mb=growing(1000),
         runtime=growing(15),
     params:
-        cell=cell_columns,
-        names=reference_names,
+        job=score_job,
         code=code("scripts.score"),
     shell:
         "python -m scripts.score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
-        " --oracle {input.oracle:q} --cell {params.cell:q}"
-        " --references {input.references:q} --names {params.names:q}"
-        " --output {output.scores:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --oracle {input.oracle:q} --references {input.references:q}"
+        " --job {params.job:q} --output {output.scores:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
 rule scores:

@@ -16,14 +16,15 @@ def main(arguments):
     data = dataset.load(Path(arguments.dataset).parent)
     request = artifacts.read_request(arguments.request, data.description["sha256"])
     steps = list(request.steps(len(data.train_labels), data.base))
-    cell = json.loads(arguments.cell)
+    job = json.loads(arguments.job)
+    cell = job["cell"]
     changed = {step.index: len(step.forget) + len(step.added) for step in steps}
     cell.setdefault("rate", changed[len(steps)] / len(data.base))
     learned = artifacts.read_json(arguments.trained)
     weights = Path(arguments.trained).with_name("trained.safetensors")
     original = artifacts.Fleet(weights, {"dataset": data.description["sha256"]})
     served = original.identity | {"request": artifacts.request_digest(request)}
-    others = dict(zip(arguments.names, arguments.references, strict=True))
+    others = dict(zip(job["references"], arguments.references, strict=True))
     compared = [*filter(None, [arguments.oracle]), *others.values()]
     _check_machines(arguments.trained, arguments.unlearned, *compared)
     of_oracle = {name: value for name, value in served.items() if name != "trainer"}
@@ -101,7 +102,6 @@ if __name__ == "__main__":
     parser.add_argument("--unlearned", required=True, help="costs.json after it")
     parser.add_argument("--oracle", nargs="?", help="costs.json of the oracle, if there is one")
     parser.add_argument("--references", nargs="*", default=[], help="costs.json of other fleets")
-    parser.add_argument("--names", nargs="*", default=[], help="what they are called")
-    parser.add_argument("--cell", required=True, help="JSON: the columns that identify the cell")
+    parser.add_argument("--job", required=True, help="JSON: columns of the cell, names of those")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

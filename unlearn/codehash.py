@@ -19,7 +19,12 @@ def digests(*modules: str, root: Path = ROOT) -> list[str]:
 
     Modules that are imported by a computed name cannot be seen: name them in `modules`.
     """
-    return [f"{name}@{_digest(root, name)}" for name in closure(*modules, root=root)]
+    return list(_digests(*modules, root=root))
+
+
+@cache
+def _digests(*modules: str, root: Path) -> tuple[str, ...]:
+    return tuple(f"{name}@{_digest(root, name)}" for name in closure(*modules, root=root))
 
 
 @cache

@@ -89,8 +89,7 @@ class _Loader:
         grid = self._grid(models, variants, requests, fleets)
         available = {
             "dataset": {
-                p.name: _prefixed("dataset", p.parameters) | _noise_columns(p)
-                for p in datasets
+                p.name: _prefixed("dataset", p.parameters) | _noise_columns(p) for p in datasets
             },
             "request": {p.name: _prefixed("request", p.parameters) for p in requests},
             "variant": {
