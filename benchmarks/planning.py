@@ -1,15 +1,15 @@
 """What Snakemake's plan costs for a study of many cells: seconds and memory of a call.
 
-A synthetic study of so many cells is planned from nothing (`-n`); then its files are made, empty,
-and recorded as done (`--touch`), and the call that has nothing to do is timed. Beside it, in turn: the
-start of Snakemake alone, and a bare workflow of as many jobs in pairs, one input and one output each, which
-is what Snakemake itself takes.
+A synthetic study of so many cells is planned from nothing (`-n`), done with commands that only
+touch their files, and planned again, when nothing is to be done. Beside it, in turn: the start of
+Snakemake alone, and a bare workflow of as many jobs, in pairs, with one input and one output each.
 
     python -m benchmarks.planning [--cells 1000] [--rounds 3]
 """
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -24,8 +24,9 @@ from benchmarks import _common
 from unlearn import layout
 
 CODE = ("Snakefile", "pyproject.toml", "rules", "scripts", "schemas", "unlearn", "envs", "report")
-
-
+SCORES = "results/many/scores.csv"
+COMMAND = re.compile(r"^    shell:\n(        .*\n)+", re.M)
+TOUCH = '    shell:\n        "touch {output:q} {log:q}"\n'
 BARE = """\
 rule all:
     input: expand("second/{{i}}", i=range({pairs}))
@@ -50,17 +51,20 @@ def main() -> None:
             source, target = Path(__file__).parents[1] / name, root / name
             target.parent.mkdir(exist_ok=True)
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+        for rules in root.glob("rules/*.smk"):
+            rules.write_text(re.sub(COMMAND, TOUCH, rules.read_text()))
         study = root / "study.yaml"
         study.write_text(yaml.safe_dump(study_of(arguments.cells)))
         config = ("--configfile", study.name)
         plan, *cost = call(root, "-n", *config)
-        jobs = len(outputs(plan))
+        jobs = plan.count("\n    jobid: ")
         print(json.dumps({"cells": arguments.cells, "jobs": jobs, "plan": cost}), flush=True)
-        finish(root, plan, *config)
         bare.mkdir()
         (bare / "Snakefile").write_text(BARE.format(pairs=jobs // 2))
-        finish(bare, call(bare, "-n")[0])
+        for place, options in ((root, config), (bare, ())):
+            call(place, "--cores", "2", "--scheduler", "greedy", *options)
         calls = {"start": (bare, "--version"), "bare": (bare,), "study": (root, *config)}
+        calls["one batch of ten"] = (root, "--batch", "scores=1/10", SCORES, *config)
         costs = {name: [] for name in calls}
         for _ in range(arguments.rounds):
             for name, (place, *options) in calls.items():
@@ -69,7 +73,7 @@ def main() -> None:
                 costs[name].append(cost)
     for name, found in costs.items():
         seconds, megabytes = (statistics.median(values) for values in zip(*found, strict=True))
-        print(json.dumps({"no-op": name, "seconds": seconds, "megabytes": megabytes}))
+        print(json.dumps({"no-op": name, "seconds": round(seconds, 1), "megabytes": megabytes}))
 
 
 def study_of(cells: int) -> dict:
@@ -91,21 +95,6 @@ def study_of(cells: int) -> dict:
             }
         },
     }
-
-
-def finish(root: Path, plan: str, *options: str) -> None:
-    """Make the files of a plan, empty, and record them as made."""
-    for names in outputs(plan):
-        for name in names:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).touch()
-    call(root, "--touch", "--cores", "1", *options)
-
-
-def outputs(plan: str) -> list[list[str]]:
-    """The files of every job of a plan."""
-    lines = (line.strip() for line in plan.splitlines())
-    return [line[8:].split(", ") for line in lines if line.startswith("output: ")]
 
 
 def call(root: Path, *arguments: str) -> tuple[str, float, int]:

@@ -68,6 +68,8 @@ def one_of(names):
 
 
 # -- resources ---------------------------------------------------------------------------------
+# Rules that fetch, collect or draw are local: on a cluster they run beside Snakemake, which has
+# the internet, and end in the time that a submission would wait.
 
 GPUS = int(STUDY.settings["device"] == "cuda")
 

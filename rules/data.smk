@@ -10,6 +10,7 @@ rule data:
     priority: 40
     conda:
         "../envs/torch.yaml"
+    localrule: True
     threads: 1
     resources:
         mem_mb=growing(1500),

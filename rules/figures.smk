@@ -13,6 +13,7 @@ rule table:
         f"{LOGS}/tables/{{experiment}}.log",
     conda:
         "../envs/analysis.yaml"
+    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),
@@ -43,6 +44,7 @@ rule figure:
         f"{LOGS}/figures/{{experiment}}.log",
     conda:
         "../envs/analysis.yaml"
+    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),

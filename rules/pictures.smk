@@ -14,6 +14,7 @@ rule picture_table:
         f"{LOGS}/tables/{{picture}}.log",
     conda:
         "../envs/analysis.yaml"
+    localrule: True
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -43,6 +44,7 @@ rule picture:
         f"{LOGS}/figures/{{picture}}.log",
     conda:
         "../envs/analysis.yaml"
+    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),

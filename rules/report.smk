@@ -17,6 +17,7 @@ rule report:
         f"{LOGS}/report.log",
     conda:
         "../envs/workflow.yaml"
+    localrule: True
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -48,6 +49,7 @@ rule complete:
         f"{LOGS}/complete.log",
     conda:
         "../envs/analysis.yaml"
+    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),

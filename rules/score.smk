@@ -36,6 +36,7 @@ rule scores:
         f"{LOGS}/scores.log",
     conda:
         "../envs/analysis.yaml"
+    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),

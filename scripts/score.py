@@ -83,7 +83,7 @@ def _fleet(path: str, origin: dict[str, str]) -> scoring.Fleet | None:
     votes = artifacts.read_array(Path(path).with_name("votes.npy"))
     if artifacts.digest(logits, votes) != costs["outputs_sha256"]:
         raise artifacts.ArtifactError(
-            f"{path}: logits.npy and votes.npy beside it are not of this fleet"
+            f"{path}: logits.npy and votes.npy beside it are not of this fleet; {artifacts.CURE}"
         )
     return scoring.Fleet(
         logits=logits,

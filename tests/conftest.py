@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import one_node
 import pytest
 import yaml
 
@@ -79,6 +81,15 @@ class Project:
         assert old in text, f"{old!r} is not in {path}"
         file.write_text(text.replace(old, new, 1))
 
+    def profile(self, kind: str, **change) -> str:
+        """A copy of a profile with its site lines changed, as the documentation tells to make one."""
+        profile = yaml.safe_load((self.root / f"profiles/{kind}/profile.yaml").read_text())
+        folder = self.root / "profiles" / "mine"
+        folder.mkdir(exist_ok=True)
+        content = yaml.safe_dump(profile | {"latency-wait": 10} | change)
+        (folder / "profile.yaml").write_text(content)
+        return "profiles/mine"
+
     def results(self, suffix: str = "") -> Path:
         return self.root / "results" / "tiny" / suffix
 
@@ -121,6 +132,18 @@ def finished_once(tmp_path_factory) -> Project:
 def finished(finished_once, tmp_path) -> Project:
     """A private copy of a finished tiny study."""
     return finished_once.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def slurm():
+    """A SLURM of one node; skips the test where its programs are not installed."""
+    missing = one_node.missing()
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)} (Debian: slurm-wlm munge)")
+    folder = Path(tempfile.mkdtemp(prefix="slurm"))  # short: munge's socket lies in it
+    with one_node.Slurm(folder) as running:
+        yield running
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,12 @@ from pathlib import Path
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "sinfo")
 PATIENCE = 30  # seconds
 
+SITE = {
+    "slurm-status-command": "squeue",  # without accounting sacct waits for ever
+    "slurm-init-seconds-before-status-checks": 1,
+}
+"""What a profile has to say here."""
+
 CONFIGURATION = """\
 ClusterName=local
 SlurmctldHost={host}(127.0.0.1)
@@ -87,7 +93,7 @@ class Slurm:
             self._munge()
             self.start("slurmctld")
             self.start("slurmd")
-            self.until_idle()
+            self.until_up()
         except BaseException:
             self.__exit__()
             raise
@@ -136,10 +142,11 @@ class Slurm:
         log = (self.folder / "slurmctld.log").read_text()
         return log.count("_slurm_rpc_submit_batch_job: JobId=")
 
-    def until_idle(self) -> None:
-        """Wait until the node takes jobs."""
+    def until_up(self) -> None:
+        """Wait until the node is known to be there."""
         for _ in range(2 * PATIENCE):
-            if "idle" in self.call("sinfo", "--noheader", "--format=%T", check=False):
+            state = self.call("sinfo", "--noheader", "--format=%T", check=False).strip()
+            if state in ("idle", "mixed", "allocated"):
                 return
             time.sleep(0.5)
         logs = [(self.folder / f"{name}.out").read_text() for name in self.daemons]

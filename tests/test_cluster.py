@@ -1,53 +1,18 @@
 """The same study on schedulers: a real SLURM of one node, and a stand-in for any other."""
 
 import os
-import shutil
-import tempfile
-from pathlib import Path
 
 import one_node
 import pytest
-import yaml
-from conftest import ROOT, TINY
-from test_faults import stable
+from conftest import TINY
+from test_faults import same_results
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
 
-@pytest.fixture
-def slurm():
-    missing = one_node.missing()
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (Debian: slurm-wlm munge)")
-    folder = Path(tempfile.mkdtemp(prefix="slurm"))
-    with one_node.Slurm(folder) as running:
-        yield running
-    shutil.rmtree(folder)
-
-
-def site(project, kind, **change):
-    """A copy of a profile with its site lines changed, as the documentation tells to make one."""
-    profile = yaml.safe_load((ROOT / f"profiles/{kind}/profile.yaml").read_text())
-    folder = project.root / "profiles" / "mine"
-    folder.mkdir()
-    (folder / "profile.yaml").write_text(yaml.safe_dump(profile | {"latency-wait": 10} | change))
-    return "profiles/mine"
-
-
-def same_results(project, other):
-    """Scores, tables and figures but for timing and memory."""
-    assert stable(project.results("scores.csv")) == stable(other.results("scores.csv"))
-    for name in ("tables/accuracy.csv", "figures/accuracy.svg", "figures/accuracy.png"):
-        assert project.results(name).read_bytes() == other.results(name).read_bytes(), name
-
-
 def test_slurm_gives_the_same_bytes(project, finished_once, slurm):
     project.write_study(TINY)
-    quick = {
-        "slurm-status-command": "squeue",  # without accounting sacct waits for ever
-        "slurm-init-seconds-before-status-checks": 1,
-    }
-    profile = site(project, "slurm", **quick)
+    profile = project.profile("slurm", **one_node.SITE)
     done = project.snakemake("--workflow-profile", profile, **slurm.environment)
     same_results(project, finished_once)
     assert slurm.submitted() <= 10, done.stdout + done.stderr
@@ -63,8 +28,7 @@ def test_any_scheduler_gives_the_same_bytes(project, finished_once):
     submit = project.root / "submit"
     submit.write_text('#!/bin/sh\nnohup sh "$1" > /dev/null 2>&1 &\necho $!\n')
     submit.chmod(0o755)
-    profile = site(
-        project,
+    profile = project.profile(
         "generic",
         **{"cluster-generic-submit-cmd": "./submit", "jobs": os.cpu_count()},
         **{"seconds-between-status-checks": 1},

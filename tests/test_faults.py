@@ -1,6 +1,7 @@
 """What goes wrong in practice: nothing is lost, nothing is half-written, the message says it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,13 @@ def stable(scores):
     """The rows that must be reproducible to the last byte."""
     lines = scores.read_text().splitlines()
     return [line for line in lines if line.split(",")[10] not in scoring.TIMED]
+
+
+def same_results(project, other):
+    """Scores, tables and figures but for timing and memory."""
+    assert stable(project.results("scores.csv")) == stable(other.results("scores.csv"))
+    for name in ("tables/accuracy.csv", "figures/accuracy.svg", "figures/accuracy.png"):
+        assert project.results(name).read_bytes() == other.results(name).read_bytes(), name
 
 
 def test_one_failing_method(finished):
@@ -170,20 +178,105 @@ def test_artefact_of_another_study(finished):
     assert "trained.safetensors: made for another study: dataset is" in done.stdout + done.stderr
 
 
-def test_truncated_artefact_is_named(finished):
-    file = finished.results("trained/digits/cnn1/standard/seeds0-1/trained.safetensors")
+def test_broken_artefact(finished):
+    """Nobody notices under a finished run; whoever needs it says so, and what cures it."""
+    good = stable(finished.results("scores.csv"))
+    folder = finished.results("trained/digits/cnn1/standard/seeds0-1")
+    file = folder / "trained.safetensors"
     file.write_bytes(file.read_bytes()[:100])
-    done = finished.snakemake("--cores", "1", "--forcerun", "unlearn", check=False)
+    assert finished.planned() == []
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["experiments"]["accuracy"]["request"]["rate"].append(0.3)
+    finished.write_study(study)
+    done = finished.run(check=False)
     assert done.returncode != 0
-    assert "trained.safetensors: cannot be read, it is broken" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "trained.safetensors: cannot be read, it is broken" in said
+    assert "delete its folder and start again" in said
+    assert good == stable(finished.results("scores.csv"))  # nothing that is there was touched
+    shutil.rmtree(folder)
+    finished.run()
+    assert set(good) < set(stable(finished.results("scores.csv")))
+    assert finished.planned() == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_results_folder_that_cannot_be_written(project):
-    (project.root / "results").mkdir(mode=0o500)
-    done = project.run(check=False)
-    assert done.returncode != 0
-    assert "results folder results/tiny cannot be written" in done.stdout + done.stderr
+def with_mounts(project, script):
+    """Run a script of the shell in the project with mounts of its own, which end with it."""
+    call = ["unshare", "--user", "--map-root-user", "--mount"]
+    try:
+        subprocess.run([*call, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this system lets nobody mount in a namespace of his own")
+    snakemake = f"{sys.executable} -m snakemake --configfile study.yaml --cores 1"
+    script = f'snakemake() {{ {snakemake} "$@"; }}\n{script}'
+    done = subprocess.run(
+        [*call, "bash", "-euc", script],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (project.root / "kept").rename(project.root / "results")
+
+
+def steps(log):
+    """How many jobs a call had done."""
+    return max(int(n) for n in re.findall(r"^(\d+) of \d+ steps", log.read_text(), re.M))
+
+
+def test_full_disk(project, finished_once):
+    """The disk of the results fills up; with more room the next call goes on where it ended."""
+    with_mounts(
+        project,
+        """
+        mkdir results
+        mount -t tmpfs -o size=600k disk results
+        ! snakemake > full.log 2>&1
+        find results -name '*.partial' > partial.log
+        mount -o remount,size=100m disk results
+        snakemake > room.log 2>&1
+        mkdir kept
+        cp -a results/. kept
+        umount results
+        rmdir results
+        """,
+    )
+    log = project.root / "full.log"
+    assert "is there space left?" in log.read_text()
+    assert (project.root / "partial.log").read_text() == ""
+    assert steps(log) + steps(project.root / "room.log") == 26
+    same_results(project, finished_once)
+    assert project.planned() == []
+
+
+def test_results_made_read_only(project, finished_once):
+    """In the middle of a run; once they can be written again the next call goes on."""
+    with_mounts(
+        project,
+        """
+        mkdir results
+        mount -t tmpfs disk results
+        snakemake > first.log 2>&1 &
+        until ls results/tiny/unlearned/*/*/*/*/*/costs.json > /dev/null 2>&1; do sleep 0.05; done
+        until mount -o remount,ro disk results 2> /dev/null; do sleep 0.001; done
+        ! wait $!
+        ! snakemake > second.log 2>&1
+        mount -o remount,rw disk results
+        snakemake --rerun-incomplete > third.log 2>&1
+        mkdir kept
+        cp -a results/. kept
+        umount results
+        rmdir results
+        """,
+    )
+    print((project.root / "first.log").read_text()[-3000:])
+    second = (project.root / "second.log").read_text()
+    assert "results folder results/tiny cannot be written" in second
+    assert steps(project.root / "first.log") + steps(project.root / "third.log") == 26
+    same_results(project, finished_once)
+    assert project.planned() == []
 
 
 def test_results_folder_that_is_a_file(project):

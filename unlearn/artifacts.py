@@ -25,6 +25,9 @@ _UMASK = os.umask(0)
 os.umask(_UMASK)
 
 
+CURE = "delete its folder and start again"
+
+
 class ArtifactError(Exception):
     """A file that is missing, broken or belongs to something else; the message names it."""
 
@@ -97,7 +100,7 @@ def read_request(path: Path, dataset: str) -> Request:
     """The request of a file; ArtifactError if it was drawn from another data set."""
     arrays = read_arrays(path)
     if str(arrays["dataset"]) != dataset:
-        raise ArtifactError(f"{path}: drawn from another data set; delete it and start again")
+        raise ArtifactError(f"{path}: drawn from another data set; {CURE}")
     steps = range(sum(name.startswith("delete_") for name in arrays))
     return Request([arrays[f"delete_{t}"] for t in steps], [arrays[f"add_{t}"] for t in steps])
 
@@ -144,8 +147,7 @@ class Fleet(Mapping):
             found = self.identity.get(key)
             if found != expected:
                 raise ArtifactError(
-                    f"{path}: made for another study: {key} is {found}, here {expected}; "
-                    "delete it and start again"
+                    f"{path}: made for another study: {key} is {found}, here {expected}; {CURE}"
                 )
         self.names = dict.fromkeys(sorted(self._file.keys()))
         self.read_seconds = 0.0
@@ -231,8 +233,6 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ArtifactError(
-            f"{path}: there is no such file; delete the others of its folder and start again"
-        ) from error
+        raise ArtifactError(f"{path}: there is no such file; {CURE}") from error
     except (OSError, ValueError, EOFError, KeyError, BadZipFile, SafetensorError) as error:
-        raise ArtifactError(f"{path}: cannot be read, it is broken: {error}") from error
+        raise ArtifactError(f"{path}: cannot be read, it is broken; {CURE}: {error}") from error

@@ -121,7 +121,7 @@ def shade(row: Mapping, figure: Mapping) -> str | None:
 
 
 def everywhere(row: Mapping, figure: Mapping) -> bool:
-    """Whether a row belongs in every panel: its method, or its noise, lacks the facet's parameter."""
+    """Whether a row belongs in every panel: its method or noise lacks the facet's parameter."""
     facet = figure["facet"] or ""
     return facet.startswith(("method.", "noise.")) and value(row, facet) is None
 
