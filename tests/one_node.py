@@ -48,8 +48,10 @@ AccountingStorageType=accounting_storage/none
 MinJobAge=600
 KillWait=2
 DefMemPerCPU=500
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:1 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes=ALL MaxTime=INFINITE State=UP
 """
 
 
@@ -76,13 +78,16 @@ class Slurm:
         (self.folder / "slurm.conf").write_text(
             CONFIGURATION.format(
                 folder=self.folder,
-                host=socket.gethostname().split(".")[0],
+                host=_host(),
                 user=_user(),
                 ports=_free_ports(2),
                 cpus=os.cpu_count(),
                 memory=int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.8 / 2**20),
             )
         )
+        # SLURM only hands the GPU out: a file stands for it
+        gpu = f"NodeName={_host()} Name=gpu File=/dev/null Count=1\n"
+        (self.folder / "gres.conf").write_text(gpu)
         # the plugin for job steps drops SLURM_CONF before it calls srun
         srun = self.folder / "bin" / "srun"
         srun.write_text(
@@ -177,6 +182,10 @@ class Slurm:
 
 def _program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"]))
+
+
+def _host() -> str:
+    return socket.gethostname().split(".")[0]
 
 
 def _user() -> str:

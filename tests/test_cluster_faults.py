@@ -12,7 +12,7 @@ import pytest
 from conftest import TINY
 from test_faults import same_results
 
-pytestmark = pytest.mark.xdist_group("cluster")
+pytestmark = pytest.mark.xdist_group("cluster_faults")
 
 MISBEHAVE = '''
 """Read by every Python that starts: makes chosen cells misbehave, the first time or always."""
@@ -101,6 +101,11 @@ def test_faults(project, finished_once, slurm, tmp_path):
     there = {path: path.stat().st_mtime_ns for path in project.results().rglob("costs.json")}
     assert len(there) == 1 + 7  # nothing but the cell that never fits is missing
 
+    process, _ = start(project, *call, **slurm.environment)
+    wait(slurm.jobs, process)
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    assert slurm.jobs() == []
     process, log = start(project, *call, **slurm.environment)
     wait(slurm.jobs, process)
     process.send_signal(signal.SIGKILL)
