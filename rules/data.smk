@@ -5,12 +5,14 @@ rule data:
         arrays=ARRAYS,
     log:
         f"{LOGS}/data/{{dataset}}.log",
+    benchmark:
+        f"{LOGS}/data/{{dataset}}.benchmark.jsonl"
     wildcard_constraints:
         dataset=one_of(PLAIN),
     priority: 40
+    localrule: True
     conda:
         "../envs/torch.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=growing(1500),
@@ -32,6 +34,8 @@ rule features:
         arrays=ARRAYS,
     log:
         f"{LOGS}/features/{{dataset}}.log",
+    benchmark:
+        f"{LOGS}/features/{{dataset}}.benchmark.jsonl"
     wildcard_constraints:
         dataset=one_of(FEATURED),
     priority: 38
@@ -59,6 +63,8 @@ rule noise:
         values=NOISE.replace(".json", ".npy"),
     log:
         f"{LOGS}/noise/{{dataset}}/{{noise}}.log",
+    benchmark:
+        f"{LOGS}/noise/{{dataset}}/{{noise}}.benchmark.jsonl"
     wildcard_constraints:
         dataset=one_of(PLAIN),
     priority: 39
@@ -88,6 +94,8 @@ rule noised:
         arrays=ARRAYS,
     log:
         f"{LOGS}/noised/{{dataset}}.log",
+    benchmark:
+        f"{LOGS}/noised/{{dataset}}.benchmark.jsonl"
     wildcard_constraints:
         dataset=one_of(NOISED),
     priority: 38

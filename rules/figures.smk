@@ -11,9 +11,9 @@ rule table:
         ),
     log:
         f"{LOGS}/tables/{{experiment}}.log",
+    localrule: True
     conda:
         "../envs/analysis.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),
@@ -42,9 +42,9 @@ rule figure:
         png=f"{FIGURE}.png",
     log:
         f"{LOGS}/figures/{{experiment}}.log",
+    localrule: True
     conda:
         "../envs/analysis.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),

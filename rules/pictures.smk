@@ -12,9 +12,9 @@ rule picture_table:
         ),
     log:
         f"{LOGS}/tables/{{picture}}.log",
+    localrule: True
     conda:
         "../envs/analysis.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -42,9 +42,9 @@ rule picture:
         png=f"{PICTURE}.png",
     log:
         f"{LOGS}/figures/{{picture}}.log",
+    localrule: True
     conda:
         "../envs/analysis.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),

@@ -15,9 +15,9 @@ rule report:
         study=f"{RESULTS}/study.json",
     log:
         f"{LOGS}/report.log",
+    localrule: True
     conda:
         "../envs/workflow.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -47,9 +47,9 @@ rule complete:
         complete=COMPLETE,
     log:
         f"{LOGS}/complete.log",
+    localrule: True
     conda:
         "../envs/analysis.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),

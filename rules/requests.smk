@@ -6,6 +6,8 @@ rule request:
         request=REQUEST,
     log:
         f"{LOGS}/requests/{{dataset}}/{{request}}.log",
+    benchmark:
+        f"{LOGS}/requests/{{dataset}}/{{request}}.benchmark.jsonl"
     priority: 35
     conda:
         "../envs/analysis.yaml"

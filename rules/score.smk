@@ -9,6 +9,8 @@ rule score:
         scores=CELL_SCORES,
     log:
         f"{LOGS}/scores/{CELL}.log",
+    benchmark:
+        f"{LOGS}/scores/{CELL}.benchmark.jsonl"
     priority: 25
     conda:
         "../envs/analysis.yaml"
@@ -34,9 +36,9 @@ rule scores:
         scores=SCORES,
     log:
         f"{LOGS}/scores.log",
+    localrule: True
     conda:
         "../envs/analysis.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=growing(500),
