@@ -1,12 +1,14 @@
 rule report:
-    """Figures, tables and what was run, in one page that needs no network."""
+    """Figures, tables and what was run, in one page that needs no network.
+
+    The records of costs that it reads are there, because the scores were made from them.
+    """
     input:
         tables=tables(),
         figures=figures(),
         pictures=pictures(),
         scores=SCORES,
         datasets=expand(DATASET, dataset=STUDY.datasets),
-        costs=cost_files,
         captions=["report/figure.rst", "report/table.rst", "report/picture.rst"],
     output:
         report=REPORT,
