@@ -42,6 +42,7 @@ rule all:
     input:
         tables=tables(),
         figures=figures(),
+        summaries=summaries(),
         pictures=pictures(),
         scores=SCORES,
         report=REPORT,

@@ -41,6 +41,7 @@ UNLEARNED = f"{RESULTS}/unlearned/{CELL}"
 CELL_SCORES = f"{RESULTS}/scores/{CELL}/scores.csv"
 SCORES = f"{RESULTS}/scores.csv"
 TABLE = f"{RESULTS}/tables/{{experiment}}.csv"
+SUMMARY = f"{RESULTS}/summaries/{{experiment}}"
 FIGURE = f"{RESULTS}/figures/{{experiment}}"
 PICTURE_TABLE = f"{RESULTS}/tables/{{picture}}.csv"
 PICTURE = f"{RESULTS}/figures/{{picture}}"
@@ -196,6 +197,16 @@ def figures():
         f"{FIGURE.format(experiment=name)}.{kind}"
         for name in STUDY.experiments
         for kind in ("svg", "png")
+    ]
+
+
+def summaries():
+    """The wide tables, where experiments ask for them."""
+    return [
+        f"{SUMMARY.format(experiment=name)}.{kind}"
+        for name, experiment in STUDY.experiments.items()
+        for kind in ("csv", "md", "tex")
+        if experiment.summary
     ]
 
 

@@ -28,6 +28,37 @@ rule table:
         " --output {output.table:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
+rule summary:
+    """The wide table of one experiment: one row a variant."""
+    input:
+        table=TABLE,
+    output:
+        csv=report(
+            f"{SUMMARY}.csv",
+            caption="../report/table.rst",
+            category="Summaries",
+            labels={"experiment": "{experiment}"},
+        ),
+        markdown=f"{SUMMARY}.md",
+        latex=f"{SUMMARY}.tex",
+    log:
+        f"{LOGS}/summaries/{{experiment}}.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(10),
+    params:
+        columns=summary_columns,
+        code=code("scripts.summary"),
+    shell:
+        "python -m scripts.summary --table {input.table:q} --columns {params.columns:q}"
+        " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"
+
+
 rule figure:
     """The figure of one experiment, from its table."""
     input:

@@ -91,8 +91,19 @@ def costs_of(wildcards):
 def table_job(wildcards):
     """What a table shows: metrics, splits, and the parameters that become columns."""
     experiment = STUDY.experiments[wildcards.experiment]
-    shown = {key: experiment.figure[key] for key in ("y", "split")}
-    return as_json(shown | {"columns": experiment.columns})
+    figure = experiment.figure
+    pairs = [pair.split("/") for pair in experiment.summary]
+    metrics = dict.fromkeys([*figure["y"], *(metric for metric, _ in pairs)])
+    splits = figure["split"] and dict.fromkeys(
+        [*figure["split"], *(split for _, split in pairs)]
+    )
+    return as_json(
+        {"y": list(metrics), "split": list(splits), "columns": experiment.columns}
+    )
+
+
+def summary_columns(wildcards):
+    return as_json(STUDY.experiments[wildcards.experiment].summary)
 
 
 def figure_job(wildcards):

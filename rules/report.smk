@@ -7,6 +7,7 @@ rule report:
         tables=tables(),
         figures=figures(),
         pictures=pictures(),
+        summaries=[path for path in summaries() if path.endswith(".csv")],
         scores=SCORES,
         datasets=expand(DATASET, dataset=STUDY.datasets),
         captions=["report/figure.rst", "report/table.rst", "report/picture.rst"],
@@ -34,7 +35,7 @@ rule report:
         "python -m scripts.report --config {params.config:q}"
         " --experiments {params.experiments:q} --guarantees {params.guarantees:q}"
         " --tables {input.tables:q}"
-        " --figures {input.figures:q} {input.pictures:q} --datasets {input.datasets:q} --costs {params.costs:q}"
+        " --figures {input.figures:q} {input.pictures:q} {input.summaries:q} --datasets {input.datasets:q} --costs {params.costs:q}"
         ' --results "$(dirname {output.report:q})" --report {output.report:q} --overview {output.overview:q}'
         " --provenance {output.provenance:q} --study {output.study:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

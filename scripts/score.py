@@ -28,12 +28,16 @@ def main(arguments):
     compared = [*filter(None, [arguments.oracle]), *others.values()]
     _check_machines(arguments.trained, arguments.unlearned, *compared)
     of_oracle = {name: value for name, value in served.items() if name != "trainer"}
+    model = _fleet(arguments.unlearned, served)
+    oracle = model if arguments.oracle == arguments.unlearned else None
+    if arguments.oracle and oracle is None:
+        oracle = _fleet(arguments.oracle, of_oracle)
     rows = scoring.score(
         scoring.Points(data.evaluated(request), data.sample, data.train_labels, data.test_labels),
         steps,
         learned["seeds"],
-        _fleet(arguments.unlearned, served),
-        _fleet(arguments.oracle, of_oracle) if arguments.oracle else None,
+        model,
+        oracle,
         original,
         [model | _noise_costs(data) for model in learned["models"]],
         {name: _fleet(path, served) for name, path in others.items()},

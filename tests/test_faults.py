@@ -69,7 +69,7 @@ def test_failed_cells_are_named_in_the_figure(finished):
     from unlearn.figures import lines
 
     table = pd.read_csv(finished.results("tables/accuracy.csv"))
-    assert "FAILED, left out: finetune (up to 2 seeds a cell)" in lines._notes(table)
+    assert "FAILED, left out: finetune (up to 2 seeds a cell)" in lines.notes(table)
 
 
 def test_failed_training(project):

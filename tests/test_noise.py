@@ -327,7 +327,7 @@ def test_a_study_of_shares(project):
     searched = (table["dataset.noise"] == "quick") & (table["dataset.noised"] > 0)
     assert (table.loc[searched, "unconverged"] == 2).all()
     assert (table.loc[~searched, "unconverged"] == 0).all()
-    assert "noise did NOT CONVERGE, kept: digits-noise=quick" in lines._notes(table)[-1]
+    assert "noise did NOT CONVERGE, kept: digits-noise=quick" in lines.notes(table)[-1]
     pixels = pd.read_csv(folder / "tables/examples.csv").pivot_table(
         index=["label", "point", "row", "column", "channel"], columns="image", values="value"
     )

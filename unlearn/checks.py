@@ -1,14 +1,12 @@
-"""What a schema cannot say: parts that do not fit each other, figures that would show nothing.
+"""What a schema cannot say: parts that do not fit each other.
 
 Every check raises `schema.InvalidError` with the path below the checked block.
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
 
-from unlearn import architectures, catalogue, layout, schema, scoring
-from unlearn.cells import Cell
-from unlearn.parts import Dataset, Model, Part, Study, Variant
+from unlearn import architectures, catalogue, schema
+from unlearn.parts import Dataset, Model, Part, Variant
 from unlearn.schema import InvalidError
 
 LEAST_RESERVE = 100
@@ -162,111 +160,6 @@ def service(variant: Variant, block: Part) -> None:
             raise InvalidError(
                 "", f"{variant.name} can only {allowed}, {block.name} asks to {change}"
             )
-
-
-def figure(
-    block: Mapping, cells: Sequence[Cell], available: Mapping[str, Mapping], study: Study
-) -> None:
-    """Names that exist, something to show for each metric, and one value at each point.
-
-    `available`: cell field -> canonical name (dataset/model for models) -> {column: value}.
-    """
-    kinds = catalogue.names("figures")
-    if block["kind"] not in kinds:
-        raise InvalidError("kind", schema.unknown("kind of figure", block["kind"], kinds))
-    parameters = {c for rows in available.values() for row in rows.values() for c in row}
-    columns = {*scoring.CELL, *parameters}
-    for key in ("x", "colour", "facet"):
-        allowed = columns | ({"metric", "split"} if key != "x" else set())
-        if block[key] is not None and block[key] not in allowed:
-            raise InvalidError(key, schema.unknown("column", block[key], allowed))
-    asked = {
-        change
-        for cell in cells
-        for change in catalogue.facts("requests", study.requests[cell.request].kind)["ASKS"]
-    }
-    special = {
-        metric
-        for cell in cells
-        for trainer in [study.variants[cell.variant].trainer.kind]
-        for metric in catalogue.facts("trainers", trainer).get("METRICS", ())
-    }
-    for metric, split in block["pairs"].items():
-        allowed = scoring.METRICS.get(metric, (split,))
-        if split not in allowed:
-            raise InvalidError("y", f"{metric}/{split}: {schema.unknown('split', split, allowed)}")
-    _check_metrics(block["y"], block["split"], asked, special)
-    rows = {cell: _row(cell, available, study) for cell in cells}
-    methods = {layout.method(row) for row in rows.values()}
-    for name in block["methods"] or ():
-        if name not in methods:
-            raise InvalidError("methods", schema.unknown("method", name, methods))
-    _check_points(block, rows)
-
-
-def _check_metrics(
-    metrics: list[str], splits: list[str], asked: set[str], special: set[str]
-) -> None:
-    """Every metric has a value on one of the splits, and every split of one of the metrics."""
-    known = set(scoring.METRICS) - set(scoring.SPECIAL) | special
-    absent = {
-        split for split, change in (("forget", "delete"), ("added", "add")) if change not in asked
-    }
-    there = {}
-    for metric in metrics:
-        if metrics.count(metric) > 1:
-            raise InvalidError("y", f"{metric} is there twice; its splits go into `split`")
-        if metric not in known:
-            raise InvalidError("y", schema.unknown("metric", metric, known))
-        of_points = metric in scoring.OF_POINTS
-        there[metric] = set(scoring.METRICS[metric]) - (absent if of_points else set())
-    some = set().union(*there.values())
-    for split in splits:
-        if split not in some:
-            raise InvalidError("split", schema.unknown("split", split, some))
-    for metric, its in there.items():
-        if splits and not its & set(splits):
-            allowed = ", ".join(sorted(its))
-            raise InvalidError(
-                "split", f"{splits} has no value of {metric}; allowed here: {allowed}"
-            )
-
-
-def _check_points(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
-    """One value at each point of a line: what no axis tells apart would be drawn as one."""
-    seen: dict[tuple, Cell] = {}
-    on_axis: dict[tuple, bool] = {}
-    for cell, row in rows.items():
-        fields = [f for f in layout.panel_fields(block) if f in cell._fields]
-        fields += [block["facet"]] if block["facet"] else []
-        line = (cell.fleet, layout.line(row, block), *(layout.value(row, f) for f in fields))
-        x = layout.value(row, block["x"])
-        other = seen.setdefault((*line, x), cell)
-        if other != cell:
-            names = [n for n in cell._fields if getattr(other, n) != getattr(cell, n)]
-            both = ", ".join(f"{getattr(other, n)} and {getattr(cell, n)}" for n in names)
-            way_out = "tell them apart by x, colour or facet"
-            raise InvalidError("", f"{both} would share one point; {way_out}")
-        if on_axis.setdefault(line, x is None) != (x is None):
-            name = layout.line(row, block)
-            raise InvalidError("x", f"only some cells of the line {name} have a {block['x']}")
-
-
-def _row(cell: Cell, available: Mapping[str, Mapping], study: Study) -> dict:
-    """What is known of a cell's rows in the table before there is one."""
-    request = study.requests[cell.request]
-    return {
-        **cell._asdict(),
-        "method": study.variants[cell.variant].kind,
-        "sampler": request.kind,
-        "rate": request.parameters.get("rate") or cell.request,
-        "points": request.parameters.get("count") or cell.request,
-        "step": 1,
-        **available["dataset"][cell.dataset],
-        **available["model"][f"{cell.dataset}/{cell.model}"],
-        **available["variant"][cell.variant],
-        **available["request"][cell.request],
-    }
 
 
 def sizes(block: Dataset) -> tuple[int, int]:

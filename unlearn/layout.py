@@ -44,9 +44,10 @@ _FIELDS = {"dataset": ("dataset.",), "model": ("model.", "recipe.")}
 def shown(figure: Mapping) -> dict:
     """`y`, `split` and `pairs` of a figure, whose metrics may name a split: `accuracy/test`.
 
-    `pairs` maps such a metric to its split.
+    `pairs` maps such a metric to its split. A metric on the x axis is the last of `y`.
     """
     metrics = figure["y"] if isinstance(figure["y"], list) else [figure["y"]]
+    metrics = [*metrics, *([figure["x"]] if "/" in figure["x"] else [])]
     splits = figure["split"] if isinstance(figure["split"], list) else [figure["split"]]
     pairs = dict(metric.split("/", 1) for metric in metrics if "/" in metric)
     everything = not splits and len(pairs) < len(metrics)
@@ -102,9 +103,11 @@ def method(row: Mapping) -> str:
 
 def chosen(row: Mapping, figure: Mapping) -> bool:
     """Whether a row is drawn at all; `hidden` variants are there to be compared with only."""
-    if row["variant"] in figure.get("hidden", ()):
+    if row["variant"] in figure.get("hidden", ()) or row["metric"] not in figure["y"]:
         return False
-    if row["split"] != figure["pairs"].get(row["metric"], row["split"]):
+    of_metric = figure["pairs"].get(row["metric"])
+    splits = [of_metric] if of_metric else figure["split"]
+    if splits and row["split"] not in splits:
         return False
     if row["method"] == "original" and row["metric"] in SPENT and row["split"] == "forget":
         return False

@@ -1,13 +1,12 @@
 """The report's landing page, as reStructuredText: what was run, and the results in short."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from unlearn import layout, tables
+from unlearn import intervals, layout, summaries, tables
 
 MOST_COLUMNS = 8
 NARROW = "\u202f"  # a space that does not break
@@ -52,8 +51,14 @@ def page(
 
 
 def _results(table: pd.DataFrame, figure: Mapping) -> Iterable[str]:
-    """The numbers that the panels of the figure show, a table each."""
+    """The numbers that the panels of the figure show, a table each; of a frontier all in one."""
     x = figure["x"]
+    if x not in table:
+        shown = table[[layout.chosen(row, figure) for row in table.to_dict("records")]]
+        pairs = shown[["metric", "split"]].drop_duplicates().itertuples(index=False)
+        text = summaries.readable(shown, [f"{metric}/{split}" for metric, split in pairs])
+        yield _table(list(text), text.itertuples(index=False))
+        return
     for place, part in tables.panels(table, figure):
         values = list(part[x].dropna().drop_duplicates())
         shown = values
@@ -77,26 +82,7 @@ def _cell(rows: pd.DataFrame) -> str:
     if rows.empty:
         return ""
     (row,) = rows.to_dict("records")
-    percent = row["metric"] in layout.PERCENT
-    notes = [f"{row[f]} {f}" for f in ("failed", "diverged") if row[f]]
-    if row["n"] == 0:
-        return ", ".join(notes) or "no value"
-    scale = 100 if percent else 1
-    half = (row["ci_high"] - row["ci_low"]) / 2 * scale
-    text = _with_interval(row["mean"] * scale, half, 1 if percent else None)
-    return text + (f" ({', '.join(notes)})" if notes else "")
-
-
-def _with_interval(mean: float, half: float, decimals: int | None) -> str:
-    """`mean ± half` with as many decimals; three digits of the mean where `decimals` is None."""
-    if not mean:
-        return "0" if not half or math.isnan(half) else f"0{NARROW}±{NARROW}{half:.3g}"
-    size = math.floor(math.log10(abs(mean)))
-    power = size if not -3 <= size <= 5 else 0
-    decimals = max(0, 2 - size + power) if decimals is None else decimals
-    shown = [v / 10**power for v in (mean, half) if not math.isnan(v)]
-    text = f"{NARROW}±{NARROW}".join(f"{v:,.{decimals}f}" for v in shown)
-    return f"({text}){NARROW}e{power}" if power else text
+    return intervals.shown(row, NARROW) or "no value"
 
 
 def _title(text: str, underline: str) -> str:

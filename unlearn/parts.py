@@ -72,6 +72,8 @@ class Experiment:
     grid: Grid
     columns: Mapping[str, Mapping[str, Mapping]]
     """Cell field -> canonical name (for models: dataset/model) -> {column: value}."""
+    summary: tuple[str, ...] = ()
+    """The columns of its wide table, metric/split."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -62,6 +62,9 @@ REFERRED = tuple(f"{gap}_{reference}" for reference in REFERENCES for gap in GAP
 SPECIAL = COUNTS + ENSEMBLE + REFERRED
 """The metrics that only the models of some trainers have; each trainer lists its own."""
 
+FLOOR = ("kl_reseeded", "js_reseeded", "l2_reseeded")
+"""How far the oracle is from the oracle of the next seed: what chance alone does."""
+
 OF_NOISE = ("converged", "error", "rounds", "wall_seconds", "gradient_evaluations")
 NOISE = tuple(f"noise_{name}" for name in OF_NOISE)
 """What the noise on the images of a data set took."""
@@ -79,6 +82,7 @@ OF_POINTS = (
     "js",
     "accuracy_gap",
     "loss_gap",
+    *FLOOR[:2],
     *ENSEMBLE,
     *REFERRED,
 )
@@ -88,7 +92,7 @@ SPEEDUPS = ("speedup", "speedup_seconds")
 METRICS = {
     **dict.fromkeys(OF_POINTS, _SPLITS),
     **dict.fromkeys((*SPEEDUPS, "attack_auc"), ("forget",)),
-    **dict.fromkeys(("l2", "l2_relative"), ("weights",)),
+    **dict.fromkeys(("l2", "l2_relative", FLOOR[2]), ("weights",)),
     **dict.fromkeys((*COSTS, *COUNTS, *FLAGS), _PHASES),
     **dict.fromkeys(NOISE, ("learn",)),
 }
@@ -162,7 +166,8 @@ def score(
     """Rows of one cell.
 
     `model` is None for a cell that failed: its only rows say so. Without an oracle the metrics
-    that compare with it are empty. `original` and `learned` are the weights and the learning costs
+    that compare with it are empty. Where it is the oracle itself, it is compared with that of the
+    next seed of the fleet, too. `original` and `learned` are the weights and the learning costs
     of the trained fleet. `references`: other fleets that predictions are compared with, by name.
     """
     labels = points.labels
@@ -200,6 +205,8 @@ def _rows(labels, splits, k, t, model, oracle, original, learned, references):
             yield from _gaps(own, other and other.logits[k, t][ids], its, split, suffix)
         if model.votes.shape[2]:
             yield from _ensemble(model.votes[k, t][:, ids], its, split)
+    if model is oracle and finite:
+        yield from _floor(oracle, k, t, splits)
     yield "attack_auc", "forget", _attack(model.logits[k, t], labels, splits) if finite else None
     paired = compared[""] is not None
     distance = reference = None
@@ -228,6 +235,19 @@ def _gaps(own, other, labels, split, suffix):
         if not suffix:
             found |= {"kl_reverse": kl(own, other), "js": jensen_shannon(own, other)}
     yield from ((f"{metric}{suffix}", split, value) for metric, value in found.items())
+
+
+def _floor(oracle, k, t, splits):
+    """The oracle compared with that of the next seed, the last with the first."""
+    other = (k + 1) % len(oracle.logits)
+    if other == k or not _sound(oracle, other, t):
+        return
+    for split, ids in splits.items():
+        pair = oracle.logits[other, t][ids], oracle.logits[k, t][ids]
+        yield "kl_reseeded", split, kl(*pair)
+        yield "js_reseeded", split, jensen_shannon(*pair)
+    distance = l2(oracle.weights(k, t), oracle.weights(other, t), oracle.names)
+    yield "l2_reseeded", "weights", distance
 
 
 def _attack(logits, labels, splits):

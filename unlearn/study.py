@@ -12,7 +12,7 @@ Imported by the Snakefile: no torch, no pandas.
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from unlearn import catalogue, checks, layout, schema
+from unlearn import catalogue, checks, layout, schema, shownchecks
 from unlearn.cells import Cell, Grid, union
 from unlearn.layout import CONTROLS
 from unlearn.naming import SECTIONS, Names, StudyError, trainer_of
@@ -68,7 +68,8 @@ class _Loader:
         if figure["colour"] is None:
             figure["colour"] = "method" if figure["x"].startswith("method.") else "variant"
         datasets = [self._dataset(c, f"{path}.dataset") for c in choices(block["dataset"])]
-        drawn, others = self._variants(block["method"], f"{path}.method", figure["y"])
+        metrics = [*figure["y"], *(pair.partition("/")[0] for pair in block["summary"])]
+        drawn, others = self._variants(block["method"], f"{path}.method", metrics)
         variants = [*drawn, *others]
         figure["hidden"] = [variant.name for variant in others]
         requests = [self._request(c, f"{path}.request") for c in choices(block["request"])]
@@ -104,7 +105,8 @@ class _Loader:
             },
         }
         cells = tuple(grid.cells())
-        self.names.at(f"{path}.figure", checks.figure, figure, cells, available, self.study)
+        self.names.at(f"{path}.figure", shownchecks.figure, figure, cells, available, self.study)
+        self.names.at(f"{path}.summary", shownchecks.summary, block["summary"], cells, self.study)
         wanted = layout.axes(figure) | {"method.guarantee"}
         if any(variant.trainer.kind != "standard" for variant in variants):
             wanted.add("method.trainer")
@@ -112,7 +114,8 @@ class _Loader:
             field: {n: {c: row[c] for c in row if c in wanted} for n, row in rows.items()}
             for field, rows in available.items()
         }
-        return Experiment(name, block["description"], figure, grid, columns)
+        summary = tuple(block["summary"])
+        return Experiment(name, block["description"], figure, grid, columns, summary)
 
     @staticmethod
     def _grid(

@@ -1,5 +1,6 @@
 """The look of every figure: small type, colours that the colour-blind tell apart, no dates."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +20,9 @@ CONTROL_STYLES = {
     "original": {"color": "0.55", "marker": "o", "linestyle": ":"},
 }
 
+LEGEND_LINES, LEGEND_LINE = 2, 0.17
+"""Lines of a legend that a figure has room for; inches that one more takes."""
+
 METRIC_LABELS = {
     "accuracy": "Accuracy (%)",
     "loss": "Cross-entropy (nats)",
@@ -26,6 +30,9 @@ METRIC_LABELS = {
     "kl": "KL(oracle || model) (nats)",
     "kl_reverse": "KL(model || oracle) (nats)",
     "js": "Jensen-Shannon (nats)",
+    "kl_reseeded": "KL(next seed's oracle || oracle) (nats)",
+    "js_reseeded": "Jensen-Shannon of oracles (nats)",
+    "l2_reseeded": "L2 distance of oracles",
     "l2": "L2 distance to the oracle",
     "l2_relative": "L2 distance / do nothing",
     "wall_seconds": "Seconds",
@@ -143,11 +150,14 @@ def legend(figure: Figure, axes: np.ndarray) -> None:
     if entries:
         longest = max(map(len, entries))
         room = int(figure.get_figwidth() / (0.55 + 0.065 * longest))
+        columns = max(1, min(room, len(entries)))
+        more = math.ceil(len(entries) / columns) - LEGEND_LINES
+        figure.set_figheight(figure.get_figheight() + max(0, more) * LEGEND_LINE)
         figure.legend(
             entries.values(),
             entries.keys(),
             loc="outside upper center",
-            ncols=max(1, min(room, len(entries))),
+            ncols=columns,
             frameon=False,
         )
 
@@ -168,7 +178,8 @@ def line_styles(names: Mapping[str, str | None]) -> dict[str, dict]:
     styles, shades, drawn = {}, {}, {}
     kinds = {name: name.partition("@")[0] for name, shade in names.items() if shade is None}
     for name, shade in names.items():
-        if kinds.get(name) in CONTROL_STYLES and list(kinds.values()).count(kinds[name]) == 1:
+        alone = list(kinds.values()).count(kinds.get(name)) == 1
+        if kinds.get(name) in CONTROL_STYLES and (alone or name == kinds[name]):
             styles[name] = CONTROL_STYLES[kinds[name]]
             continue
         number = shades.setdefault(shade or name, len(shades))

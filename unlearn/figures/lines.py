@@ -43,7 +43,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         axis.set_ylabel(_style.metrics_label(part["metric"].unique()))
     _style.label_outer(axes, by_row=across != "metric")
     _style.legend(figure, axes)
-    _style.footnote(figure, _notes(pd.concat([part for _, part in panels])))
+    _style.footnote(figure, notes(pd.concat([part for _, part in panels])))
     return figure
 
 
@@ -96,7 +96,8 @@ def _sparse(values: list) -> list[str]:
     return labels
 
 
-def _notes(table: pd.DataFrame) -> list[str]:
+def notes(table: pd.DataFrame) -> list[str]:
+    """What stands below a figure: what a point is, and what is missing."""
     counts = sorted(set(table.loc[table["n"] > 0, "n"]))
     seeds = ", ".join(map(str, counts)) or "0"
     notes = [f"mean and 95 % t interval over n = {seeds} seeds"]

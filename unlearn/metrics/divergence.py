@@ -41,8 +41,9 @@ def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float | None:
     with np.errstate(invalid="ignore"):  # a broken model's NaN is passed on
         log_m = np.logaddexp(log_p, log_q) - np.log(2)
     p, q = np.exp(log_p), np.exp(log_q)
-    left = np.where(p == 0, 0.0, p * (log_p - log_m)).sum(axis=-1)
-    right = np.where(q == 0, 0.0, q * (log_q - log_m)).sum(axis=-1)
+    same = log_p == log_q  # where rounding would leave a trace
+    left = np.where(same | (p == 0), 0.0, p * (log_p - log_m)).sum(axis=-1)
+    right = np.where(same | (q == 0), 0.0, q * (log_q - log_m)).sum(axis=-1)
     return _clipped(float((left + right).mean() / 2), float(np.log(2)))
 
 

@@ -1,0 +1,28 @@
+"""Rule `summary`: the wide table of one experiment, for spreadsheets, pages and papers."""
+
+import json
+
+from scripts import command
+from unlearn import artifacts, summaries, tables
+
+
+def main(arguments):
+    """Write numbers as CSV, `mean ± half of the interval` as Markdown and LaTeX."""
+    columns = json.loads(arguments.columns)
+    table = tables.read(arguments.table)
+    numbers = summaries.wide(table, columns)
+    artifacts.write_text(arguments.csv, numbers.to_csv(index=False, lineterminator="\n"))
+    text = summaries.readable(table, columns)
+    artifacts.write_text(arguments.markdown, text.to_markdown(index=False, disable_numparse=True))
+    latex = text.to_latex(index=False, escape=True).replace("±", r"$\pm$")
+    artifacts.write_text(arguments.latex, latex)
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--table", required=True)
+    parser.add_argument("--columns", required=True, help="JSON: metrics on splits, as in kl/forget")
+    parser.add_argument("--csv", required=True, help="output")
+    parser.add_argument("--markdown", required=True, help="output")
+    parser.add_argument("--latex", required=True, help="output")
+    command.run(main, parser)

@@ -1,0 +1,187 @@
+"""Quality against cost, wide tables, and the floor that chance sets."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+from test_figures import experiment, made_up
+
+from unlearn import layout, overview, scoring, study, summaries
+from unlearn.figures import frontier
+from unlearn.metrics.divergence import jensen_shannon, kl
+from unlearn.requests import Request
+
+FIGURE = {
+    "kind": "frontier",
+    "x": "gradient_evaluations/forget",
+    "y": "kl",
+    "split": ["forget", "test"],
+    "xscale": "log",
+}
+ONE = {"request": {"name": "random", "rate": 0.1}}
+COSTS = {"original": 0.0, "retrain": 1000.0, "finetune": 100.0, "gradient_ascent": 50.0}
+DISTANCES = {"original": 0.4, "retrain": 0.0, "finetune": 0.3, "gradient_ascent": 0.5}
+
+
+def compared(**change):
+    """An experiment with the numbers above, and its figure block."""
+    plan = experiment(FIGURE | change, method=["finetune", "gradient_ascent"], **ONE)
+    table = made_up(plan)
+    of_cost = table["metric"] == "gradient_evaluations"
+    for column in ("mean", "ci_low", "ci_high"):
+        table.loc[of_cost, column] = table["variant"].map(COSTS)
+        table.loc[~of_cost, column] = table["variant"].map(DISTANCES)
+    return plan.experiments["e"], table
+
+
+def axes(table, figure):
+    found = {axis.get_title(): axis for axis in frontier.draw(table, figure).axes}
+    pyplot.close("all")
+    return found
+
+
+def points(axis):
+    """Line -> (x, y) of its one point; a horizontal line has x None."""
+    found = {}
+    for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+        line = handle[0] if isinstance(handle, tuple) else handle
+        x, y = line.get_xdata(), line.get_ydata()
+        if name != "frontier":
+            found[name] = (None if len(x) == 2 else x[0], y[0])
+    return found
+
+
+def test_every_variant_is_a_point_and_doing_nothing_a_line():
+    e, table = compared()
+    panels = axes(table, e.figure)
+    assert set(panels) == {"forget", "test"}
+    for axis in panels.values():
+        expected = {n: (COSTS[n] or None, DISTANCES[n]) for n in COSTS}
+        assert points(axis) == expected
+
+
+def test_the_frontier_joins_what_nobody_beats_in_both():
+    e, table = compared()
+    worse = (table["variant"] == "finetune") & (table["metric"] == "kl")
+    table.loc[worse, ["mean", "ci_low", "ci_high"]] = 0.6
+    axis = axes(table, e.figure)["forget"]
+    (line,) = (x for x in axis.get_lines() if x.get_label() == "frontier")
+    assert list(line.get_xdata()) == [50, 100, 1000]
+    assert list(line.get_ydata()) == [0.5, 0.5, 0]  # fine-tuning costs more and is no better
+
+
+def test_another_retraining_is_drawn_where_the_table_has_it():
+    e, table = compared()
+    floor = table[(table["variant"] == "retrain") & (table["metric"] == "kl")]
+    table = pd.concat([table, floor.assign(metric="kl_reseeded", mean=0.05)])
+    assert points(axes(table, e.figure)["test"])["another retraining"] == (None, 0.05)
+
+
+def test_the_landing_page_has_one_table_of_a_frontier():
+    e, table = compared()
+    page = overview.page("s", [], [], {}, {"e": ("", e.figure, table)}, {})
+    assert page.count("list-table") == 4
+    for words in ("kl/forget", "kl/test", "gradient\\_evaluations/forget", "0.300"):
+        assert words in page
+    assert "kl/learn" not in page
+
+
+def test_wide_tables_hold_the_numbers_of_the_long_one():
+    _, table = compared()
+    columns = ["kl/test", "gradient_evaluations/forget", "l2/weights"]
+    wide = summaries.wide(table, columns).set_index("variant")
+    assert wide["kl/test/mean"].to_dict() == DISTANCES
+    assert wide["gradient_evaluations/forget/ci_low"].to_dict() == COSTS
+    assert wide["l2/weights/mean"].isna().all()  # no value is empty, not 0
+    text = summaries.readable(table, columns).set_index("variant")
+    assert text.loc["finetune", "kl/test"].startswith("0.300")
+    assert set(text["l2/weights"]) == {""}
+    assert set(text["guarantee"]) == {"none", "exact"}
+
+
+def test_summaries_of_a_run(project):
+    """As CSV, Markdown and LaTeX, with metrics that the figure does not draw."""
+    from conftest import TINY
+
+    columns = ["accuracy/test", "kl_reseeded/forget", "wall_seconds/learn"]
+    block = TINY["experiments"]["accuracy"] | {"figure": FIGURE | {"facet": "request"}}
+    tiny = TINY | {"experiments": {"accuracy": block | {"summary": columns}}}
+    project.write_study(tiny)
+    project.run()
+    wide = pd.read_csv(project.results("summaries/accuracy.csv"))
+    assert wide["accuracy/test/mean"].between(0, 1).all()
+    retrained = wide["variant"] == "retrain"
+    assert (wide.loc[retrained, "kl_reseeded/forget/mean"] > 0).all()
+    assert wide.loc[~retrained, "kl_reseeded/forget/mean"].isna().all()
+    markdown = project.results("summaries/accuracy.md").read_text().splitlines()
+    assert len(markdown) == 2 + len(wide) and "| retrain" in "\n".join(markdown)
+    assert r"accuracy/test" in project.results("summaries/accuracy.tex").read_text()
+    assert project.results("figures/accuracy.svg").stat().st_size > 10_000
+    assert project.planned() == []
+    tiny["experiments"]["accuracy"]["summary"] = columns[:1]
+    project.write_study(tiny)
+    jobs = {job.split()[0] for job in project.planned()}
+    assert jobs == {"table", "summary", "figure", "report", "complete"}
+
+
+def test_the_floor_is_the_next_seed():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3, 1, 4, 2))  # three seeds; points 0, 1 and two test points
+    tensors = [{"w": np.array([float(k), 0.0])} for k in (0, 3, 7)]
+    fleet = scoring.Fleet(
+        logits,
+        np.empty((3, 1, 0, 4)),
+        lambda k, t: tensors[k],
+        ["w"],
+        [[{"diverged": False, "gradient_evaluations": 1, "wall_seconds": 1.0}]] * 3,
+    )
+    nobody = np.array([], int)
+    steps = list(Request([np.array([0])], [nobody]).steps(2, np.arange(2)))
+    points = scoring.Points(np.array([0, 1]), np.array([1]), np.array([0, 1]), np.array([1, 0]))
+
+    def rows(model, oracle):
+        found = scoring.score(points, steps, [0, 1, 2], model, oracle, tensors, [])
+        return {(seed, metric, split): value for _, seed, metric, split, value in found}
+
+    found = rows(fleet, fleet)
+    for seed, other in ((0, 1), (1, 2), (2, 0)):
+        pair = logits[other, 0, 2:], logits[seed, 0, 2:]
+        assert found[seed, "kl_reseeded", "test"] == kl(*pair)
+        assert found[seed, "js_reseeded", "test"] == jensen_shannon(*pair)
+    assert [found[seed, "l2_reseeded", "weights"] for seed in (0, 1, 2)] == [3, 4, 7]
+    assert found[0, "kl", "test"] == 0
+    another = scoring.Fleet(*(getattr(fleet, n) for n in fleet.__dataclass_fields__))
+    assert not any(metric in scoring.FLOOR for _, metric, _ in rows(another, fleet))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": "rate"}, "rate is no metric on a split, as in wall_seconds/forget"),
+        ({"x": "kl_seconds/forget"}, "kl_seconds"),
+        ({"x": "wall_seconds/test"}, "wall_seconds/test"),
+        ({"kind": "lines"}, "gradient_evaluations/forget"),
+    ],
+)
+def test_bad_axes_are_refused(change, message):
+    with pytest.raises(study.StudyError, match=message):
+        experiment(FIGURE | change, **ONE)
+
+
+@pytest.mark.parametrize("pair", ["kl", "kl/learn", "nothing/forget", "kl/added"])
+def test_bad_summaries_are_refused(pair):
+    with pytest.raises(study.StudyError, match=r"experiments.e.summary"):
+        experiment(FIGURE, summary=[pair], **ONE)
+
+
+def test_points_that_nothing_tells_apart_are_refused():
+    with pytest.raises(study.StudyError, match="would share one point"):
+        experiment(FIGURE)
+
+
+def test_only_the_splits_that_are_asked_for_are_drawn():
+    e, table = compared()
+    more = table[table["metric"] == "kl"].assign(split="retain")
+    rows = pd.concat([table, more]).to_dict("records")
+    drawn = {(row["metric"], row["split"]) for row in rows if layout.chosen(row, e.figure)}
+    assert drawn == {("kl", "forget"), ("kl", "test"), ("gradient_evaluations", "forget")}
