@@ -12,7 +12,7 @@ Imported by the Snakefile: no torch, no pandas.
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from unlearn import catalogue, checks, layout, schema, shownchecks
+from unlearn import catalogue, checks, figure_checks, layout, schema
 from unlearn.cells import Cell, Grid, union
 from unlearn.layout import CONTROLS
 from unlearn.naming import SECTIONS, Names, StudyError, trainer_of
@@ -105,8 +105,8 @@ class _Loader:
             },
         }
         cells = tuple(grid.cells())
-        self.names.at(f"{path}.figure", shownchecks.figure, figure, cells, available, self.study)
-        self.names.at(f"{path}.summary", shownchecks.summary, block["summary"], cells, self.study)
+        self.names.at(f"{path}.figure", figure_checks.figure, figure, cells, available, self.study)
+        self.names.at(f"{path}.summary", figure_checks.summary, block["summary"], cells, self.study)
         wanted = layout.axes(figure) | {"method.guarantee"}
         if any(variant.trainer.kind != "standard" for variant in variants):
             wanted.add("method.trainer")

@@ -36,5 +36,5 @@ def readable(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         text = [intervals.shown(row) for row in part.to_dict("records")]
         rows = rows.merge(part[ROW].assign(**{column: text}), on=ROW, how="left")
     shared = [name for name in ROW if name != "variant" and rows[name].nunique() == 1]
-    rows = rows.drop(columns=shared).fillna("")
+    rows = rows.drop(columns=shared).astype(object).fillna("")
     return rows.rename(columns={"method.guarantee": "guarantee"})
