@@ -1,4 +1,4 @@
-"""The README's recipes for adding things, followed to the letter."""
+"""The recipes of docs/adding.md, followed to the letter."""
 
 import re
 import subprocess
@@ -11,11 +11,11 @@ from conftest import ROOT, TINY
 
 pytestmark = pytest.mark.xdist_group("extending")
 
-README = (ROOT / "README.md").read_text()
+RECIPES = (ROOT / "docs/adding.md").read_text()
 
 
 def block(language, containing):
-    found = re.findall(rf"```{language}\n(.*?)```", README, re.S)
+    found = re.findall(rf"```{language}\n(.*?)```", RECIPES, re.S)
     return next(text for text in found if containing in text)
 
 
