@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unlearn import artifacts, seeding
+from unlearn import artifacts, perturbation, seeding
 from unlearn.data._splitting import stratified
 from unlearn.requests import Request
 
@@ -88,11 +88,12 @@ def with_noise(data: Dataset, values: np.ndarray, about: dict) -> Dataset:
 
 
 def _check(values: np.ndarray, images: np.ndarray, epsilon: float) -> None:
-    largest, allowed = np.abs(values.astype(np.int16)).max(initial=0), int(epsilon * 255 + 1e-6)
+    largest = np.abs(values.astype(np.int16)).max(initial=0)
+    allowed = perturbation.whole(epsilon * perturbation.LEVELS)
     if largest > allowed:
         raise artifacts.ArtifactError(f"noise of {largest} of 255; its epsilon allows {allowed}")
     sums = values.astype(np.int16) + images
-    if sums.min(initial=0) < 0 or sums.max(initial=0) > 255:
+    if sums.min(initial=0) < 0 or sums.max(initial=0) > perturbation.LEVELS:
         raise artifacts.ArtifactError("noise that takes pixels out of 0..255")
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from unlearn import training
+from unlearn import perturbation, training
 from unlearn.task import Task
 
 CHUNK = 250  # images that are worked on at a time
@@ -101,7 +101,7 @@ def rounded(pixels: torch.Tensor, noise: torch.Tensor, radius: float, levels: fl
     round(x + noise) is cut off at 0 and `levels`, its difference to x at the whole part of
     `radius`.
     """
-    whole = int(radius + 1e-6)
+    whole = perturbation.whole(radius)
     x = pixels.to(torch.int16)
     steps = (x + noise).round_().clamp_(0, levels).to(torch.int16) - x
     return steps.clamp_(-whole, whole).to(torch.int8).cpu().numpy()

@@ -12,6 +12,11 @@ MOST = 127
 """The largest noise: it is stored in 8 bits, with a sign."""
 
 
+def whole(radius: float) -> int:
+    """The whole steps of a pixel within a radius, though 8 / 255 times 255 be rounded down."""
+    return int(radius + 1e-6)
+
+
 def check(
     *,
     epsilon: float,
