@@ -15,6 +15,9 @@ from unlearn import catalogue, dataset, jobs, schema
 
 ROOT = Path(__file__).resolve().parents[1]
 
+DEVICE = os.environ.get("UNLEARN_TEST_DEVICE", "cpu")
+"""Where the jobs of tests train; `UNLEARN_TEST_DEVICE=cuda` puts the conformance suite on a GPU."""
+
 TINY = {
     "study": "tiny",
     "seeds": 2,
@@ -176,7 +179,7 @@ def job(
         "recipe": {"kind": "standard", "parameters": schema.with_defaults(small, rules)},
         "trainer": described_trainer(method, trainer or {}),
         "seeds": list(seeds),
-        "device": "cpu",
+        "device": DEVICE,
         "precision": precision,
     }
     if method:

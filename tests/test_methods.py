@@ -205,7 +205,7 @@ def test_one_step_of_finetuning_is_the_analytic_step(digits, trained):
     images = training.normalised(task.data.train_images[retained], task.data)
     torch.nn.functional.cross_entropy(model(images), task.data.train_labels[retained]).backward()
     for name, parameter in model.named_parameters():
-        step = parameter.grad.numpy() + 0.01 * trained[name]
+        step = parameter.grad.cpu().numpy() + 0.01 * trained[name]
         assert np.asarray(state[name]) == pytest.approx(trained[name] - 0.3 * step, abs=1e-6)
 
 
@@ -270,7 +270,7 @@ def test_gradient_ascent_raises_the_loss_of_the_forget_set(digits, trained):
     ids = some(digits)
     step = request(digits, ids)
     task = jobs.new_task(digits, job())
-    labels = task.data.train_labels[ids]
+    labels = task.data.train_labels[ids].cpu()
 
     def loss(state):
         logits = task.trainer.predict(task, state, task.data.train_images[ids])
@@ -299,7 +299,7 @@ def test_one_step_of_gradient_ascent_is_the_gradient(digits, trained):
     method = jobs._instance("methods", {"kind": "gradient_ascent", "parameters": parameters})
     state = method.unlearn(task, trained, request(digits, ids), 0)
     for name, parameter in model.named_parameters():
-        expected = trained[name] + 0.5 * parameter.grad.numpy()
+        expected = trained[name] + 0.5 * parameter.grad.cpu().numpy()
         assert np.asarray(state[name]) == pytest.approx(expected, abs=1e-6)
 
 

@@ -38,7 +38,7 @@ SPENT = (
 )
 """Metrics that are not drawn for doing nothing, which costs nothing."""
 
-_FIELDS = {"dataset": ("dataset.",), "model": ("model.", "recipe.")}
+_FIELDS = {"dataset": ("dataset.", "noise."), "model": ("model.", "recipe.")}
 
 
 def shown(figure: Mapping) -> dict:

@@ -93,6 +93,7 @@ COLUMN_LABELS = {
     "method.beta": "Strength of the push (beta)",
     "sampler": "Deleted points",
     "variant": "",
+    "model": "",
 }
 
 matplotlib.rcParams.update(
@@ -124,10 +125,13 @@ def metrics_label(metrics: Sequence[str]) -> str:
     return shared[:1].upper() + shared[1:] or ", ".join(labels)
 
 
-def panels(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
-    """A grid of axes, 7.1 inches (two columns of a paper) wide for two panels or more."""
-    width = min(7.1, 3.5 * columns)
-    height = 0.6 + rows * max(1.7, 2.3 - 0.2 * rows)
+def panels(rows: int, columns: int, tall: float | None = None) -> tuple[Figure, np.ndarray]:
+    """A grid of axes, 7.1 inches (two columns of a paper) wide for two panels or more.
+
+    `tall`: inches of a panel, where what is drawn says it; such panels have names at the left.
+    """
+    width = min(7.1, 3.5 * columns + (1.2 if tall else 0))
+    height = 0.6 + rows * (tall or max(1.7, 2.3 - 0.2 * rows))
     return pyplot.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
     )
@@ -141,6 +145,14 @@ def label_outer(axes: np.ndarray, by_row: bool) -> None:
     for row in axes if by_row else ():
         for axis in [a for a in row if a.get_visible()][1:]:
             axis.set_ylabel("")
+
+
+def label_rows(axes: np.ndarray) -> None:
+    """Keep the names of rows beside the first panel of each row."""
+    for row in axes:
+        for axis in [a for a in row if a.get_visible()][1:]:
+            axis.set_ylabel("")
+            axis.set_yticklabels([])
 
 
 def legend(figure: Figure, axes: np.ndarray) -> None:

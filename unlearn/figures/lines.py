@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from unlearn import layout, tables
-from unlearn.figures import _style
+from unlearn.figures import _categories, _style
 
 MOST_MARKERS = 20  # longer lines have one every tenth of the axis
 MOST_TICKS = 8  # on a logarithmic axis each value gets its own, up to so many
@@ -19,6 +19,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     Panels: one for each metric, each value of `facet`, and each data set, model and split that no
     axis, colour or facet tells apart. Of a stream the last step is shown unless `step` is on an
     axis. A line without x values (a control that lacks the parameter on the axis) is horizontal.
+    Where x holds names the axes change places: names have room at the left.
     """
     panels = tables.panels(table, spec)
     across = spec["facet"] or "metric"
@@ -30,19 +31,28 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     for _, part in panels:
         names |= dict(zip(part["line"], part["shade"], strict=True))
     styles = _style.line_styles(names)
-    figure, axes = _style.panels(len(rows), len(columns))
+    names_of_x = _categories.of(pd.concat([part for _, part in panels]), spec["x"])
+    tall = _categories.height(names_of_x) if names_of_x else None
+    figure, axes = _style.panels(len(rows), len(columns), tall)
     for axis in axes.flat:
         axis.set_visible(False)
     for place, part in panels:
         axis = axes[rows.index(_without(place, aside)), columns.index(place.get(across))]
         axis.set_visible(True)
-        _panel(axis, part, spec, styles)
         titles = [layout.title(k, v) for k, v in place.items() if k != "metric"]
         axis.set_title(", ".join(titles))
-        axis.set_xlabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
-        axis.set_ylabel(_style.metrics_label(part["metric"].unique()))
-    _style.label_outer(axes, by_row=across != "metric")
-    _style.legend(figure, axes)
+        if names_of_x:
+            _categories.draw(axis, part, spec, styles, names_of_x)
+        else:
+            _panel(axis, part, spec, styles)
+            axis.set_xlabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
+            axis.set_ylabel(_style.metrics_label(part["metric"].unique()))
+    if names_of_x:
+        _style.label_rows(axes)
+    else:
+        _style.label_outer(axes, by_row=across != "metric")
+    if not (names_of_x and spec["x"] == spec["colour"]):
+        _style.legend(figure, axes)
     _style.footnote(figure, notes(pd.concat([part for _, part in panels])))
     return figure
 
@@ -52,8 +62,6 @@ def _without(place: Mapping, columns: set[str]) -> tuple:
 
 
 def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
-    xs = part[spec["x"]].dropna()
-    categories = None if pd.api.types.is_numeric_dtype(xs) else list(xs.drop_duplicates())
     for name, line in part[part["n"] > 0].groupby("line", sort=False):
         style, percent = styles[name], line["metric"].iloc[0] in layout.PERCENT
         scale = 100 if percent else 1
@@ -66,8 +74,7 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
             if np.isfinite(low[0]):
                 axis.axhspan(low[0], high[0], color=style["color"], alpha=0.12, linewidth=0)
             continue
-        x = line[spec["x"]]
-        x = np.array([categories.index(v) for v in x]) if categories else x.to_numpy(float)
+        x = line[spec["x"]].to_numpy(float)
         order = np.argsort(x, kind="stable")
         x, y, low, high = x[order], y[order], low[order], high[order]
         axis.plot(x, y, label=name, markevery=None if len(x) <= MOST_MARKERS else 0.1, **style)
@@ -75,14 +82,11 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
             if len(x) == 1:
                 axis.vlines(x, low, high, color=style["color"], linewidth=1)
             axis.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
-    if categories:
-        axis.set_xticks(range(len(categories)), categories, rotation=20, ha="right")
-    else:
-        axis.set_xscale(spec["xscale"])
-        values = sorted(set(xs))
-        if spec["xscale"] == "log" and len(values) <= MOST_TICKS:
-            axis.set_xticks(values, _sparse(values))
-            axis.minorticks_off()
+    axis.set_xscale(spec["xscale"])
+    values = sorted(set(part[spec["x"]].dropna()))
+    if spec["xscale"] == "log" and 0 < len(values) <= MOST_TICKS:
+        axis.set_xticks(values, _sparse(values))
+        axis.minorticks_off()
     axis.set_yscale(spec["yscale"])
 
 

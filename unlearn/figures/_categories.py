@@ -1,0 +1,74 @@
+"""Panels whose x column holds names: one row a name, read from top to bottom, values to the right."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from unlearn import layout
+from unlearn.figures import _style
+
+ROW = 0.17
+"""Inches of a category of one line of text."""
+
+WIDEST = 24
+"""Characters of a label; longer ones go on below."""
+
+APART = 0.16
+"""Of the room of a category: how far lines that share it are apart."""
+
+
+def of(part: pd.DataFrame, column: str) -> list | None:
+    """The names in a column, in the order of the table; None where it holds numbers."""
+    values = part[column].dropna()
+    if values.empty or pd.api.types.is_numeric_dtype(values):
+        return None
+    return list(values.drop_duplicates())
+
+
+def height(names: Sequence[str]) -> float:
+    """Inches that a panel needs for them."""
+    return 0.35 + ROW * sum(1 + label.count("\n") for label in labels(names))
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """The names without what all names with the same beginning say, cut at dashes."""
+    parts = [str(name).split("-") for name in names]
+    heads = {}
+    for head, *rest in parts:
+        heads.setdefault(head, []).append(set(rest))
+    shared = {h: set.intersection(*s) if len(s) > 1 else set() for h, s in heads.items()}
+    return [_cut([head, *(p for p in rest if p not in shared[head])]) for head, *rest in parts]
+
+
+def _cut(parts: Sequence[str]) -> str:
+    lines = [parts[0]]
+    for part in parts[1:]:
+        longer = f"{lines[-1]}-{part}"
+        lines[-1:] = [longer] if len(longer) <= WIDEST else [lines[-1], part]
+    return "\n".join(lines)
+
+
+def draw(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping, names: Sequence) -> None:
+    """A point with its interval for each line and name; a line without a name is vertical."""
+    drawn = part[part["n"] > 0]
+    lines = list(drawn.loc[drawn[spec["x"]].notna(), "line"].drop_duplicates())
+    shared = drawn.dropna(subset=[spec["x"]]).groupby(spec["x"])["line"].nunique().max()
+    for name, line in drawn.groupby("line", sort=False):
+        scale = 100 if line["metric"].iloc[0] in layout.PERCENT else 1
+        x, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
+        style = dict(styles[name])
+        if line[spec["x"]].isna().all():
+            style.pop("marker")
+            axis.axvline(x[0], label=name, **style)
+            continue
+        apart = (lines.index(name) - (len(lines) - 1) / 2) * APART if shared > 1 else 0
+        y = np.array([names.index(v) for v in line[spec["x"]]]) + apart
+        bars = np.nan_to_num([x - low, high - x])
+        style["linestyle"] = "none"
+        axis.errorbar(x, y, xerr=bars, label=name, elinewidth=1, **style)
+    axis.set_yticks(range(len(names)), labels(names))
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set_xscale(spec["yscale"])
+    axis.set_ylabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
+    axis.set_xlabel(_style.metrics_label(part["metric"].unique()))
