@@ -244,7 +244,8 @@ def test_full_disk(project, finished_once):
         """,
     )
     log = project.root / "full.log"
-    assert "is there space left?" in log.read_text()
+    # a job's words, or Snakemake's own about its benchmark and log files
+    assert re.search("is there space left|No space left on device", log.read_text())
     assert (project.root / "partial.log").read_text() == ""
     assert steps(log) + steps(project.root / "room.log") == 26
     same_results(project, finished_once)

@@ -64,13 +64,19 @@ def made_up(plan, steps=1) -> pd.DataFrame:
 
 
 def drawn(table, figure):
-    """Panel title and label -> {line: [(x, y), ...]}; horizontal lines have x None."""
+    """Panel title and label -> {line: [(x, y), ...]}; horizontal lines have x None.
+
+    Where names are on the axis, x is the row and lines without one are vertical.
+    """
     found = {}
     for axis in lines.draw(table, figure).axes:
         if not axis.get_visible() or not axis.get_lines():
             continue
         place = {}
-        for line in axis.get_lines():
+        for bars in axis.containers:
+            values, row = bars.lines[0].get_data()
+            place[bars.get_label()] = [(round(r), v) for r, v in zip(row, values, strict=True)]
+        for line in axis.get_lines() if not place else ():
             x, y = line.get_xdata(), line.get_ydata()
             horizontal = list(x) == [0, 1] and line.get_transform() != axis.transData
             points = [(None, y[0])] if horizontal else list(zip(x, y, strict=True))
@@ -263,6 +269,51 @@ def test_the_last_step_of_each_request_is_shown():
     assert [x for x, _ in panels[""]["finetune"]] == [0.1, 0.2]
     last = table.query("step == 3 and variant == 'finetune'")["mean"].item()
     assert panels[""]["finetune"][1][1] == last
+
+
+NAMES = ["gradient_ascent", {"name": "finetune", "epochs": 3, "lr": [0.02, 0.1]}]
+
+
+def test_names_are_read_from_top_to_bottom():
+    """Each beside its value, without what its like all say; no legend repeats them."""
+    figure = {"x": "variant", "y": ["kl", "loss"], "split": ["test"], "facet": "split"}
+    plan = experiment(figure, method=NAMES, request={"name": "random", "rate": 0.1})
+    table = made_up(plan)
+    figure = lines.draw(table, plan.experiments["e"].figure)
+    first, second = [a for a in figure.axes if a.get_visible()]
+    labels = [label.get_text() for label in first.get_yticklabels()]
+    assert labels == [
+        "original",
+        "retrain",
+        "gradient_ascent",
+        "finetune-lr=0.02",
+        "finetune-lr=0.1",
+    ]
+    assert first.get_ylim()[0] > first.get_ylim()[1]  # the first name is on top
+    assert first.get_xlabel().startswith("KL") and second.get_xlabel().startswith("Cross-entropy")
+    assert not figure.legends
+    for metric, axis in (("kl", first), ("loss", second)):
+        means = table[table["metric"] == metric].set_index("variant")["mean"]
+        shown = {bars.get_label(): bars.lines[0].get_data() for bars in axis.containers}
+        for row, variant in enumerate(means.index.drop_duplicates()):
+            assert [*shown[variant][0]] == [means[variant]] and [*shown[variant][1]] == [row]
+    pyplot.close("all")
+
+
+def test_a_control_without_a_name_is_a_vertical_line():
+    """And lines that share names are set apart by less than half a row."""
+    figure = {"x": "method.schedule", "y": "kl", "split": ["test"], "colour": "method.lr"}
+    method = {"name": "finetune", "schedule": ["constant", "cosine"], "lr": [0.01, 0.1]}
+    plan = experiment(figure, method=method, request={"name": "random", "rate": 0.1})
+    table = made_up(plan)
+    figure = lines.draw(table, plan.experiments["e"].figure)
+    (axis,) = [a for a in figure.axes if a.get_visible()]
+    retrain = table.query("variant == 'retrain'")["mean"].item()
+    assert retrain in [line.get_xdata()[0] for line in axis.get_lines()]
+    rows = [bars.lines[0].get_ydata() for bars in axis.containers]
+    assert [[round(r) for r in line] for line in rows] == [[0, 1], [0, 1]]
+    assert 0 < abs(rows[0][0] - rows[1][0]) < 0.5 and figure.legends
+    pyplot.close("all")
 
 
 def test_accuracy_is_in_percent_with_its_interval():

@@ -1,4 +1,4 @@
-"""Panels whose x column holds names: one row a name, read from top to bottom, values to the right."""
+"""Panels whose x column holds names: a row for each, values to the right."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,0 +1,124 @@
+"""The pages of docs/ that hold results: templates, and numbers that no one types.
+
+    python -m scripts.pages [--results results/full] [--docs docs]
+
+renders every `docs/*.md.j2` next to itself from what lies in `docs/results/`. With `--results` the
+tables, figures and provenance of that study's finished experiments are copied there before.
+Templates say
+
+    figure("sisa_shards")                                     a picture with its description
+    number("sisa_shards", "accuracy/test", variant="retrain") mean and half of its interval
+    mean("sisa_shards", "accuracy/test", variant="retrain")   the mean alone, to be calculated with
+    table("comparison")                                       the wide table of an experiment
+    measured("noise")                                         what benchmarks.noise has printed
+    made("sisa_shards")                                       commit, day and machine
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import jinja2
+
+from unlearn import artifacts, intervals, layout, tables
+
+
+class PageError(ValueError):
+    """A number that a template asks for and that is not there, or more than one."""
+
+
+class Shown:
+    """What templates ask for, in a folder of tables, pictures, summaries and records."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def functions(self) -> dict:
+        """By the names that templates know."""
+        names = ("figure", "number", "mean", "table", "measured", "made")
+        return {name: getattr(self, name) for name in names}
+
+    def figure(self, experiment: str) -> str:
+        """A picture, with its description as the text for those who do not see it."""
+        about = " ".join(self.made(experiment)["description"].split())
+        return f"![{about}]({self.folder.name}/{experiment}.png)"
+
+    def number(self, experiment: str, metric: str, **where) -> str:
+        """`mean ± half of the 95 % interval`, percentages in percent."""
+        return intervals.shown(self._row(experiment, metric, where))
+
+    def mean(self, experiment: str, metric: str, **where) -> float:
+        """The mean, percentages in percent."""
+        row = self._row(experiment, metric, where)
+        return row["mean"] * (100 if row["metric"] in layout.PERCENT else 1)
+
+    def table(self, experiment: str) -> str:
+        """The wide table, in Markdown."""
+        return (self.folder / f"{experiment}.md").read_text(encoding="utf-8").strip()
+
+    def measured(self, benchmark: str) -> dict:
+        """The record of a benchmark."""
+        return artifacts.read_json(self.folder / f"benchmark_{benchmark}.json")
+
+    def made(self, experiment: str) -> dict:
+        """Commit, day and machines of an experiment, and its description."""
+        return artifacts.read_json(self.folder / f"{experiment}.json")
+
+    def _row(self, experiment: str, metric: str, where: dict) -> dict:
+        name, split = metric.split("/")
+        table = tables.read(self.folder / f"{experiment}.csv")
+        found = table[(table["metric"] == name) & (table["split"] == split)]
+        for key, value in where.items():
+            named = key if key in table else key.replace("_", ".", 1)
+            if named not in table:
+                raise PageError(f"{experiment}: no column {named}; there are {', '.join(table)}")
+            found = found[found[named].isna() if value is None else found[named] == value]
+        if len(found) != 1:
+            raise PageError(f"{experiment}: {len(found)} rows of {metric} where {where}; needed: 1")
+        return found.iloc[0].to_dict()
+
+
+def copy(results: Path, folder: Path) -> None:
+    """Tables, figures, summaries and records of the experiments that a study has finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = artifacts.read_json(results / "study.json")
+    about = artifacts.read_json(results / "provenance.json")
+    for name, block in (config["experiments"] | config.get("pictures", {})).items():
+        record = {key: about[key] for key in ("commit", "machines", "python")}
+        record |= {"study": config["study"], "description": block.get("description", "")}
+        for source in (
+            *(results / "figures").glob(f"{name}.png"),
+            *(results / "summaries").glob(f"{name}.md"),
+        ):
+            shutil.copyfile(source, folder / source.name)
+        if name in config["experiments"]:
+            shutil.copyfile(results / f"tables/{name}.csv", folder / f"{name}.csv")
+        artifacts.write_json(folder / f"{name}.json", record)
+
+
+def render(template: Path, folder: Path) -> str:
+    """The page of a template; PageError or a jinja2 error where something is missing."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )
+    page = environment.from_string(template.read_text(encoding="utf-8"))
+    head = f"<!-- made by `python -m scripts.pages` from {template.name}: change that -->\n"
+    return head + page.render(Shown(folder).functions())
+
+
+def main() -> None:
+    """Copy if asked for, then render."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--results", type=Path, help="of a finished study, to be shown from now on")
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    arguments = parser.parse_args()
+    if arguments.results:
+        copy(arguments.results, arguments.docs / "results")
+    for template in sorted(arguments.docs.glob("*.md.j2")):
+        page = render(template, arguments.docs / "results")
+        artifacts.write_text(template.with_suffix(""), page)
+        print(template.with_suffix(""))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Pages with results: no number in them is typed."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from scripts import pages
+
+TEMPLATES = sorted((ROOT / "docs").glob("*.md.j2"))
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_pages_are_what_their_templates_make(template):
+    page = template.with_suffix("").read_text(encoding="utf-8")
+    assert page == pages.render(template, ROOT / "docs/results"), "say python -m scripts.pages"
+
+
+def test_a_page_of_a_finished_study(finished):
+    """Numbers come from its tables; what is not there once is an error that names it."""
+    docs = finished.root / "docs"
+    docs.mkdir(exist_ok=True)
+    where = 'variant="retrain", rate=0.1'
+    (docs / "page.md.j2").write_text(
+        '{{ figure("accuracy") }}\n{{ number("accuracy", "accuracy/test", ' + where + ") }}\n"
+        '{{ "%.1f" % mean("accuracy", "accuracy/test", ' + where + ") }}\n"
+        '{{ made("accuracy").study }}\n'
+    )
+    call = [sys.executable, "-m", "scripts.pages", "--results", "results/tiny"]
+    subprocess.run(call, cwd=finished.root, check=True, capture_output=True)
+    _, picture, number, mean, study, *_ = (docs / "page.md").read_text().splitlines()
+    assert picture.endswith("](results/accuracy.png)") and (docs / "results/accuracy.png").exists()
+    table = pages.tables.read(docs / "results/accuracy.csv")
+    row = table.query("variant == 'retrain' and rate == 0.1 and metric == 'accuracy'")
+    row = row[row["split"] == "test"]
+    assert mean == f"{100 * row['mean'].item():.1f}" == number.split(" ± ")[0]
+    assert study == "tiny"
+    shown = pages.Shown(docs / "results")
+    with pytest.raises(pages.PageError, match=r"accuracy: 2 rows of accuracy/test where .*retrain"):
+        shown.number("accuracy", "accuracy/test", variant="retrain")
+    with pytest.raises(pages.PageError, match="accuracy: 0 rows"):
+        shown.number("accuracy", "accuracy/nowhere")
+    with pytest.raises(pages.PageError, match=r"accuracy: no column method.lr; there are dataset"):
+        shown.number("accuracy", "accuracy/test", method_lr=0.1)
