@@ -56,9 +56,10 @@ def main() -> None:
         study = root / "study.yaml"
         study.write_text(yaml.safe_dump(study_of(arguments.cells)))
         config = ("--configfile", study.name)
-        plan, *cost = call(root, "-n", *config)
-        jobs = plan.count("\n    jobid: ")
-        print(json.dumps({"cells": arguments.cells, "jobs": jobs, "plan": cost}), flush=True)
+        said, *cost = call(root, "-n", *config)
+        jobs = said.count("\n    jobid: ")
+        plan = {"seconds": cost[0], "megabytes": cost[1]}
+        result = {"cells": arguments.cells, "jobs": jobs, "plan": plan, "nothing to do": {}}
         bare.mkdir()
         (bare / "Snakefile").write_text(BARE.format(pairs=jobs // 2))
         for place, options in ((root, config), (bare, ())):
@@ -72,8 +73,9 @@ def main() -> None:
                 assert name == "start" or "Nothing to be done" in said, said[-3000:]
                 costs[name].append(cost)
     for name, found in costs.items():
-        seconds, megabytes = (statistics.median(values) for values in zip(*found, strict=True))
-        print(json.dumps({"no-op": name, "seconds": round(seconds, 1), "megabytes": megabytes}))
+        medians = (statistics.median(values) for values in zip(*found, strict=True))
+        result["nothing to do"][name] = dict(zip(plan, medians, strict=True))
+    print(json.dumps(result, indent=2))
 
 
 def study_of(cells: int) -> dict:

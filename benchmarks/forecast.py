@@ -1,0 +1,154 @@
+"""What a study will cost before it starts, experiment by experiment, from what a recorded run took.
+
+    snakemake -n --quiet --configfile STUDY.yaml      which jobs are left
+    python -m benchmarks.forecast STUDY.yaml          what they will cost
+    python -m benchmarks.forecast --record results/full
+
+Seconds are those of one core of the machine of the record (`benchmarks/recorded.csv`), a model at a
+time. A job that the record does not have costs what the most similar recorded ones did: of another
+request, then of another method, then of another data set; the share of such seconds is printed.
+A job is charged to the first experiment that needs it. Finished jobs cost nothing.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
+
+from unlearn import artifacts, study
+
+RECORD = Path(__file__).with_name("recorded.csv")
+START = 4.0
+"""Seconds of a job beside its work: starting Python, reading, writing, scores."""
+
+LEVELS = (
+    ["rule", "dataset", "model", "what", "request"],
+    ["rule", "dataset", "model", "what"],
+    ["rule", "model", "what"],
+    ["rule", "dataset", "model"],
+    ["rule", "model"],
+    ["rule"],
+)
+"""What a recorded job shares with the one to come, best first; the first two are no guess."""
+
+
+class Job(NamedTuple):
+    """A job that trains, unlearns or searches noise; `what`: trainer, variant or noise."""
+
+    rule: str
+    dataset: str
+    model: str
+    what: str
+    request: str
+    fleet: str
+    folder: str
+    """Of its outputs, in the folder of the study's results."""
+
+
+def jobs(plan: study.Study) -> Iterator[tuple[str, Job]]:
+    """Each job of a study once, with the first experiment that needs it."""
+    seen = set()
+    for name, experiment in plan.experiments.items():
+        for cell in experiment.cells:
+            trainer = plan.variants[cell.variant].trainer.name
+            where = f"{cell.dataset}/{cell.model}"
+            wanted = [
+                Job("train", cell.dataset, cell.model, trainer, "", cell.fleet,
+                    f"trained/{where}/{trainer}/{cell.fleet}"),
+                Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}"),
+            ]  # fmt: skip
+            data = plan.datasets[cell.dataset]
+            if data.noise and data.parameters["noised"] > 0:
+                source, noise = data.source, data.noise.name
+                folder = f"noise/{source}/{noise}"
+                wanted.insert(0, Job("noise", source, "", noise, "", "", folder))
+            yield from ((name, job) for job in wanted if job not in seen)
+            seen.update(wanted)
+
+
+def took(results: Path, job: Job) -> float | None:
+    """Seconds of a finished job, for each of its models; None if it is not there or failed."""
+    path = results / job.folder / ("noise.json" if job.rule == "noise" else "costs.json")
+    if not path.exists():
+        return None
+    record = artifacts.read_json(path)
+    if job.rule == "noise":
+        return record["wall_seconds"]
+    if record["error"]:
+        return None
+    steps = [s for m in record["models"] for s in (m if isinstance(m, list) else [m])]
+    spent = sum(step["wall_seconds"] for step in steps) + record["evaluation_seconds"]
+    return spent / len(record["models"])
+
+
+def record(plan: study.Study, results: Path) -> pd.DataFrame:
+    """The seconds of every finished job of a study."""
+    rows = [
+        {key: getattr(job, key) for key in LEVELS[0]} | {"seconds": round(seconds, 2)}
+        for _, job in jobs(plan)
+        if (seconds := took(results, job)) is not None
+    ]
+    return pd.DataFrame(rows).drop_duplicates(LEVELS[0])
+
+
+def forecast(plan: study.Study, results: Path, recorded: pd.DataFrame) -> pd.DataFrame:
+    """One row an experiment: jobs left, seconds of one core, and how many of them are guessed."""
+    known = [(names, recorded.groupby(names)["seconds"].mean().to_dict()) for names in LEVELS]
+    rows = {name: {"jobs": 0, "seconds": 0.0, "guessed": 0.0} for name in plan.experiments}
+    for name, job in jobs(plan):
+        if took(results, job) is not None:
+            continue
+        models = len(plan.fleets[job.fleet]) if job.fleet else 1
+        level, seconds = _alike(job, known)
+        rows[name]["jobs"] += 1
+        rows[name]["seconds"] += seconds * models + START
+        rows[name]["guessed"] += seconds * models * (level > 1)
+    return pd.DataFrame(rows).T
+
+
+def _alike(job: Job, known: list[tuple[list[str], dict]]) -> tuple[int, float]:
+    """How far off the recorded jobs are that are most like this one, and what they took."""
+    for level, (names, means) in enumerate(known):
+        key = tuple(getattr(job, name) for name in names)
+        key = key if len(key) > 1 else key[0]
+        if key in means:
+            return level, means[key]
+    return len(LEVELS), 0.0
+
+
+def load(paths: list[Path]) -> study.Study:
+    """The study of some configuration files, later ones laid over earlier ones."""
+    config: dict = {}
+    for path in paths:
+        update_config(config, load_configfile(path))
+    return study.load(config, " + ".join(map(str, paths)))
+
+
+def main() -> None:
+    """Print a table, or write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("config", nargs="*", type=Path, help="default: config.yaml")
+    parser.add_argument("--record", type=Path, help="results of a study: write its seconds")
+    arguments = parser.parse_args()
+    plan = load(arguments.config or [Path("config.yaml")])
+    if arguments.record:
+        record(plan, arguments.record).to_csv(RECORD, index=False, lineterminator="\n")
+        return
+    recorded = pd.read_csv(RECORD, keep_default_na=False)
+    table = forecast(plan, Path(plan.settings["results"]) / plan.name, recorded)
+    total = table.sum()
+    shown = pd.DataFrame({"jobs": table["jobs"], "core-minutes": table["seconds"] / 60})
+    shown = shown[shown["jobs"] > 0].astype({"jobs": int}).round(1)
+    print(shown.to_string() if len(shown) else "nothing is left to do")
+    print(
+        f"{total['seconds'] / 3600:.1f} core-hours for {total['jobs']:.0f} jobs, "
+        f"{total['guessed'] / max(total['seconds'], 1):.0%} of them guessed from similar jobs"
+    )
+
+
+if __name__ == "__main__":
+    main()

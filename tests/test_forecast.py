@@ -1,0 +1,64 @@
+"""What a study will cost, from what a finished one took."""
+
+import copy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import TINY
+
+from benchmarks import forecast
+
+NOWHERE = Path("nothing/is/here")
+
+
+def plan(config, folder):
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return forecast.load([path])
+
+
+def recorded(of, seconds):
+    """A record in which the n-th job took so many seconds a model."""
+    rows = [{n: getattr(job, n) for n in forecast.LEVELS[0]} for _, job in forecast.jobs(of)]
+    return pd.DataFrame(rows).assign(seconds=[seconds(i) for i in range(len(rows))])
+
+
+def test_a_recorded_study_costs_what_it_took(tmp_path):
+    """Two models each; the fleet and the cells once, though two experiments need them."""
+    config = copy.deepcopy(TINY)
+    config["experiments"]["again"] = config["experiments"]["accuracy"]
+    tiny = plan(config, tmp_path)
+    table = forecast.forecast(tiny, NOWHERE, recorded(tiny, lambda i: 10.0 + i))
+    assert table["jobs"].tolist() == [9, 0]
+    assert table["seconds"].tolist() == [sum(2 * (10 + i) + forecast.START for i in range(9)), 0]
+    assert table["guessed"].sum() == 0
+
+
+def test_other_jobs_cost_what_similar_ones_did_and_say_so(tmp_path):
+    tiny = plan(TINY, tmp_path)
+    record = recorded(tiny, lambda i: 0.0)
+    record.loc[record["what"] == "finetune", "seconds"] = [3.0, 5.0]
+    other = copy.deepcopy(TINY)
+    other["experiments"]["accuracy"]["request"] = {"name": "random", "count": 7}
+    other["experiments"]["accuracy"]["method"] = "finetune"
+    own = forecast.forecast(plan(other, tmp_path), NOWHERE, record).loc["accuracy"]
+    assert own["seconds"] == 4 * forecast.START + 2 * 4.0 and own["guessed"] == 0
+    other["experiments"]["accuracy"]["method"] = {"name": "finetune", "epochs": 9}
+    own = forecast.forecast(plan(other, tmp_path), NOWHERE, record).loc["accuracy"]
+    assert own["guessed"] == 2 * record.loc[record["rule"] == "unlearn", "seconds"].mean()
+    nothing = forecast.forecast(plan(TINY, tmp_path), NOWHERE, record.head(0))
+    assert nothing["seconds"].tolist() == [9 * forecast.START]
+
+
+def test_finished_jobs_are_recorded_and_cost_nothing(finished):
+    tiny = forecast.load([finished.root / "study.yaml"])
+    record = forecast.record(tiny, finished.results())
+    assert len(record) == 9 and (record["seconds"] >= 0).all() and record["seconds"].sum() > 0
+    assert forecast.forecast(tiny, finished.results(), record)["jobs"].sum() == 0
+    next(finished.results("unlearned").rglob("finetune/random-rate=0.2/**/costs.json")).unlink()
+    table = forecast.forecast(tiny, finished.results(), record)
+    took = record.query("what == 'finetune' and request == 'random-rate=0.2'")["seconds"].item()
+    assert table["jobs"].sum() == 1
+    assert table["seconds"].sum() == pytest.approx(2 * took + forecast.START)
