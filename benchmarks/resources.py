@@ -37,6 +37,8 @@ def main() -> None:
     for path in results.glob("trained/**/costs.json"):
         record = json.loads(path.read_text())
         rows.append({"rule": "train", "minutes": minutes(record), "megabytes": peak(record)})
+    if not rows:
+        parser.error(f"{results}: no finished jobs there")
     table = pd.DataFrame(rows).groupby("rule", sort=False)
     print(table.agg(["count", "median", "max"]).round(1).to_string())
 

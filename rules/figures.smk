@@ -51,10 +51,10 @@ rule summary:
         mem_mb=growing(500),
         runtime=growing(10),
     params:
-        columns=summary_columns,
+        job=summary_job,
         code=code("scripts.summary"),
     shell:
-        "python -m scripts.summary --table {input.table:q} --columns {params.columns:q}"
+        "python -m scripts.summary --table {input.table:q} --job {params.job:q}"
         " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"
 

@@ -4,7 +4,7 @@ import functools
 import importlib.metadata
 import json
 
-from unlearn import architectures, schema
+from unlearn import architectures, layout, schema
 
 # -- parameters: one JSON string a job, keys sorted, because Snakemake compares params by value
 
@@ -93,7 +93,9 @@ def table_job(wildcards):
     experiment = STUDY.experiments[wildcards.experiment]
     figure = experiment.figure
     pairs = [pair.split("/") for pair in experiment.summary]
-    metrics = dict.fromkeys([*figure["y"], *(metric for metric, _ in pairs)])
+    metrics = dict.fromkeys(
+        [*figure["y"], *layout.floors(figure), *(metric for metric, _ in pairs)]
+    )
     splits = figure["split"] and dict.fromkeys(
         [*figure["split"], *(split for _, split in pairs)]
     )
@@ -102,8 +104,10 @@ def table_job(wildcards):
     )
 
 
-def summary_columns(wildcards):
-    return as_json(STUDY.experiments[wildcards.experiment].summary)
+def summary_job(wildcards):
+    experiment = STUDY.experiments[wildcards.experiment]
+    hidden = experiment.figure["hidden"]
+    return as_json({"columns": experiment.summary, "hidden": hidden})
 
 
 def figure_job(wildcards):

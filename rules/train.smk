@@ -16,7 +16,7 @@ rule train:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(240),
+        runtime=growing(120),
         gpu=GPUS,
     params:
         job=train_job,

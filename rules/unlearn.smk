@@ -19,7 +19,7 @@ rule unlearn:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(240),
+        runtime=growing(60),
         gpu=GPUS,
     params:
         job=unlearn_job,

@@ -15,6 +15,7 @@ Templates say
 """
 
 import argparse
+import datetime
 import shutil
 from pathlib import Path
 
@@ -86,6 +87,8 @@ def copy(results: Path, folder: Path) -> None:
     for name, block in (config["experiments"] | config.get("pictures", {})).items():
         record = {key: about[key] for key in ("commit", "machines", "python")}
         record |= {"study": config["study"], "description": block.get("description", "")}
+        made = (results / f"tables/{name}.csv").stat().st_mtime
+        record["day"] = datetime.date.fromtimestamp(made).isoformat()
         for source in (
             *(results / "figures").glob(f"{name}.png"),
             *(results / "summaries").glob(f"{name}.md"),

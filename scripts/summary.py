@@ -8,8 +8,9 @@ from unlearn import artifacts, summaries, tables
 
 def main(arguments):
     """Write numbers as CSV, `mean ± half of the interval` as Markdown and LaTeX."""
-    columns = json.loads(arguments.columns)
-    table = tables.read(arguments.table)
+    job = json.loads(arguments.job)
+    table, columns = tables.read(arguments.table), job["columns"]
+    table = table[~table["variant"].isin(job["hidden"])]
     numbers = summaries.wide(table, columns)
     artifacts.write_text(arguments.csv, numbers.to_csv(index=False, lineterminator="\n"))
     text = summaries.readable(table, columns)
@@ -21,7 +22,7 @@ def main(arguments):
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument("--table", required=True)
-    parser.add_argument("--columns", required=True, help="JSON: metrics on splits, as in kl/forget")
+    parser.add_argument("--job", required=True, help="JSON: columns, as kl/forget; hidden variants")
     parser.add_argument("--csv", required=True, help="output")
     parser.add_argument("--markdown", required=True, help="output")
     parser.add_argument("--latex", required=True, help="output")

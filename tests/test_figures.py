@@ -10,7 +10,7 @@ from conftest import TINY
 from matplotlib import pyplot
 
 from unlearn import layout, overview, study, tables
-from unlearn.figures import _style, lines
+from unlearn.figures import _categories, _style, lines
 
 BASE = {
     "dataset": "digits",
@@ -271,6 +271,7 @@ def test_the_last_step_of_each_request_is_shown():
     assert panels[""]["finetune"][1][1] == last
 
 
+ONE = {"request": {"name": "random", "rate": 0.1}}
 NAMES = ["gradient_ascent", {"name": "finetune", "epochs": 3, "lr": [0.02, 0.1]}]
 
 
@@ -297,6 +298,32 @@ def test_names_are_read_from_top_to_bottom():
         shown = {bars.get_label(): bars.lines[0].get_data() for bars in axis.containers}
         for row, variant in enumerate(means.index.drop_duplicates()):
             assert [*shown[variant][0]] == [means[variant]] and [*shown[variant][1]] == [row]
+    pyplot.close("all")
+
+
+def test_labels_are_cut_at_parameters_only():
+    """Numbers have dashes of their own."""
+    names = ["m-lr=1e-05", "m-lr=0.0001", "x-alpha=-1", "x-alpha=-2", "retrain@sisa-shards=5"]
+    assert _categories.labels(names) == names
+    assert _categories.labels(["m-a=1-lr=1e-05", "m-a=1-lr=1e-04"]) == ["m-lr=1e-05", "m-lr=1e-04"]
+    (long,) = _categories.labels(["error_minimizing_noise-epochs=3"])
+    assert long == "error_minimizing_noise\nepochs=3"
+
+
+def test_named_rows_stay_within_what_values_can_be():
+    """Accuracy ends at 100 %; a distance of 0 has a place on a logarithmic axis."""
+    spec = {"x": "variant", "y": "accuracy", "split": ["test"]}
+    plan = experiment(spec, method=NAMES, request={"name": "random", "rate": 0.1})
+    table = made_up(plan)
+    table[["mean", "ci_low", "ci_high"]] = [0.96, 0.7, 1.2]
+    (axis,) = lines.draw(table, plan.experiments["e"].figure).axes
+    ends = [s.get_segments()[0][:, 0] for bars in axis.containers for s in bars.lines[2]]
+    assert max(map(max, ends)) == pytest.approx(100) and min(map(min, ends)) == pytest.approx(70)
+    plan = experiment(spec | {"y": "kl", "yscale": "log"}, method=NAMES, **ONE)
+    table = made_up(plan)
+    table.loc[table["variant"] == "retrain", ["mean", "ci_low", "ci_high"]] = 0.0
+    (axis,) = lines.draw(table, plan.experiments["e"].figure).axes
+    assert axis.get_xscale() == "symlog" and axis.get_xlim()[0] <= 0
     pyplot.close("all")
 
 

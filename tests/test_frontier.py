@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot
 from test_figures import experiment, made_up
 
-from unlearn import layout, overview, scoring, study, summaries
+from unlearn import layout, overview, scoring, study, summaries, tables
 from unlearn.figures import frontier
 from unlearn.metrics.divergence import jensen_shannon, kl
 from unlearn.requests import Request
@@ -95,6 +95,8 @@ def test_wide_tables_hold_the_numbers_of_the_long_one():
     assert wide["l2/weights/mean"].isna().all()  # no value is empty, not 0
     text = summaries.readable(table, columns).set_index("variant")
     assert text.loc["finetune", "kl/test"].startswith("0.300")
+    assert wide["kl/test/n"].to_dict() == dict.fromkeys(DISTANCES, 2) and not wide["failed"].any()
+    assert "accuracy/test (%)" in summaries.readable(table, ["accuracy/test"])
     assert set(text["l2/weights"]) == {""}
     assert set(text["guarantee"]) == {"none", "exact"}
 
@@ -124,7 +126,7 @@ def test_summaries_of_a_run(project):
     assert jobs == {"table", "summary", "figure", "report", "complete"}
 
 
-def test_the_floor_is_the_next_seed():
+def test_the_floor_is_the_mean_over_the_other_seeds():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(3, 1, 4, 2))  # three seeds; points 0, 1 and two test points
     tensors = [{"w": np.array([float(k), 0.0])} for k in (0, 3, 7)]
@@ -144,11 +146,12 @@ def test_the_floor_is_the_next_seed():
         return {(seed, metric, split): value for _, seed, metric, split, value in found}
 
     found = rows(fleet, fleet)
-    for seed, other in ((0, 1), (1, 2), (2, 0)):
-        pair = logits[other, 0, 2:], logits[seed, 0, 2:]
-        assert found[seed, "kl_reseeded", "test"] == kl(*pair)
-        assert found[seed, "js_reseeded", "test"] == jensen_shannon(*pair)
-    assert [found[seed, "l2_reseeded", "weights"] for seed in (0, 1, 2)] == [3, 4, 7]
+    for seed, others in ((0, (1, 2)), (1, (0, 2)), (2, (0, 1))):
+        pairs = [(logits[other, 0, 2:], logits[seed, 0, 2:]) for other in others]
+        for metric, measure in (("kl_reseeded", kl), ("js_reseeded", jensen_shannon)):
+            mean = np.mean([measure(*pair) for pair in pairs])
+            assert found[seed, metric, "test"] == pytest.approx(mean, rel=1e-12)
+    assert [found[seed, "l2_reseeded", "weights"] for seed in (0, 1, 2)] == [5, 3.5, 5.5]
     assert found[0, "kl", "test"] == 0
     another = scoring.Fleet(*(getattr(fleet, n) for n in fleet.__dataclass_fields__))
     assert not any(metric in scoring.FLOOR for _, metric, _ in rows(another, fleet))
@@ -166,6 +169,59 @@ def test_the_floor_is_the_next_seed():
 def test_bad_axes_are_refused(change, message):
     with pytest.raises(study.StudyError, match=message):
         experiment(FIGURE | change, **ONE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": "accuracy/test"}, "unknown distance .accuracy"),
+        ({"y": ["kl", "accuracy_gap"]}, "unknown distance .accuracy_gap"),
+        ({"x": "speedup/forget"}, "unknown cost .speedup"),
+        ({"colour": "request"}, "request tells no methods apart"),
+    ],
+)
+def test_a_frontier_is_of_distances_against_costs(change, message):
+    with pytest.raises(study.StudyError, match=message):
+        experiment(FIGURE | change, **ONE)
+
+
+def test_a_fleet_of_one_has_no_floor():
+    with pytest.raises(study.StudyError, match=r"kl_reseeded compares .*, seed0 has one"):
+        experiment(FIGURE, summary=["kl_reseeded/test"], seeds=1, **ONE)
+    experiment(FIGURE, seeds=1, **ONE)  # drawn without one
+
+
+def test_pairs_of_seeds_have_no_interval():
+    scores = made_up_scores([1.0, 2.0, 6.0])
+    table = tables.summarise(scores, ["kl", "kl_reseeded"], ["test"], {})
+    rows = table.set_index("metric")
+    assert rows["mean"].tolist() == [3, 3] and rows["n"].tolist() == [3, 3]
+    assert np.isfinite(rows.loc["kl", "ci_low"]) and np.isnan(rows.loc["kl_reseeded", "ci_low"])
+
+
+def made_up_scores(values):
+    cell = dict.fromkeys(scoring.CELL, "x") | {"rate": 0.1, "step": 1, "points": 3}
+    found = [("completed", "forget", 1), ("diverged", "forget", 0)]
+    rows = [
+        cell | {"seed": seed, "metric": metric, "split": split, "value": value}
+        for seed, value in enumerate(values)
+        for metric, split, value in [*found, ("kl", "test", value), ("kl_reseeded", "test", value)]
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_wide_errors_stay_in_their_panel_and_costless_methods_are_lines():
+    """An interval that reaches below zero has no bar there; storing nothing is a point at zero."""
+    e, table = compared()
+    table.loc[table["variant"] == "finetune", "ci_low"] = -400.0
+    axis = axes(table, e.figure)["forget"]
+    for bars in axis.containers:
+        for segments in bars.lines[2]:
+            assert all((segment >= 0).all() for segment in segments.get_segments())
+            assert segments.get_clip_on()
+    e, table = compared(x="bytes_stored/forget", xscale="linear")
+    table.loc[table["metric"] == "bytes_stored", ["mean", "ci_low", "ci_high"]] = 0.0
+    assert points(axes(table, e.figure)["forget"])["retrain"] == (0, 0)
 
 
 @pytest.mark.parametrize("pair", ["kl", "kl/learn", "nothing/forget", "kl/added"])

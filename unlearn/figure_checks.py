@@ -26,6 +26,8 @@ def figure(
     of_metrics = catalogue.facts("figures", block["kind"]).get("X") == "metric"
     if of_metrics and "/" not in block["x"]:
         raise InvalidError("x", f"{block['x']} is no metric on a split, as in wall_seconds/forget")
+    if of_metrics:
+        _check_frontier(block)
     for key in ("colour", "facet") if of_metrics else ("x", "colour", "facet"):
         allowed = columns | ({"metric", "split"} if key != "x" else set())
         if block[key] is not None and block[key] not in allowed:
@@ -36,6 +38,7 @@ def figure(
         if split not in allowed:
             raise InvalidError("y", f"{metric}/{split}: {schema.unknown('split', split, allowed)}")
     _check_metrics(block["y"], block["split"], asked, special)
+    pairs_of_seeds(block["y"], cells, study)
     rows = {cell: _row(cell, available, study) for cell in cells}
     methods = {layout.method(row) for row in rows.values()}
     for name in block["methods"] or ():
@@ -44,9 +47,34 @@ def figure(
     _check_points(block, rows)
 
 
+def _check_frontier(block: Mapping) -> None:
+    """Distances against a cost, both better low, and colours that tell methods apart."""
+    *distances, cost = block["y"]
+    for metric in distances:
+        if metric not in layout.DISTANCES:
+            raise InvalidError("y", schema.unknown("distance", metric, layout.DISTANCES))
+    if cost not in layout.COSTS:
+        raise InvalidError("x", schema.unknown("cost", cost, layout.COSTS))
+    if block["colour"] not in ("variant", "method"):
+        raise InvalidError("colour", f"{block['colour']} tells no methods apart; allowed: variant")
+
+
+def pairs_of_seeds(metrics: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
+    """Two models or more in every fleet, where models of a fleet are compared."""
+    asked = [metric for metric in metrics if metric in scoring.FLOOR]
+    alone = [cell.fleet for cell in cells if len(study.fleets[cell.fleet]) < 2]
+    if asked and alone:
+        raise InvalidError(
+            "",
+            f"{asked[0]} compares the models of a fleet, {alone[0]} has one; "
+            "allowed: `fleet` and `seeds` that leave none alone",
+        )
+
+
 def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
     """Metrics that have a value on their splits."""
     asked, special = _asked(cells, study), _special(cells, study)
+    pairs_of_seeds([pair.split("/")[0] for pair in pairs], cells, study)
     for pair in pairs:
         metric, split = pair.split("/")
         try:

@@ -38,6 +38,24 @@ SPENT = (
 )
 """Metrics that are not drawn for doing nothing, which costs nothing."""
 
+DISTANCES = ("kl", "kl_reverse", "js", "l2", "l2_relative", "kl_scratch", "kl_taught")
+"""Metrics that are 0 for a perfect method and never below: what a frontier is drawn of."""
+
+COSTS = (
+    "wall_seconds",
+    "cpu_seconds",
+    "io_seconds",
+    "gradient_evaluations",
+    "forward_evaluations",
+    "flops",
+    "optimizer_steps",
+    "bytes_stored",
+    "peak_memory_bytes",
+)
+"""Metrics that every method has and that are better low: what a frontier is drawn against."""
+
+_FLOORS = ("kl", "js", "l2")
+
 _FIELDS = {"dataset": ("dataset.", "noise."), "model": ("model.", "recipe.")}
 
 
@@ -56,6 +74,12 @@ def shown(figure: Mapping) -> dict:
         "split": [] if everything else list(dict.fromkeys([*splits, *pairs.values()])),
         "pairs": pairs,
     }
+
+
+def floors(figure: Mapping) -> list[str]:
+    """Metrics that a figure shows beside its own: how far two oracles are from each other."""
+    asked = figure["y"] if figure["kind"] == "frontier" else ()
+    return [f"{metric}_reseeded" for metric in asked if metric in _FLOORS]
 
 
 def axes(figure: Mapping) -> set[str]:

@@ -238,16 +238,17 @@ def _gaps(own, other, labels, split, suffix):
 
 
 def _floor(oracle, k, t, splits):
-    """The oracle compared with that of the next seed, the last with the first."""
-    other = (k + 1) % len(oracle.logits)
-    if other == k or not _sound(oracle, other, t):
+    """The oracle compared with those of the other seeds of its fleet, on average."""
+    others = [o for o in range(len(oracle.logits)) if o != k and _sound(oracle, o, t)]
+    if not others:
         return
     for split, ids in splits.items():
-        pair = oracle.logits[other, t][ids], oracle.logits[k, t][ids]
-        yield "kl_reseeded", split, kl(*pair)
-        yield "js_reseeded", split, jensen_shannon(*pair)
-    distance = l2(oracle.weights(k, t), oracle.weights(other, t), oracle.names)
-    yield "l2_reseeded", "weights", distance
+        own, its = oracle.logits[k, t][ids], [oracle.logits[o, t][ids] for o in others]
+        yield "kl_reseeded", split, np.mean([kl(other, own) for other in its])
+        yield "js_reseeded", split, np.mean([jensen_shannon(other, own) for other in its])
+    weights = oracle.weights(k, t)
+    distances = [l2(weights, oracle.weights(o, t), oracle.names) for o in others]
+    yield "l2_reseeded", "weights", None if None in distances else np.mean(distances)
 
 
 def _attack(logits, labels, splits):

@@ -51,7 +51,7 @@ def summarise(
         shown = shown[shown["split"].isin(splits)]
     keys = [*CELL, "metric", "split"]
     groups = shown.groupby(keys, sort=False)["value"]
-    rows = [dict(zip(keys, key, strict=True)) | _interval(values) for key, values in groups]
+    rows = [dict(zip(keys, key, strict=True)) | _interval(key[-2], v) for key, v in groups]
     summary = pd.DataFrame(rows, columns=[*keys, "mean", "ci_low", "ci_high", "n"])
     table = _with_failed(summary, flags, metrics, splits)
     table = table.merge(flags, on=CELL, how="left")
@@ -118,12 +118,15 @@ def _without_diverged(shown: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame
     return shown.assign(value=shown["value"].mask(gone))
 
 
-def _interval(values: pd.Series) -> dict:
+def _interval(metric: str, values: pd.Series) -> dict:
+    """The mean of finite values and its 95 % t interval; none of one value, or of pairs of seeds,
+    which are not independent."""
     finite = values.to_numpy(dtype=float)
     finite = finite[np.isfinite(finite)]
     n = len(finite)
     mean = finite.mean() if n else np.nan
     half = stdtrit(n - 1, 0.975) * finite.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+    half = np.nan if metric in scoring.FLOOR else half
     return {"mean": mean, "ci_low": mean - half, "ci_high": mean + half, "n": n}
 
 

@@ -1,5 +1,6 @@
 """Panels whose x column holds names: a row for each, values to the right."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,8 +15,8 @@ ROW = 0.17
 WIDEST = 24
 """Characters of a label; longer ones go on below."""
 
-APART = 0.16
-"""Of the room of a category: how far lines that share it are apart."""
+PARAMETER = re.compile(r"-(?=[A-Za-z_][\w.]*=)")
+"""Where a canonical name is cut: numbers have dashes of their own."""
 
 
 def of(part: pd.DataFrame, column: str) -> list | None:
@@ -26,14 +27,16 @@ def of(part: pd.DataFrame, column: str) -> list | None:
     return list(values.drop_duplicates())
 
 
-def height(names: Sequence[str]) -> float:
-    """Inches that a panel needs for them."""
-    return 0.35 + ROW * sum(1 + label.count("\n") for label in labels(names))
+def height(part: pd.DataFrame, column: str) -> float:
+    """Inches that a panel needs for the names and for the lines that share one."""
+    text = sum(1 + label.count("\n") for label in labels(of(part, column)))
+    shared = sum(part.groupby(column)["line"].nunique())
+    return max(1.1, 0.35 + ROW * max(text, 0.7 * shared))
 
 
 def labels(names: Sequence[str]) -> list[str]:
     """The names without what all names with the same beginning say, cut at dashes."""
-    parts = [str(name).split("-") for name in names]
+    parts = [PARAMETER.split(str(name)) for name in names]
     heads = {}
     for head, *rest in parts:
         heads.setdefault(head, []).append(set(rest))
@@ -62,13 +65,19 @@ def draw(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping, names: Sequen
             style.pop("marker")
             axis.axvline(x[0], label=name, **style)
             continue
-        apart = (lines.index(name) - (len(lines) - 1) / 2) * APART if shared > 1 else 0
+        place = (lines.index(name) - (len(lines) - 1) / 2) / len(lines)
+        apart = 0.7 * place if shared > 1 else 0
         y = np.array([names.index(v) for v in line[spec["x"]]]) + apart
+        low, high = _style.clamped(line["metric"].iloc[0], x, low, high, spec["yscale"])
         bars = np.nan_to_num([x - low, high - x])
         style["linestyle"] = "none"
         axis.errorbar(x, y, xerr=bars, label=name, elinewidth=1, **style)
     axis.set_yticks(range(len(names)), labels(names))
     axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.set_xscale(spec["yscale"])
+    values = drawn["mean"][drawn["mean"] > 0]
+    if spec["yscale"] == "log" and (drawn["mean"] == 0).any() and len(values):
+        axis.set_xscale("symlog", linthresh=values.min())  # the oracle's distance to itself is 0
+    else:
+        axis.set_xscale(spec["yscale"])
     axis.set_ylabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
     axis.set_xlabel(_style.metrics_label(part["metric"].unique()))

@@ -12,6 +12,8 @@ matplotlib.use("agg")
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
+from unlearn import layout
+
 # Okabe and Ito (2008); black and grey are kept for the controls
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31")
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")
@@ -30,7 +32,7 @@ METRIC_LABELS = {
     "kl": "KL(oracle || model) (nats)",
     "kl_reverse": "KL(model || oracle) (nats)",
     "js": "Jensen-Shannon (nats)",
-    "kl_reseeded": "KL(next seed's oracle || oracle) (nats)",
+    "kl_reseeded": "KL(other seed's oracle || oracle) (nats)",
     "js_reseeded": "Jensen-Shannon of oracles (nats)",
     "l2_reseeded": "L2 distance of oracles",
     "l2": "L2 distance to the oracle",
@@ -123,6 +125,14 @@ def metrics_label(metrics: Sequence[str]) -> str:
     words = [word for word in labels[0].split() if word.lower() in common]
     shared = " ".join(words)
     return shared[:1].upper() + shared[1:] or ", ".join(labels)
+
+
+def clamped(metric: str, middle, low, high, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of an interval, in the units that are shown, as far as values can lie."""
+    low = np.where(low > 0, low, middle) if scale == "log" else low
+    if "gap" in metric:  # nothing else is ever negative
+        return low, high
+    return np.maximum(low, 0), np.minimum(high, 100 if metric in layout.PERCENT else np.inf)
 
 
 def panels(rows: int, columns: int, tall: float | None = None) -> tuple[Figure, np.ndarray]:

@@ -21,7 +21,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
 
     Panels: one for each other metric, and for each data set, model and value of `facet`. What
     does nothing has no cost: a horizontal line. A second line, where the table has it, is how far
-    the oracle is from that of the next seed. Lower is taken to be better, on both axes.
+    the oracle is from those of other seeds. Lower is better, on both axes.
     """
     cost, split = spec["x"].split("/")
     of_cost = (table["metric"] == cost) & (table["split"] == split)
@@ -34,9 +34,12 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         {name: None for _, part in panels for name in part["line"].drop_duplicates()}
     )
     figure, axes = _style.panels(len(rows), len(metrics))
+    for axis in axes.flat:
+        axis.set_visible(False)
     for place, part in panels:
         column = metrics.index((place.get("metric"), place.get("split")))
         axis = axes[rows.index(_where(place)), column]
+        axis.set_visible(True)
         _panel(axis, part, spec, styles)
         _floor(axis, part, table)
         axis.set_title(", ".join(layout.title(k, v) for k, v in place.items() if k != "metric"))
@@ -54,36 +57,28 @@ def _where(place: Mapping) -> tuple:
 
 def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
     points = []
+    axis.set_xscale(spec["xscale"])
     for row in part[part["n"] > 0].to_dict("records"):
-        scale = 100 if row["metric"] in layout.PERCENT else 1
         style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
-        y, low, high = (row[c] * scale for c in ("mean", "ci_low", "ci_high"))
-        if not row["mean_cost"] > 0:
-            dotted = {"color": style["color"], "linestyle": ":"}
-            axis.axhline(y, label=row["line"], **dotted)
-            continue
         x, left, right = (row[f"{c}_cost"] for c in ("mean", "ci_low", "ci_high"))
+        y, low, high = (row[c] for c in ("mean", "ci_low", "ci_high"))
+        free = row["method"] == "original" and spec["x"].split("/")[0] in layout.SPENT
+        if free or (x == 0 and spec["xscale"] == "log"):
+            axis.axhline(y, label=row["line"], color=style["color"], linestyle=":")
+            continue
         points.append((x, y))
-        axis.errorbar(
-            x,
-            y,
-            xerr=_bars(x, left, right),
-            yerr=_bars(y, low, high),
-            label=row["line"],
-            linewidth=0.8,
-            linestyle="none",
-            clip_on=False,
-            **style,
-        )
+        left = left if left > 0 or spec["xscale"] != "log" else x
+        bars = {"xerr": _bars(x, left, right), "yerr": _bars(y, max(low, 0.0), high)}
+        axis.errorbar(x, y, fmt="none", ecolor=style["color"], elinewidth=0.8, **bars)
+        axis.plot(x, y, label=row["line"], linestyle="none", clip_on=False, **style)
     if points:
         xs, ys = zip(*sorted(points), strict=True)
         best = np.minimum.accumulate(ys)
         axis.step(xs, best, where="post", color="0.7", linewidth=0.8, zorder=0, label="frontier")
-    axis.set_xscale(spec["xscale"])
     positive = [y for _, y in points if y > 0]
     if spec["yscale"] == "log" and positive:  # the oracle's distance to itself is 0
         axis.set_yscale("symlog", linthresh=min(positive))
-        axis.set_ylim(bottom=0)
+    axis.set_ylim(bottom=0)
 
 
 def _bars(middle: float, low: float, high: float) -> list | None:
@@ -91,10 +86,13 @@ def _bars(middle: float, low: float, high: float) -> list | None:
 
 
 def _floor(axis, part: pd.DataFrame, table: pd.DataFrame) -> None:
-    """Where the oracle of another seed would be."""
+    """Where the oracle of another seed would be; oracles of other trainers have their own."""
     first = part.iloc[0]
     same = table["metric"] == f"{first['metric']}_reseeded"
     for column in ("split", "dataset", "model", "request", "step"):
         same &= table[column] == first[column]
-    for row in table[same & (table["variant"] == "retrain") & (table["n"] > 0)].to_dict("records"):
-        axis.axhline(row["mean"], color="black", linestyle="--", linewidth=0.8, label=ANOTHER)
+    for row in table[same & (table["method"] == "retrain") & (table["n"] > 0)].to_dict("records"):
+        trainer = layout.method(row).partition("@")[2]
+        styles = {"color": "0.5" if trainer else "black", "linestyle": "-." if trainer else "--"}
+        name = f"{ANOTHER} ({trainer})" if trainer else ANOTHER
+        axis.axhline(row["mean"], linewidth=0.8, label=name, **styles)

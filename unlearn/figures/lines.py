@@ -31,8 +31,9 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     for _, part in panels:
         names |= dict(zip(part["line"], part["shade"], strict=True))
     styles = _style.line_styles(names)
-    names_of_x = _categories.of(pd.concat([part for _, part in panels]), spec["x"])
-    tall = _categories.height(names_of_x) if names_of_x else None
+    everything = pd.concat([part for _, part in panels])
+    names_of_x = _categories.of(everything, spec["x"])
+    tall = _categories.height(everything, spec["x"]) if names_of_x else None
     figure, axes = _style.panels(len(rows), len(columns), tall)
     for axis in axes.flat:
         axis.set_visible(False)
@@ -51,9 +52,9 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         _style.label_rows(axes)
     else:
         _style.label_outer(axes, by_row=across != "metric")
-    if not (names_of_x and spec["x"] == spec["colour"]):
+    if not names_of_x or spec["x"] != spec["colour"] or everything[spec["x"]].isna().any():
         _style.legend(figure, axes)
-    _style.footnote(figure, notes(pd.concat([part for _, part in panels])))
+    _style.footnote(figure, notes(everything))
     return figure
 
 
@@ -63,12 +64,9 @@ def _without(place: Mapping, columns: set[str]) -> tuple:
 
 def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
     for name, line in part[part["n"] > 0].groupby("line", sort=False):
-        style, percent = styles[name], line["metric"].iloc[0] in layout.PERCENT
-        scale = 100 if percent else 1
+        style, scale = styles[name], 100 if line["metric"].iloc[0] in layout.PERCENT else 1
         y, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
-        low = np.where(low > 0, low, y) if spec["yscale"] == "log" else low
-        if "gap" not in line["metric"].iloc[0]:  # nothing else is ever negative
-            low, high = np.maximum(low, 0), np.minimum(high, 100 if percent else np.inf)
+        low, high = _style.clamped(line["metric"].iloc[0], y, low, high, spec["yscale"])
         if line[spec["x"]].isna().all():
             axis.axhline(y[0], label=name, **{k: v for k, v in style.items() if k != "marker"})
             if np.isfinite(low[0]):
