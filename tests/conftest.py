@@ -1,5 +1,6 @@
 """Fixtures: copies of the project, a finished tiny study, small real data."""
 
+import copy
 import os
 import shutil
 import subprocess
@@ -34,6 +35,13 @@ TINY = {
             "figure": {"x": "rate", "y": "accuracy", "split": ["forget", "test"]},
         },
     },
+}
+
+SMALL = copy.deepcopy(TINY)
+"""Three cells, for tests of what goes wrong with any of them."""
+SMALL["experiments"]["accuracy"] |= {
+    "method": "finetune",
+    "request": {"name": "random", "rate": 0.1},
 }
 
 
@@ -135,6 +143,26 @@ def finished_once(tmp_path_factory) -> Project:
 def finished(finished_once, tmp_path) -> Project:
     """A private copy of a finished tiny study."""
     return finished_once.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def small(project) -> Project:
+    project.write_study(SMALL)
+    return project
+
+
+@pytest.fixture(scope="session")
+def small_once(tmp_path_factory) -> Project:
+    project = new_project(tmp_path_factory.mktemp("finished") / "small")
+    project.write_study(SMALL)
+    project.run()
+    return project
+
+
+@pytest.fixture
+def finished_small(small_once, tmp_path) -> Project:
+    """A private copy of the finished study of three cells."""
+    return small_once.copy(tmp_path / "project")
 
 
 @pytest.fixture

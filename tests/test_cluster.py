@@ -58,9 +58,9 @@ def test_the_demo_through_slurm(tmp_path, slurm):
     assert "Nothing to be done" in there.snakemake("-n", "--cores", "1").stdout
 
 
-def test_any_scheduler_gives_the_same_bytes(project, finished_once):
+def test_any_scheduler_gives_the_same_bytes(small, small_once):
     """One that starts a job at once, in the background."""
-    project.write_study(TINY)
+    project = small
     submit = project.root / "submit"
     submit.write_text('#!/bin/sh\nnohup sh "$1" > /dev/null 2>&1 &\necho $!\n')
     submit.chmod(0o755)
@@ -70,5 +70,5 @@ def test_any_scheduler_gives_the_same_bytes(project, finished_once):
         **{"seconds-between-status-checks": 1},
     )
     project.snakemake("--workflow-profile", profile)
-    same_results(project, finished_once)
+    same_results(project, small_once)
     assert project.planned() == []

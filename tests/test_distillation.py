@@ -514,7 +514,8 @@ def test_metrics_bring_the_references_that_they_need():
 def test_a_study_compares_students_with_their_references(project):
     import pandas as pd
 
-    plan = config(method={"student": "cnn1"})
+    request = {"name": "random", "rate": 0.2, "steps": 2}
+    plan = config(method={"student": "cnn1"}, request=request)
     plan["experiments"]["accuracy"]["figure"]["y"] = [
         "accuracy/test", "loss_gap_scratch/forget", "kl_taught/forget", "attack_auc", "l2/weights",
     ]  # fmt: skip

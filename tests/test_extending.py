@@ -28,11 +28,14 @@ def test_adding_a_method(project):
     (project.root / "unlearn/methods/shrink.py").write_text(block("python", "class Shrink"))
     append(project, "schemas/methods.schema.yaml", block("yaml", "shrink:"))
     study = yaml.safe_load(yaml.safe_dump(TINY))
-    study["experiments"]["accuracy"]["method"] = ["finetune", "shrink"]
+    study["experiments"]["accuracy"] |= {
+        "method": "shrink",
+        "request": {"name": "random", "rate": 0.1},
+    }
     project.write_study(study)
     project.run()
     table = pd.read_csv(project.results("tables/accuracy.csv"))
-    assert table.query("variant == 'shrink'")["n"].tolist() == [2] * 4
+    assert table.query("variant == 'shrink'")["n"].tolist() == [2] * 2
     call = [sys.executable, "-m", "pytest", "-n", "0", "tests/test_methods.py", "-k", "shrink"]
     done = subprocess.run(call, cwd=project.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "passed" in done.stdout, done.stdout
@@ -107,7 +110,11 @@ def test_adding_a_data_set_and_a_sampler(project):
     append(project, "schemas/samplers.schema.yaml", OLDEST_SCHEMA)
     study = yaml.safe_load(yaml.safe_dump(TINY))
     study["datasets"]["letters"] = {"recipe": "quick", "subset": 100}
-    study["experiments"]["accuracy"] |= {"dataset": "letters", "request": "oldest"}
+    study["experiments"]["accuracy"] |= {
+        "dataset": "letters",
+        "request": "oldest",
+        "method": "finetune",
+    }
     project.write_study(study)
     project.run()
     scores = pd.read_csv(project.results("scores.csv"))

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import SMALL
 from matplotlib import pyplot
 from test_figures import experiment, made_up
 
@@ -103,11 +104,9 @@ def test_wide_tables_hold_the_numbers_of_the_long_one():
 
 def test_summaries_of_a_run(project):
     """As CSV, Markdown and LaTeX, with metrics that the figure does not draw."""
-    from conftest import TINY
-
     columns = ["accuracy/test", "kl_reseeded/forget", "wall_seconds/learn"]
-    block = TINY["experiments"]["accuracy"] | {"figure": FIGURE | {"facet": "request"}}
-    tiny = TINY | {"experiments": {"accuracy": block | {"summary": columns}}}
+    block = SMALL["experiments"]["accuracy"] | {"figure": FIGURE | {"facet": "request"}}
+    tiny = SMALL | {"experiments": {"accuracy": block | {"summary": columns}}}
     project.write_study(tiny)
     project.run()
     wide = pd.read_csv(project.results("summaries/accuracy.csv"))
@@ -115,6 +114,8 @@ def test_summaries_of_a_run(project):
     retrained = wide["variant"] == "retrain"
     assert (wide.loc[retrained, "kl_reseeded/forget/mean"] > 0).all()
     assert wide.loc[~retrained, "kl_reseeded/forget/mean"].isna().all()
+    floors = pd.read_csv(project.results("tables/accuracy.csv")).query("metric == 'kl_reseeded'")
+    assert set(floors["split"]) == {"forget", "test"}  # for the figure, asked for or not
     markdown = project.results("summaries/accuracy.md").read_text().splitlines()
     assert len(markdown) == 2 + len(wide) and "| retrain" in "\n".join(markdown)
     assert r"accuracy/test" in project.results("summaries/accuracy.tex").read_text()
