@@ -1,5 +1,8 @@
 """The demo study, as `make run` runs it with two cores; parts of it again from scratch with one."""
 
+import subprocess
+import sys
+
 import pytest
 from conftest import new_project
 from test_faults import stable
@@ -34,6 +37,17 @@ def test_the_demo_is_reproducible_to_the_last_byte(tmp_path):
                 file = f"figures/{name.removesuffix('.csv')}.{kind}"
                 assert (one / file).read_bytes() == (two / file).read_bytes()
     assert (two / "report.html").stat().st_size > 1_000_000
+
+
+@pytest.mark.slow
+def test_every_experiment_on_digits(tmp_path):
+    """What config.yaml does to MNIST and CIFAR-10, to its end and to its report."""
+    project = new_project(tmp_path / "project")
+    files = ("configs/demo.yaml", "configs/digits.yaml")
+    call = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *files]
+    subprocess.run(call, cwd=project.root, check=True)
+    results = project.root / "results" / "digits"
+    assert len(list(results.glob("figures/*.svg"))) == 23 and (results / "complete.json").exists()
 
 
 def demo(folder):

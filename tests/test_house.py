@@ -24,7 +24,7 @@ def run(*call, **keywords):
         ("ruff", "format", "--check", "."),
         ("snakefmt", "--check", "Snakefile", "rules"),
         ("snakemake", "--lint"),
-        ("snakemake", "--lint", "--configfile", "configs/demo.yaml"),
+        ("snakemake", "--lint", "--configfile", "configs/demo.yaml", "configs/digits.yaml"),
     ],
     ids=" ".join,
 )

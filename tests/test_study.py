@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-import yaml
 from conftest import ROOT, TINY
 
+from benchmarks import forecast
 from unlearn import catalogue, schema, study
 
 
@@ -24,9 +24,20 @@ def refused(change) -> str:
     return message
 
 
-@pytest.mark.parametrize("path", ["config.yaml", "configs/demo.yaml"])
-def test_shipped_studies_are_valid(path):
-    assert study.load(yaml.safe_load((ROOT / path).read_text()), path).cells
+@pytest.mark.parametrize(
+    ("paths", "most"),
+    [
+        (["config.yaml"], 800),
+        (["config.yaml", "configs/gpu.yaml"], 1000),
+        (["configs/demo.yaml"], 50),
+        (["configs/demo.yaml", "configs/digits.yaml"], 120),
+    ],
+    ids=str,
+)
+def test_shipped_studies_are_valid(paths, most):
+    """And no larger than they are said to be; later files are laid over earlier ones."""
+    plan = forecast.load([ROOT / path for path in paths])
+    assert 0 < len(plan.cells) < most
 
 
 def test_lists_multiply_and_controls_are_always_there():
