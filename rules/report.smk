@@ -11,6 +11,7 @@ rule report:
         scores=SCORES,
         datasets=expand(DATASET, dataset=STUDY.datasets),
         captions=["report/figure.rst", "report/table.rst", "report/picture.rst"],
+        style="report/style.css",
     output:
         report=REPORT,
         overview=OVERVIEW,

@@ -69,9 +69,8 @@ def main(arguments):
 
 def _snakemake(study: str, report: Path, targets: list[str]) -> None:
     call = [sys.executable, "-m", "snakemake", *targets, "--report", str(report)]
-    done = subprocess.run(
-        [*call, "--configfile", study, "--nolock"], capture_output=True, text=True, check=False
-    )
+    call += ["--report-stylesheet", "report/style.css", "--configfile", study, "--nolock"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise command.CommandError(f"snakemake --report failed:\n{done.stdout}{done.stderr}")
 

@@ -96,6 +96,7 @@ def test_figures_and_report(finished):
     assert finished.results("figures/accuracy.png").read_bytes()[1:4] == b"PNG"
     report = finished.results("report.html").read_text()
     assert len(report) > 1_000_000  # everything is inside
+    assert "align-items: safe center" in report  # else the top of a tall page is out of reach
     for text in ("Study tiny", "SHA-256", "Commit", "gradient_ascent", "What was run"):
         assert text in report, text
     provenance = json.loads(finished.results("provenance.json").read_text())

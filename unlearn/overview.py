@@ -100,6 +100,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
 def _escaped(text: str) -> str:
     """Literal text for docutils and for the template engine that reads the page first."""
     text = re.sub(r"[ \t\r\n]+", " ", text)
-    for character in "\\*`_|":
+    for character in "\\*`_|@":
         text = text.replace(character, f"\\{character}")
     return text.replace("{", "(").replace("}", ")")
