@@ -138,6 +138,8 @@ def main() -> None:
     if arguments.record:
         record(plan, arguments.record).to_csv(RECORD, index=False, lineterminator="\n")
         return
+    if not RECORD.exists():
+        parser.error(f"{RECORD.name}: no run is recorded yet; say --record results/STUDY after one")
     recorded = pd.read_csv(RECORD, keep_default_na=False)
     table = forecast(plan, Path(plan.settings["results"]) / plan.name, recorded)
     total = table.sum()

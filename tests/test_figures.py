@@ -364,7 +364,9 @@ def test_the_landing_page_prints_the_numbers_of_the_table():
 def test_descriptions_cannot_break_the_page():
     plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]})
     block = plan.experiments["e"].figure
-    page = overview.page("s", [], [], {}, {"e": ("{% a {{b}} *c* |d| e@f", block, made_up(plan))}, {})
+    page = overview.page(
+        "s", [], [], {}, {"e": ("{% a {{b}} *c* |d| e@f", block, made_up(plan))}, {}
+    )
     assert "{" not in page and "\\*c\\*" in page and "e\\@f" in page
 
 
