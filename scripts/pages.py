@@ -1,4 +1,4 @@
-"""The pages of docs/ that hold results: templates, and numbers that no one types.
+"""The pages of docs/ that hold results: templates, and the tables and records of runs.
 
     python -m scripts.pages [--results results/full] [--docs docs]
 
@@ -10,7 +10,7 @@ Templates say
     number("sisa_shards", "accuracy/test", variant="retrain") mean and half of its interval
     mean("sisa_shards", "accuracy/test", variant="retrain")   the mean alone, to be calculated with
     table("comparison")                                       the wide table of an experiment
-    measured("noise")                                         what benchmarks.noise has printed
+    measured("noise")                                         the record of a benchmark
     made("sisa_shards")                                       commit, day and machine
 """
 

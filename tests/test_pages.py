@@ -1,4 +1,4 @@
-"""Pages with results: no number in them is typed."""
+"""Pages with results are what their templates make of the tables and records of runs."""
 
 import subprocess
 import sys

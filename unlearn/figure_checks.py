@@ -38,7 +38,7 @@ def figure(
         if split not in allowed:
             raise InvalidError("y", f"{metric}/{split}: {schema.unknown('split', split, allowed)}")
     _check_metrics(block["y"], block["split"], asked, special)
-    pairs_of_seeds(block["y"], cells, study)
+    _check_fleets(block["y"], cells, study)
     rows = {cell: _row(cell, available, study) for cell in cells}
     methods = {layout.method(row) for row in rows.values()}
     for name in block["methods"] or ():
@@ -59,7 +59,7 @@ def _check_frontier(block: Mapping) -> None:
         raise InvalidError("colour", f"{block['colour']} tells no methods apart; allowed: variant")
 
 
-def pairs_of_seeds(metrics: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
+def _check_fleets(metrics: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
     """Two models or more in every fleet, where models of a fleet are compared."""
     asked = [metric for metric in metrics if metric in scoring.FLOOR]
     alone = [cell.fleet for cell in cells if len(study.fleets[cell.fleet]) < 2]
@@ -74,7 +74,7 @@ def pairs_of_seeds(metrics: Sequence[str], cells: Sequence[Cell], study: Study) 
 def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
     """Metrics that have a value on their splits."""
     asked, special = _asked(cells, study), _special(cells, study)
-    pairs_of_seeds([pair.split("/")[0] for pair in pairs], cells, study)
+    _check_fleets([pair.split("/")[0] for pair in pairs], cells, study)
     for pair in pairs:
         metric, split = pair.split("/")
         try:

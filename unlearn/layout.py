@@ -25,7 +25,7 @@ PERCENT = (
 )
 """Metrics that are stored as fractions and shown in percent."""
 
-SPENT = (
+_WORK = (
     "wall_seconds",
     "cpu_seconds",
     "io_seconds",
@@ -33,26 +33,16 @@ SPENT = (
     "forward_evaluations",
     "flops",
     "optimizer_steps",
-    "speedup",
-    "speedup_seconds",
 )
+
+SPENT = (*_WORK, "speedup", "speedup_seconds")
 """Metrics that are not drawn for doing nothing, which costs nothing."""
+
+COSTS = (*_WORK, "bytes_stored", "peak_memory_bytes")
+"""Metrics that every method has and that are better low: what a frontier is drawn against."""
 
 DISTANCES = ("kl", "kl_reverse", "js", "l2", "l2_relative", "kl_scratch", "kl_taught")
 """Metrics that are 0 for a perfect method and never below: what a frontier is drawn of."""
-
-COSTS = (
-    "wall_seconds",
-    "cpu_seconds",
-    "io_seconds",
-    "gradient_evaluations",
-    "forward_evaluations",
-    "flops",
-    "optimizer_steps",
-    "bytes_stored",
-    "peak_memory_bytes",
-)
-"""Metrics that every method has and that are better low: what a frontier is drawn against."""
 
 _FLOORS = ("kl", "js", "l2")
 

@@ -67,8 +67,9 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
             axis.axhline(y, label=row["line"], color=style["color"], linestyle=":")
             continue
         points.append((x, y))
-        left = left if left > 0 or spec["xscale"] != "log" else x
-        bars = {"xerr": _bars(x, left, right), "yerr": _bars(y, max(low, 0.0), high)}
+        left, right = _style.clamped(spec["x"], x, left, right, spec["xscale"])
+        low, high = _style.clamped(row["metric"], y, low, high, "linear")
+        bars = {"xerr": _bars(x, left, right), "yerr": _bars(y, low, high)}
         axis.errorbar(x, y, fmt="none", ecolor=style["color"], elinewidth=0.8, **bars)
         axis.plot(x, y, label=row["line"], linestyle="none", clip_on=False, **style)
     if points:
