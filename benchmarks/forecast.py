@@ -1,7 +1,7 @@
 """What a study will cost before it starts, experiment by experiment, from what a recorded run took.
 
-    snakemake -n --quiet --configfile STUDY.yaml      which jobs are left
-    python -m benchmarks.forecast STUDY.yaml          what they will cost
+    snakemake -n --quiet rules --configfile STUDY.yaml     which jobs are left
+    python -m benchmarks.forecast STUDY.yaml               what they will cost
     python -m benchmarks.forecast --record results/full
 
 Seconds are those of one core of the machine of the record (`benchmarks/recorded.csv`), a model at a

@@ -56,7 +56,9 @@ def _check_frontier(block: Mapping) -> None:
     if cost not in layout.COSTS:
         raise InvalidError("x", schema.unknown("cost", cost, layout.COSTS))
     if block["colour"] not in ("variant", "method"):
-        raise InvalidError("colour", f"{block['colour']} tells no methods apart; allowed: variant")
+        raise InvalidError(
+            "colour", f"{block['colour']} tells no methods apart; allowed: variant, method"
+        )
 
 
 def _check_fleets(metrics: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
