@@ -1,16 +1,21 @@
 """Panels whose x column holds names: a row for each, values to the right."""
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 
 from unlearn import layout
 from unlearn.figures import _style
 
 ROW = 0.17
 """Inches of a category of one line of text."""
+
+LETTER = 0.075
+"""Inches of a letter of an axis label."""
 
 WIDEST = 24
 """Characters of a label; longer ones go on below."""
@@ -79,5 +84,20 @@ def draw(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping, names: Sequen
         axis.set_xscale("symlog", linthresh=values.min())  # the oracle's distance to itself is 0
     else:
         axis.set_xscale(spec["yscale"])
-    axis.set_ylabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
+    if axis.get_xscale() == "log":
+        _label_few(axis)
+    label = _style.COLUMN_LABELS.get(spec["x"], spec["x"])
+    room = int(height(part, spec["x"]) / LETTER)
+    axis.set_ylabel("\n".join(textwrap.wrap(label, room)))
     axis.set_xlabel(_style.metrics_label(part["metric"].unique()))
+
+
+def _label_few(axis) -> None:
+    """Powers of ten alone; where fewer than two are in sight, twice and five times them as well."""
+    low, high = np.log10(axis.get_xlim())
+    if np.floor(high) - np.ceil(low) >= 1:
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        return
+    axis.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    always = LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf))
+    axis.xaxis.set_minor_formatter(always)
