@@ -8,6 +8,9 @@ Seconds are those of one core of the machine of the record (`benchmarks/recorded
 time. A job that the record does not have costs what the most similar recorded ones did: of another
 request, then of another method, then of another data set; the share of such seconds is printed.
 A job is charged to the first experiment that needs it. Finished jobs cost nothing.
+
+The record in the project is of a CPU without bfloat16, two jobs at a time beside other work, and of a
+part of `config.yaml`: noise, and SISA's training of both data sets.
 """
 
 import argparse

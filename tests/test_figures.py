@@ -1,6 +1,7 @@
 """Figures and the landing page show the table's numbers, each at its place."""
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -324,6 +325,32 @@ def test_named_rows_stay_within_what_values_can_be():
     table.loc[table["variant"] == "retrain", ["mean", "ci_low", "ci_high"]] = 0.0
     (axis,) = lines.draw(table, plan.experiments["e"].figure).axes
     assert axis.get_xscale() == "symlog" and axis.get_xlim()[0] <= 0
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("span", [(0.9, 4), (50_000, 95_000), (2e10, 6e11), (1, 1e5)])
+def test_labels_of_named_panels_do_not_touch(span):
+    """On a logarithmic axis, and beside panels that are lower than their label is long."""
+    spec = {"x": "method.weights", "y": ["flops/forget", "kl/test", "loss/test"]}
+    spec |= {"yscale": "log"}
+    method = {"name": "influence_distillation", "weights": ["uniform", "fisher"]}
+    plan = experiment(spec, method=method, **ONE)
+    table = made_up(plan)
+    rows = table[table["metric"] == "flops"].index
+    table[["mean", "ci_low", "ci_high"]] = 1.0
+    for column in ("mean", "ci_low", "ci_high"):
+        table.loc[rows, column] = np.geomspace(*span, len(rows))
+    figure = lines.draw(table, plan.experiments["e"].figure)
+    figure.draw_without_rendering()
+    axis = figure.axes[0]
+    ticks = (*axis.xaxis.get_major_ticks(), *axis.xaxis.get_minor_ticks())
+    low, high = axis.get_xlim()
+    shown = [t.label1 for t in ticks if t.label1.get_text() and low <= t.get_loc() <= high]
+    boxes = sorted((label.get_window_extent().extents for label in shown), key=lambda box: box[0])
+    assert len(boxes) >= 2
+    assert all(left[2] <= right[0] for left, right in pairwise(boxes))
+    lowest = 1.1 * figure.dpi  # of a panel, with its title and its own labels
+    assert axis.yaxis.label.get_window_extent().height <= lowest
     pyplot.close("all")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, NullFormatter
 
 from unlearn import layout
 from unlearn.figures import _style
@@ -94,10 +94,14 @@ def draw(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping, names: Sequen
 
 def _label_few(axis) -> None:
     """Powers of ten alone; where fewer than two are in sight, twice and five times them as well."""
-    low, high = np.log10(axis.get_xlim())
-    if np.floor(high) - np.ceil(low) >= 1:
+    low, high = axis.get_xlim()
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)))
+    seen = {f: [f * p for p in powers if low <= f * p <= high] for f in range(1, 10)}
+    if len(seen[1]) >= 2:
         axis.xaxis.set_minor_formatter(NullFormatter())
         return
-    axis.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-    always = LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf))
-    axis.xaxis.set_minor_formatter(always)
+    places = seen[2] + seen[5]
+    if len(places + seen[1]) < 2:
+        places = sorted(place for found in seen.values() for place in found)[::2]
+    axis.xaxis.set_minor_locator(FixedLocator(places))
+    axis.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))
