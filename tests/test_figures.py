@@ -328,7 +328,7 @@ def test_named_rows_stay_within_what_values_can_be():
     pyplot.close("all")
 
 
-@pytest.mark.parametrize("span", [(0.9, 4), (50_000, 95_000), (2e10, 6e11), (1, 1e5)])
+@pytest.mark.parametrize("span", [(1.1, 1.7), (0.9, 4), (5e4, 9.5e4), (2e10, 6e11), (1, 1e5)])
 def test_labels_of_named_panels_do_not_touch(span):
     """On a logarithmic axis, and beside panels that are lower than their label is long."""
     spec = {"x": "method.weights", "y": ["flops/forget", "kl/test", "loss/test"]}
@@ -336,10 +336,8 @@ def test_labels_of_named_panels_do_not_touch(span):
     method = {"name": "influence_distillation", "weights": ["uniform", "fisher"]}
     plan = experiment(spec, method=method, **ONE)
     table = made_up(plan)
-    rows = table[table["metric"] == "flops"].index
-    table[["mean", "ci_low", "ci_high"]] = 1.0
-    for column in ("mean", "ci_low", "ci_high"):
-        table.loc[rows, column] = np.geomspace(*span, len(rows))
+    table[["mean", "ci_low", "ci_high"]] = span[0]
+    table.loc[table["variant"] == "influence_distillation", ["mean", "ci_low", "ci_high"]] = span[1]
     figure = lines.draw(table, plan.experiments["e"].figure)
     figure.draw_without_rendering()
     axis = figure.axes[0]

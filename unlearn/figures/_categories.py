@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, NullFormatter
+from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, MaxNLocator, NullFormatter
 
 from unlearn import layout
 from unlearn.figures import _style
@@ -96,12 +96,12 @@ def _label_few(axis) -> None:
     """Powers of ten alone; where fewer than two are in sight, twice and five times them as well."""
     low, high = axis.get_xlim()
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)))
-    seen = {f: [f * p for p in powers if low <= f * p <= high] for f in range(1, 10)}
+    seen = {f: [f * p for p in powers if low <= f * p <= high] for f in (1, 2, 5)}
     if len(seen[1]) >= 2:
         axis.xaxis.set_minor_formatter(NullFormatter())
         return
     places = seen[2] + seen[5]
     if len(places + seen[1]) < 2:
-        places = sorted(place for found in seen.values() for place in found)[::2]
+        places = MaxNLocator(3).tick_values(low, high)
     axis.xaxis.set_minor_locator(FixedLocator(places))
     axis.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))
