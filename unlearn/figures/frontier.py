@@ -41,7 +41,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         axis = axes[rows.index(_where(place)), column]
         axis.set_visible(True)
         _panel(axis, part, spec, styles)
-        _floor(axis, part, table)
+        _floor(axis, part, table, styles)
         axis.set_title(", ".join(layout.title(k, v) for k, v in place.items() if k != "metric"))
         axis.set_xlabel(_style.METRIC_LABELS.get(cost, cost))
         axis.set_ylabel(_style.metrics_label(part["metric"].unique()))
@@ -86,14 +86,16 @@ def _bars(middle: float, low: float, high: float) -> list | None:
     return [[middle - low], [high - middle]] if np.isfinite(low) else None
 
 
-def _floor(axis, part: pd.DataFrame, table: pd.DataFrame) -> None:
-    """Where the oracle of another seed would be; oracles of other trainers have their own."""
+def _floor(axis, part: pd.DataFrame, table: pd.DataFrame, styles: Mapping) -> None:
+    """Where the oracle of another seed would be, in the colour of the oracle, where it is drawn."""
+    lines_of = part.set_index("variant")["line"].to_dict()
     first = part.iloc[0]
     same = table["metric"] == f"{first['metric']}_reseeded"
     for column in ("split", "dataset", "model", "request", "step"):
         same &= table[column] == first[column]
     for row in table[same & (table["method"] == "retrain") & (table["n"] > 0)].to_dict("records"):
         trainer = layout.method(row).partition("@")[2]
-        styles = {"color": "0.5" if trainer else "black", "linestyle": "-." if trainer else "--"}
+        style = {"color": styles.get(lines_of.get(row["variant"]), {}).get("color", "0.5")}
+        style["linestyle"] = "-." if trainer else "--"
         name = f"{ANOTHER} ({trainer})" if trainer else ANOTHER
-        axis.axhline(row["mean"], linewidth=0.8, label=name, **styles)
+        axis.axhline(row["mean"], linewidth=0.8, label=name, **style)
