@@ -1,9 +1,12 @@
 """The training loop: pairing of original and retrained model, schedules, costs."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
-from conftest import job, raw_data, task
+from conftest import ROOT, job, raw_data, task
 from torch import nn
 
 from unlearn import costs, dataset, jobs, models, schema, seeding, training
@@ -247,6 +250,30 @@ def test_flops_of_known_layers():
     conv = nn.Conv2d(1, 16, 3, padding=1)
     flat = nn.Sequential(conv, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     assert costs.flops_per_sample(flat, torch.zeros(1, 1, 28, 28)) == (225_792, 225_792)
+
+
+def test_flops_are_those_of_torch_s_counter_without_its_compiler():
+    """In a process of its own: importing the compiler would take two seconds of every job."""
+    program = """if True:
+        import sys
+        import torch
+        from torch.nn import functional
+        from torch.utils.flop_counter import FlopCounterMode
+        from unlearn import costs, models
+        model = models.build("resnet9", (8, 8, 3), 10, {"width": 2}).eval()
+        image = torch.randn(1, 3, 8, 8)
+        ours = costs.flops_per_sample(model, image)
+        assert "torch._dynamo" not in sys.modules
+        with FlopCounterMode(display=False) as forward:
+            logits = model(image)
+        with FlopCounterMode(display=False) as backward:
+            functional.cross_entropy(logits, torch.zeros(1, dtype=int)).backward()
+        assert ours == (forward.get_total_flops(), backward.get_total_flops())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_counting_flops_changes_nothing_of_the_model():
