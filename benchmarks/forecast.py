@@ -2,7 +2,8 @@
 
     snakemake -n --quiet rules --configfile STUDY.yaml     which jobs are left
     python -m benchmarks.forecast STUDY.yaml               what they will cost
-    python -m benchmarks.forecast --record results/full
+    python -m benchmarks.forecast --record results/full    keep what a run took, for forecasts
+    python -m benchmarks.forecast --spent results/full     what it took, as JSON
 
 Seconds are those of one core of the machine of the record (`benchmarks/recorded.csv`), a model at a
 time. A job that the record does not have costs what the most similar recorded ones did: of another
@@ -14,6 +15,7 @@ of a part of `config.yaml`: noise, and the training of SISA on both data sets.
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -98,6 +100,24 @@ def record(plan: study.Study, results: Path) -> pd.DataFrame:
     return pd.DataFrame(rows).drop_duplicates(LEVELS[0])
 
 
+def spent(plan: study.Study, results: Path) -> dict:
+    """Core-minutes of the finished jobs by experiment, their number, and the core-hours of all."""
+    minutes = dict.fromkeys(plan.experiments, 0.0)
+    finished = [(n, j, s) for n, j in jobs(plan) if (s := took(results, j)) is not None]
+    for name, job, seconds in finished:
+        minutes[name] += (seconds * models(plan, job) + START) / 60
+    return {
+        "jobs": len(finished),
+        "core-hours": round(sum(minutes.values()) / 60, 1),
+        "core-minutes": {name: round(spent, 1) for name, spent in minutes.items()},
+    }
+
+
+def models(plan: study.Study, job: Job) -> int:
+    """The models of a job; the search for noise is one."""
+    return len(plan.fleets[job.fleet]) if job.fleet else 1
+
+
 def forecast(plan: study.Study, results: Path, recorded: pd.DataFrame) -> pd.DataFrame:
     """One row an experiment: jobs left, seconds of one core, and how many of them are guessed."""
     known = [(names, recorded.groupby(names)["seconds"].mean().to_dict()) for names in LEVELS]
@@ -105,11 +125,11 @@ def forecast(plan: study.Study, results: Path, recorded: pd.DataFrame) -> pd.Dat
     for name, job in jobs(plan):
         if took(results, job) is not None:
             continue
-        models = len(plan.fleets[job.fleet]) if job.fleet else 1
         level, seconds = _alike(job, known)
+        seconds *= models(plan, job)
         rows[name]["jobs"] += 1
-        rows[name]["seconds"] += seconds * models + START
-        rows[name]["guessed"] += seconds * models * (level > 1)
+        rows[name]["seconds"] += seconds + START
+        rows[name]["guessed"] += seconds * (level > 1)
     return pd.DataFrame(rows).T
 
 
@@ -136,10 +156,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("config", nargs="*", type=Path, help="default: config.yaml")
     parser.add_argument("--record", type=Path, help="results of a study: write its seconds")
+    parser.add_argument("--spent", type=Path, help="results of a study: print what they took")
     arguments = parser.parse_args()
     plan = load(arguments.config or [Path("config.yaml")])
     if arguments.record:
         record(plan, arguments.record).to_csv(RECORD, index=False, lineterminator="\n")
+        return
+    if arguments.spent:
+        print(json.dumps(spent(plan, arguments.spent), indent=2))
         return
     if not RECORD.exists():
         parser.error(f"{RECORD.name}: no run is recorded yet; say --record results/STUDY after one")

@@ -57,6 +57,10 @@ def test_finished_jobs_are_recorded_and_cost_nothing(finished):
     record = forecast.record(tiny, finished.results())
     assert len(record) == 9 and (record["seconds"] >= 0).all() and record["seconds"].sum() > 0
     assert forecast.forecast(tiny, finished.results(), record)["jobs"].sum() == 0
+    spent = forecast.spent(tiny, finished.results())
+    seconds = 2 * record["seconds"].sum() + 9 * forecast.START
+    assert spent["jobs"] == 9
+    assert spent["core-minutes"]["accuracy"] == pytest.approx(seconds / 60, abs=0.1)
     next(finished.results("unlearned").rglob("finetune/random-rate=0.2/**/costs.json")).unlink()
     table = forecast.forecast(tiny, finished.results(), record)
     took = record.query("what == 'finetune' and request == 'random-rate=0.2'")["seconds"].item()
