@@ -64,13 +64,14 @@ def accuracy(data, epochs: int) -> dict:
 
 
 def main() -> None:
-    """Measure and print one JSON object a line."""
+    """Measure and print one JSON object."""
     arguments = options(__doc__, points=20_000, epochs=80)
     options_ = {"subset": arguments.points, "held_out": 0.05}
     pixels = dataset_of("cifar10", arguments.data, pixels="symmetric", **options_)
     images = len(pixels.train_labels) + len(pixels.test_labels)
     modules = {"scattering": scattering()}
     modules |= {n: importlib.import_module(f"unlearn.features.{n}") for n in ("hog", "random_conv")}
+    result = {}
     for names in SETS:
         if any(modules.get(name, True) is None for name in names):
             continue
@@ -80,7 +81,8 @@ def main() -> None:
         count = int(np.prod(data.train_images.shape[1:]))
         found = {"features": count, "ms an image": round(1000 * seconds / images, 2)}
         found |= accuracy(data, arguments.epochs)
-        print(json.dumps({"+".join(names): found}), flush=True)
+        result["+".join(names)] = found
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,13 @@
 """Influence distillation: its loss, its controls, its streams, what it may and may not read."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, job
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from conftest import job
 from torch.nn import functional
 
-from unlearn import influence, jobs, seeding, study, training
+from unlearn import influence, jobs, seeding, training
 from unlearn.costs import Meter
-from unlearn.objectives import Distillation, Turns, ascent, bounded
 from unlearn.requests import NOBODY, Request
 from unlearn.task import state_of
 
@@ -77,126 +72,6 @@ def altered(digits, ids):
     pixels = digits.train_images.copy()
     pixels[ids] = 77
     return type(digits)(**vars(digits) | {"train_images": pixels})
-
-
-# -- the loss ------------------------------------------------------------------------------------
-
-
-def objective(**change):
-    usual = {"alpha": 0.7, "match": "kl", "temperature": 3.0, "beta": 0.4, "bound": math.log(5)}
-    return Distillation(**usual | change)
-
-
-def minibatch(retained=6, gone=4, classes=5, seed=0, dtype=torch.float64):
-    torch.manual_seed(seed)
-    n = retained + gone
-    labels, weights = torch.randint(0, classes, (n,)), torch.full((n,), -1.0)
-    weights[retained:] = torch.rand(gone)
-    logits, teacher = torch.randn(n, classes, dtype=dtype), 2 * torch.randn(n, classes)
-    return logits, labels, teacher, weights
-
-
-@pytest.mark.parametrize("match", ["kl", "logits"])
-def test_the_loss_is_the_sum_of_its_terms(match):
-    logits, labels, teacher, weights = minibatch()
-    own = objective(match=match)
-    found = own(logits, own.targets(labels, teacher, weights))
-    losses = functional.cross_entropy(logits, labels, reduction="none")
-    p, q = (torch.softmax(z[:6].double() / 3, 1) for z in (teacher, logits))
-    distance = 9 * (p * (p.log() - q.log())).sum(1).mean()
-    if match == "logits":
-        s, t = (z[:6] - z[:6].mean(1, keepdim=True) for z in (logits, teacher))
-        distance = 0.5 * ((t - s) ** 2).mean(1).mean()
-    push = (weights[6:] * losses[6:].clamp(max=math.log(5))).mean()
-    expected = 0.3 * losses[:6].mean() + 0.7 * distance - 0.4 * push
-    assert float(found) == pytest.approx(float(expected), rel=1e-6)
-
-
-@pytest.mark.parametrize("match", ["kl", "logits"])
-def test_gradients_agree_with_finite_differences(match):
-    logits, labels, teacher, weights = minibatch(seed=1)
-    own = objective(match=match)
-    targets = own.targets(labels, teacher, weights)
-    away = functional.cross_entropy(logits, labels, reduction="none") - math.log(5)
-    assert away[6:].abs().min() > 1e-3
-    logits.requires_grad_(True)
-    assert torch.autograd.gradcheck(lambda z: own(z, targets), logits, eps=1e-6, atol=1e-6)
-
-
-def test_points_beyond_the_bound_are_not_pushed():
-    logits, labels, teacher, weights = minibatch()
-    logits[6:] = -20 * functional.one_hot(labels[6:], 5).double()
-    logits.requires_grad_(True)
-    own = objective()
-    own(logits, own.targets(labels, teacher, weights)).backward()
-    assert (logits.grad[6:] == 0).all() and (logits.grad[:6] != 0).any()
-    assert float(own.active) == 0 and own.seen == 4
-    losses = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
-    bounded(losses, 2.0).sum().backward()
-    assert losses.grad.tolist() == [1, 0, 0]
-
-
-def test_a_hot_teacher_is_matched_in_logits():
-    logits, labels, teacher, weights = minibatch(gone=0)
-    values = []
-    for match in ("kl", "logits"):
-        own = objective(match=match, alpha=1.0, temperature=1000.0)
-        # float32 targets cannot hold what a temperature of 1000 leaves of the differences
-        soft = torch.log_softmax(teacher.double() / 1000, 1)
-        targets = own.targets(labels, teacher, weights).double()
-        if match == "kl":
-            targets[:, 2:] = soft
-        values.append(float(own(logits, targets)))
-    assert values[0] == pytest.approx(values[1], rel=0.01)
-
-
-def test_the_perfect_student_has_nothing_to_learn():
-    _, labels, teacher, weights = minibatch(gone=0)
-    logits = teacher.clone().requires_grad_(True)
-    own = objective(alpha=1.0)
-    loss = own(logits, own.targets(labels, teacher, weights))
-    loss.backward()
-    assert float(loss.detach()) == pytest.approx(0, abs=1e-6)
-    assert logits.grad.abs().max() < 1e-6
-
-
-@settings(max_examples=60)
-@given(
-    st.floats(0, 100),
-    st.floats(0.05, 1000),
-    st.sampled_from(["kl", "logits"]),
-    st.sampled_from([1.0, 100.0, 1e4]),
-    st.integers(0, 2**31),
-)
-def test_the_bounded_loss_is_finite_and_bounded_below(beta, temperature, match, scale, seed):
-    logits, labels, teacher, weights = minibatch(seed=seed, dtype=torch.float32)
-    logits = (logits * scale).requires_grad_(True)
-    own = objective(beta=beta, temperature=temperature, match=match)
-    loss = own(logits, own.targets(labels, scale * teacher, weights))
-    loss.backward()
-    assert torch.isfinite(loss) and torch.isfinite(logits.grad).all()
-    assert float(loss.detach()) >= -beta * math.log(5) * float(weights.max()) - 1e-4
-
-
-def test_bounded_ascent_stays_finite_for_a_thousand_steps():
-    logits, labels, teacher, weights = minibatch(dtype=torch.float32)
-    logits = (1e4 * logits).requires_grad_(True)
-    own = objective(beta=100.0)
-    targets = own.targets(labels, teacher, weights)
-    for _ in range(1000):
-        (gradient,) = torch.autograd.grad(own(logits, targets), logits)
-        assert torch.isfinite(gradient).all()
-        logits = (logits - gradient).detach().requires_grad_(True)
-    assert float(ascent(math.log(5))(logits.detach(), labels)) >= -math.log(5) - 1e-6
-
-
-def test_deleted_points_take_their_turns():
-    turns = Turns(np.arange(10, 17), 3, 5)
-    found = np.concatenate([turns() for _ in range(14)])
-    passes = found.reshape(6, 7)
-    assert (np.sort(passes, 1) == np.arange(10, 17)).all()
-    assert len({tuple(p) for p in passes}) > 1
-    assert len(Turns(np.arange(2), 32, 0)()) == 2
 
 
 # -- the controls --------------------------------------------------------------------------------
@@ -458,112 +333,6 @@ def test_its_models_are_those_of_the_standard_trainer(digits):
         names = {"cache/logits", "cache/present", "cache/generation"}
         assert set(two.states[0]) - set(one.states[0]) == names
         assert np.array_equal(one.logits, two.logits)
-
-
-# -- in a study ----------------------------------------------------------------------------------
-
-
-def config(method=None, figure=None, **change):
-    import yaml
-
-    found = yaml.safe_load(yaml.safe_dump(TINY))
-    distilled = {"name": "influence_distillation", "epochs": 2, "curvature_points": 20}
-    found["experiments"]["accuracy"] |= {
-        "model": {"name": "mlp", "hidden": 16},
-        "method": distilled | (method or {}),
-        "request": {"name": "random", "rate": [0.1, 0.2], "steps": 2},
-        "figure": figure or {"x": "rate", "y": ["accuracy/test", "loss_gap_scratch/forget"]},
-    } | change
-    return found
-
-
-def test_the_controls_of_the_standard_trainer_serve():
-    plan = study.load(config(figure={"x": "rate", "y": "accuracy"}))
-    assert set(plan.variants) == {
-        "retrain", "original", "influence_distillation-curvature_points=20-epochs=2",
-    }  # fmt: skip
-    assert {v.oracle for v in plan.variants.values()} == {"retrain"}
-    assert plan.references == {}
-
-
-def test_metrics_bring_the_references_that_they_need():
-    name = "influence_distillation-curvature_points=20-epochs=2"
-    plan = study.load(config())
-    assert plan.references == {
-        name: {"scratch": "influence_distillation-alpha=0-epochs=2-weights=none"}
-    }
-    both = config(method={"weights": ["fisher", "uniform"], "temperature": [1, 4]})
-    both["experiments"]["accuracy"]["figure"]["y"] = ["kl_scratch/test", "kl_taught/test"]
-    both["experiments"]["accuracy"]["figure"]["colour"] = "variant"
-    plan = study.load(both)
-    scratch = {r["scratch"] for r in plan.references.values()}
-    taught = {r["taught"] for r in plan.references.values()}
-    assert len(plan.references) == 4 and len(scratch) == 1 and len(taught) == 2
-    named = config()
-    named["methods"] = {
-        "alone": {"name": "influence_distillation", "epochs": 2, "alpha": 0, "weights": "none"}
-    }
-    named["experiments"]["accuracy"]["method"] = [
-        named["experiments"]["accuracy"]["method"], "alone",
-    ]  # fmt: skip
-    assert study.load(named).references == {name: {"scratch": "alone"}}
-    named["methods"]["alone"]["start"] = "teacher"  # which saw the deleted points
-    assert "alone" not in study.load(named).references[name].values()
-
-
-def test_a_study_compares_students_with_their_references(project):
-    import pandas as pd
-
-    request = {"name": "random", "rate": 0.2, "steps": 2}
-    plan = config(method={"student": "cnn1"}, request=request)
-    plan["experiments"]["accuracy"]["figure"]["y"] = [
-        "accuracy/test", "loss_gap_scratch/forget", "kl_taught/forget", "attack_auc", "l2/weights",
-    ]  # fmt: skip
-    project.write_study(plan)
-    project.run()
-    table = pd.read_csv(project.results("tables/accuracy.csv"))
-    own = "influence_distillation-curvature_points=20-epochs=2-student=cnn1"
-    mine = table[(table["variant"] == own) & (table["step"] == 2)].set_index("metric")
-    assert (mine.loc[["kl_taught"], "mean"] > 0).all()
-    assert (mine.loc[["loss_gap_scratch"], "n"] == 2).all()
-    assert (mine.loc[["attack_auc"], "mean"].between(0, 1)).all()
-    assert (mine.loc[["l2"], "n"] == 0).all()  # of other architectures there is no distance
-    scores = pd.read_csv(project.results("scores.csv"))
-    wide = scores[scores["split"] == "forget"].pivot_table(
-        index=["request", "step", "seed"], columns=["variant", "metric"], values="value"
-    )
-    scratch = "influence_distillation-alpha=0-epochs=2-student=cnn1-weights=none"
-    gap = wide[own]["loss"] - wide[scratch]["loss"]
-    assert wide[own]["loss_gap_scratch"].to_numpy() == pytest.approx(gap.to_numpy(), abs=1e-9)
-    gap = wide[own]["accuracy"] - wide["retrain"]["accuracy"]
-    assert wide[own]["accuracy_gap"].to_numpy() == pytest.approx(gap.to_numpy(), abs=1e-9)
-    assert project.planned() == []
-
-
-@pytest.mark.parametrize(
-    ("method", "message"),
-    [
-        ({"student": "cnn3"}, "student.*cnn3"),
-        ({"student": "mlp"}, "size: null; mlp needs its hidden"),
-        ({"student": "logistic", "size": 3}, "size: logistic has none"),
-        ({"size": 3}, "size: 3 is not that of mlp"),
-        ({"student": "cnn1", "start": "teacher"}, "cnn1 cannot start as a copy of mlp"),
-        ({"batch_size": 201}, "batch_size: 201 is more than the 200 points"),
-        ({"batch_size": 1}, "batch_size.*1 is less"),
-        ({"temperature": 0}, "temperature.*0"),
-        ({"alpha": 1.1}, "alpha.*1.1"),
-        ({"alpha": -0.1}, "alpha.*-0.1"),
-        ({"beta": -1}, "beta.*-1"),
-        ({"cap": 0.5}, "cap.*0.5"),
-        ({"damping": 0}, "damping.*0"),
-        ({"weights": "hessien"}, "weights.*hessien"),
-        ({"clip": 0}, "clip.*0"),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_is_refused_before_anything_runs(method, message):
-    with pytest.raises(study.StudyError, match=message):
-        study.load(config(method))
 
 
 def test_nothing_left_and_nothing_gone(run, digits):

@@ -1,0 +1,129 @@
+"""The loss of influence distillation, on made-up logits."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from unlearn.objectives import Distillation, Turns, ascent, bounded
+
+
+def objective(**change):
+    usual = {"alpha": 0.7, "match": "kl", "temperature": 3.0, "beta": 0.4, "bound": math.log(5)}
+    return Distillation(**usual | change)
+
+
+def minibatch(retained=6, gone=4, classes=5, seed=0, dtype=torch.float64):
+    torch.manual_seed(seed)
+    n = retained + gone
+    labels, weights = torch.randint(0, classes, (n,)), torch.full((n,), -1.0)
+    weights[retained:] = torch.rand(gone)
+    logits, teacher = torch.randn(n, classes, dtype=dtype), 2 * torch.randn(n, classes)
+    return logits, labels, teacher, weights
+
+
+@pytest.mark.parametrize("match", ["kl", "logits"])
+def test_the_loss_is_the_sum_of_its_terms(match):
+    logits, labels, teacher, weights = minibatch()
+    own = objective(match=match)
+    found = own(logits, own.targets(labels, teacher, weights))
+    losses = functional.cross_entropy(logits, labels, reduction="none")
+    p, q = (torch.softmax(z[:6].double() / 3, 1) for z in (teacher, logits))
+    distance = 9 * (p * (p.log() - q.log())).sum(1).mean()
+    if match == "logits":
+        s, t = (z[:6] - z[:6].mean(1, keepdim=True) for z in (logits, teacher))
+        distance = 0.5 * ((t - s) ** 2).mean(1).mean()
+    push = (weights[6:] * losses[6:].clamp(max=math.log(5))).mean()
+    expected = 0.3 * losses[:6].mean() + 0.7 * distance - 0.4 * push
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("match", ["kl", "logits"])
+def test_gradients_agree_with_finite_differences(match):
+    logits, labels, teacher, weights = minibatch(seed=1)
+    own = objective(match=match)
+    targets = own.targets(labels, teacher, weights)
+    away = functional.cross_entropy(logits, labels, reduction="none") - math.log(5)
+    assert away[6:].abs().min() > 1e-3
+    logits.requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda z: own(z, targets), logits, eps=1e-6, atol=1e-6)
+
+
+def test_points_beyond_the_bound_are_not_pushed():
+    logits, labels, teacher, weights = minibatch()
+    logits[6:] = -20 * functional.one_hot(labels[6:], 5).double()
+    logits.requires_grad_(True)
+    own = objective()
+    own(logits, own.targets(labels, teacher, weights)).backward()
+    assert (logits.grad[6:] == 0).all() and (logits.grad[:6] != 0).any()
+    assert float(own.active) == 0 and own.seen == 4
+    losses = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    bounded(losses, 2.0).sum().backward()
+    assert losses.grad.tolist() == [1, 0, 0]
+
+
+def test_a_hot_teacher_is_matched_in_logits():
+    logits, labels, teacher, weights = minibatch(gone=0)
+    values = []
+    for match in ("kl", "logits"):
+        own = objective(match=match, alpha=1.0, temperature=1000.0)
+        # float32 targets cannot hold what a temperature of 1000 leaves of the differences
+        soft = torch.log_softmax(teacher.double() / 1000, 1)
+        targets = own.targets(labels, teacher, weights).double()
+        if match == "kl":
+            targets[:, 2:] = soft
+        values.append(float(own(logits, targets)))
+    assert values[0] == pytest.approx(values[1], rel=0.01)
+
+
+def test_the_perfect_student_has_nothing_to_learn():
+    _, labels, teacher, weights = minibatch(gone=0)
+    logits = teacher.clone().requires_grad_(True)
+    own = objective(alpha=1.0)
+    loss = own(logits, own.targets(labels, teacher, weights))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0, abs=1e-6)
+    assert logits.grad.abs().max() < 1e-6
+
+
+@settings(max_examples=60)
+@given(
+    st.floats(0, 100),
+    st.floats(0.05, 1000),
+    st.sampled_from(["kl", "logits"]),
+    st.sampled_from([1.0, 100.0, 1e4]),
+    st.integers(0, 2**31),
+)
+def test_the_bounded_loss_is_finite_and_bounded_below(beta, temperature, match, scale, seed):
+    logits, labels, teacher, weights = minibatch(seed=seed, dtype=torch.float32)
+    logits = (logits * scale).requires_grad_(True)
+    own = objective(beta=beta, temperature=temperature, match=match)
+    loss = own(logits, own.targets(labels, scale * teacher, weights))
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(logits.grad).all()
+    assert float(loss.detach()) >= -beta * math.log(5) * float(weights.max()) - 1e-4
+
+
+def test_bounded_ascent_stays_finite_for_a_thousand_steps():
+    logits, labels, teacher, weights = minibatch(dtype=torch.float32)
+    logits = (1e4 * logits).requires_grad_(True)
+    own = objective(beta=100.0)
+    targets = own.targets(labels, teacher, weights)
+    for _ in range(1000):
+        (gradient,) = torch.autograd.grad(own(logits, targets), logits)
+        assert torch.isfinite(gradient).all()
+        logits = (logits - gradient).detach().requires_grad_(True)
+    assert float(ascent(math.log(5))(logits.detach(), labels)) >= -math.log(5) - 1e-6
+
+
+def test_deleted_points_take_their_turns():
+    turns = Turns(np.arange(10, 17), 3, 5)
+    found = np.concatenate([turns() for _ in range(14)])
+    passes = found.reshape(6, 7)
+    assert (np.sort(passes, 1) == np.arange(10, 17)).all()
+    assert len({tuple(p) for p in passes}) > 1
+    assert len(Turns(np.arange(2), 32, 0)()) == 2
