@@ -7,7 +7,7 @@ CORES ?= all
 
 env: .venv/.ready
 
-# --no-compile: Python compiles the modules that are imported, a tenth of them, when they are.
+# --no-compile: Python compiles the modules that are imported, when they are.
 .venv/.ready: requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=...")'
 	$(PYTHON) -m venv .venv
