@@ -97,7 +97,7 @@ def record(plan: study.Study, results: Path) -> pd.DataFrame:
         for _, job in jobs(plan)
         if (seconds := took(results, job)) is not None
     ]
-    return pd.DataFrame(rows).drop_duplicates(LEVELS[0])
+    return pd.DataFrame(rows, columns=[*LEVELS[0], "seconds"]).drop_duplicates(LEVELS[0])
 
 
 def spent(plan: study.Study, results: Path) -> dict:
@@ -160,7 +160,12 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = load(arguments.config or [Path("config.yaml")])
     if arguments.record:
-        record(plan, arguments.record).to_csv(RECORD, index=False, lineterminator="\n")
+        found = record(plan, arguments.record)
+        if found.empty:
+            parser.error(
+                f"{arguments.record}: no finished job of {plan.name}; name its configuration"
+            )
+        found.to_csv(RECORD, index=False, lineterminator="\n")
         return
     if arguments.spent:
         print(json.dumps(spent(plan, arguments.spent), indent=2))

@@ -62,8 +62,10 @@ class Shown:
         return artifacts.read_json(self.folder / f"benchmark_{benchmark}.json")
 
     def made(self, experiment: str) -> dict:
-        """Commit, day and machines of an experiment, and its description."""
-        return artifacts.read_json(self.folder / f"{experiment}.json")
+        """Commit (in short), day and machines of an experiment, and its description."""
+        about = artifacts.read_json(self.folder / f"{experiment}.json")
+        commit, *remark = about["commit"].split(" ", 1)
+        return about | {"commit": " ".join([commit[:7], *remark])}
 
     def _row(self, experiment: str, metric: str, where: dict) -> dict:
         name, split = metric.split("/")

@@ -103,6 +103,30 @@ OLDEST_SCHEMA = """oldest:
 """
 
 
+def test_what_a_module_must_say_and_does_not_is_named(project):
+    """Facts are read from the source: of a sampler what it asks for, of a method three."""
+    append(project, "schemas/samplers.schema.yaml", OLDEST_SCHEMA)
+    append(project, "schemas/methods.schema.yaml", block("yaml", "shrink:"))
+    sampler, method = OLDEST, block("python", "class Shrink")
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["experiments"]["accuracy"] |= {"method": "shrink", "request": "oldest"}
+    project.write_study(study)
+    for path, text, fact in (
+        ("unlearn/requests/oldest.py", sampler, "ASKS"),
+        ("unlearn/methods/shrink.py", method, "trainer"),
+        ("unlearn/methods/shrink.py", method, "guarantee"),
+        ("unlearn/methods/shrink.py", method, "serves"),
+    ):
+        (project.root / "unlearn/requests/oldest.py").write_text(sampler)
+        (project.root / "unlearn/methods/shrink.py").write_text(method)
+        line = next(line for line in text.splitlines(True) if line.strip().startswith(f"{fact} ="))
+        (project.root / path).write_text(text.replace(line, ""))
+        done = project.snakemake("-n", check=False)
+        assert done.returncode
+        said = done.stdout + done.stderr
+        assert "study.yaml" in said and f"{path} declares no {fact}" in said, said
+
+
 def test_adding_a_data_set_and_a_sampler(project):
     (project.root / "unlearn/data/letters.py").write_text(LETTERS)
     append(project, "schemas/datasets.schema.yaml", "letters: {<<: *dataset, description: x}\n")

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from unlearn.schema import InvalidError
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -19,18 +21,31 @@ def names(family: str) -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in (PACKAGE / family).glob("*.py") if p.stem[0] != "_"))
 
 
+class Facts(dict):
+    """What a module declares; to ask for what it does not, but must, is an InvalidError."""
+
+    def __init__(self, module: str):
+        super().__init__()
+        self.module = module
+
+    def __missing__(self, name: str):
+        raise InvalidError("", f"{self.module} declares no {name}")
+
+
 @cache
-def facts(family: str, name: str) -> dict:
+def facts(family: str, name: str) -> Facts:
     """The literals that module `unlearn/<family>/<name>.py` declares.
 
     Module-level constants and attributes of its public classes, `{"CLASSES": 10, ...}` or
     `{"trainer": "standard", "guarantee": "none"}`. Values that are no literals are left out.
     """
-    tree = ast.parse((PACKAGE / family / f"{name}.py").read_text(encoding="utf-8"))
-    found = _literals(tree.body)
+    path = PACKAGE / family / f"{name}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = Facts(path.relative_to(PACKAGE.parent).as_posix())
+    found.update(_literals(tree.body))
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            found |= _literals(node.body)
+            found.update(_literals(node.body))
     return found
 
 

@@ -63,7 +63,7 @@ SPECIAL = COUNTS + ENSEMBLE + REFERRED
 """The metrics that only the models of some trainers have; each trainer lists its own."""
 
 FLOOR = ("kl_reseeded", "js_reseeded", "l2_reseeded")
-"""How far the oracle is from the oracle of the next seed: what chance alone does."""
+"""How far the oracle is from oracles of other seeds: what chance alone does."""
 
 OF_NOISE = ("converged", "error", "rounds", "wall_seconds", "gradient_evaluations")
 NOISE = tuple(f"noise_{name}" for name in OF_NOISE)
@@ -166,9 +166,9 @@ def score(
     """Rows of one cell.
 
     `model` is None for a cell that failed: its only rows say so. Without an oracle the metrics
-    that compare with it are empty. Where it is the oracle itself, it is compared with that of the
-    next seed of the fleet, too. `original` and `learned` are the weights and the learning costs
-    of the trained fleet. `references`: other fleets that predictions are compared with, by name.
+    that compare with it are empty. Where it is the oracle itself, it is compared with those of
+    the other seeds of the fleet, too. `original` and `learned` are the weights and the learning
+    costs of the trained fleet. `references`: other fleets that predictions are compared with.
     """
     labels = points.labels
     for t, step in enumerate(steps):

@@ -37,7 +37,10 @@ def load(config: Mapping, source: str = "config.yaml") -> Study:
 
     Raises StudyError on the first thing that cannot run.
     """
-    return _Loader(config, source).study
+    try:
+        return _Loader(config, source).study
+    except schema.InvalidError as error:  # of a module, not of a place in the configuration
+        raise StudyError(f"{source}: {error}") from error
 
 
 class _Loader:
