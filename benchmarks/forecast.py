@@ -11,7 +11,7 @@ request, then of another method, then of another data set; the share of such sec
 A job is charged to the first experiment that needs it. Finished jobs cost nothing.
 
 The record in the project is of a CPU without bfloat16, two jobs at a time beside other work, and
-of a part of `config.yaml`: noise, and the training of SISA on both data sets.
+of a part of an earlier, larger `config.yaml`: noise, and the training of SISA on both data sets.
 """
 
 import argparse
