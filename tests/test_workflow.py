@@ -213,7 +213,7 @@ def test_a_metric(finished):
 
 
 def test_a_caption(finished):
-    finished.edit("report/figure.rst", "Lines are means", "Lines show means")
+    finished.edit("report/figure.rst", "Lines and points are means", "Lines and points show means")
     assert finished.planned() == END
 
 
