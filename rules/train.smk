@@ -15,7 +15,7 @@ rule train:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1500),
+        mem_mb=growing(2000),
         runtime=growing(120),
         gpu=GPUS,
     params:

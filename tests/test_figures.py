@@ -261,6 +261,14 @@ def test_the_y_axis_says_what_metrics_share():
     assert _style.metrics_label(["kl", "flops"]) == "KL(oracle || model) (nats), FLOPs"
 
 
+def test_a_logarithmic_axis_does_not_magnify_chance():
+    plan = experiment({"x": "rate", "y": "kl", "split": ["forget"], "yscale": "log"})
+    table = made_up(plan)
+    table["mean"] = table["ci_low"] = table["ci_high"] = 20 + table["mean"]
+    low, high = lines.draw(table, plan.experiments["e"].figure).axes[0].get_ylim()
+    assert low < 20 < high and high / low == pytest.approx(10)
+
+
 def test_the_last_step_of_each_request_is_shown():
     requests = [{"name": "random", "rate": 0.1}, {"name": "random", "rate": 0.2, "steps": 3}]
     plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]}, request=requests)
