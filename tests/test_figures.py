@@ -261,6 +261,13 @@ def test_the_y_axis_says_what_metrics_share():
     assert _style.metrics_label(["kl", "flops"]) == "KL(oracle || model) (nats), FLOPs"
 
 
+def test_labels_of_a_logarithmic_axis_do_not_touch():
+    """Long ones give way sooner than short ones."""
+    labels = lines._sparse([0.00005, 0.0002, 0.001, 0.01, 0.05, 0.2])
+    assert labels == ["5e-05", "", "0.001", "0.01", "0.05", "0.2"]
+    assert lines._sparse([1, 2, 5, 10, 20, 50]) == ["1", "2", "5", "10", "20", "50"]
+
+
 def test_a_logarithmic_axis_does_not_magnify_chance():
     plan = experiment({"x": "rate", "y": "kl", "split": ["forget"], "yscale": "log"})
     table = made_up(plan)

@@ -11,6 +11,7 @@ from unlearn.figures import _categories, _style
 
 MOST_MARKERS = 20  # longer lines have one every tenth of the axis
 MOST_TICKS = 8  # on a logarithmic axis each value gets its own, up to so many
+LETTERS = 30  # that have room below the narrowest panel
 LEAST_SPAN = 10  # a logarithmic y axis shows at least a power of ten
 
 
@@ -97,11 +98,12 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
 
 def _sparse(values: list) -> list[str]:
     """The labels of values on a logarithmic axis, without those that would touch the last one."""
-    room = np.log(values[-1] / values[0]) / 10
-    labels, last = [], -np.inf
-    for place, shown in zip(np.log(values), values, strict=True):
-        labels.append(layout.text(shown) if place - last >= room else "")
-        last = place if labels[-1] else last
+    letter = np.log(values[-1] / values[0]) / LETTERS
+    labels, end = [], -np.inf
+    for place, shown in zip(np.log(values), map(layout.text, values), strict=True):
+        half = len(shown) / 2 * letter
+        labels.append(shown if place - half >= end else "")
+        end = place + half + letter if labels[-1] else end
     return labels
 
 
