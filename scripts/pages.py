@@ -3,7 +3,8 @@
     python -m scripts.pages [--results results/full] [--docs docs]
 
 renders every `docs/*.md.j2` next to itself from what lies in `docs/results/`. With `--results` the
-tables, figures and provenance of that study's finished experiments are copied there before.
+tables, figures and provenance of that finished study are copied there before, in place of those of
+another one.
 Templates say
 
     figure("sisa_shards")                                     a picture with its description
@@ -12,6 +13,7 @@ Templates say
     table("comparison")                                       the wide table of an experiment
     measured("noise")                                         the record of a benchmark
     made("sisa_shards")                                       commit, day and machine
+    finished("sisa_shards")                                   whether the study that is shown has it
 """
 
 import argparse
@@ -36,7 +38,7 @@ class Shown:
 
     def functions(self) -> dict:
         """By the names that templates know."""
-        names = ("figure", "number", "mean", "table", "measured", "made")
+        names = ("figure", "number", "mean", "table", "measured", "made", "finished")
         return {name: getattr(self, name) for name in names}
 
     def figure(self, experiment: str) -> str:
@@ -67,6 +69,10 @@ class Shown:
         commit, *remark = about["commit"].split(" ", 1)
         return about | {"commit": " ".join([commit[:7], *remark])}
 
+    def finished(self, experiment: str) -> bool:
+        """Whether there is anything to show of an experiment."""
+        return (self.folder / f"{experiment}.json").exists()
+
     def _row(self, experiment: str, metric: str, where: dict) -> dict:
         name, split = metric.split("/")
         table = tables.read(self.folder / f"{experiment}.csv")
@@ -82,8 +88,12 @@ class Shown:
 
 
 def copy(results: Path, folder: Path) -> None:
-    """Tables, figures, summaries and records of the experiments that a study has finished."""
+    """Tables, figures, summaries and records of a finished study, in place of another's."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.json"):
+        if not old.name.startswith("benchmark_"):
+            for path in folder.glob(f"{old.stem}.*"):
+                path.unlink()
     config = artifacts.read_json(results / "study.json")
     about = artifacts.read_json(results / "provenance.json")
     for name, block in (config["experiments"] | config.get("pictures", {})).items():
