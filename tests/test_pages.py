@@ -20,7 +20,9 @@ def test_pages_are_what_their_templates_make(template):
 def test_a_page_of_a_finished_study(finished):
     """Numbers come from its tables; what is not there once is an error that names it."""
     docs = finished.root / "docs"
-    docs.mkdir(exist_ok=True)
+    stale = docs / "results/stale.json"
+    stale.parent.mkdir(parents=True, exist_ok=True)
+    stale.write_text("{}")
     where = 'variant="retrain", rate=0.1'
     (docs / "page.md.j2").write_text(
         '{{ figure("accuracy") }}\n{{ number("accuracy", "accuracy/test", ' + where + ") }}\n"
@@ -37,6 +39,7 @@ def test_a_page_of_a_finished_study(finished):
     assert mean == f"{100 * row['mean'].item():.1f}" == number.split(" ± ")[0]
     assert study == "tiny"
     shown = pages.Shown(docs / "results")
+    assert shown.finished("accuracy") and not shown.finished("stale")
     with pytest.raises(pages.PageError, match=r"accuracy: 2 rows of accuracy/test where .*retrain"):
         shown.number("accuracy", "accuracy/test", variant="retrain")
     with pytest.raises(pages.PageError, match="accuracy: 0 rows"):

@@ -12,7 +12,7 @@ from unlearn.figures import _categories, _style
 MOST_MARKERS = 20  # longer lines have one every tenth of the axis
 MOST_TICKS = 8  # on a logarithmic axis each value gets its own, up to so many
 LETTERS = 30  # that have room below the narrowest panel
-LEAST_SPAN = 10  # a logarithmic y axis shows at least a power of ten
+LEAST_SPAN = 10  # of a logarithmic y axis, or chance would look like a trend
 
 
 def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
@@ -89,9 +89,7 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
         axis.minorticks_off()
     axis.set_yscale(spec["yscale"])
     low, high = axis.get_ylim()
-    if (
-        spec["yscale"] == "log" and high < LEAST_SPAN * low
-    ):  # or chance would look like a difference
+    if spec["yscale"] == "log" and high < LEAST_SPAN * low:
         middle = np.sqrt(low * high)
         axis.set_ylim(middle / LEAST_SPAN**0.5, middle * LEAST_SPAN**0.5)
 
