@@ -10,7 +10,7 @@ env: .venv/.ready
 # Compiled is what jobs import, in a third of pip's time for all; also where PYTHONDONTWRITEBYTECODE
 # is set, or else every job would compile torch again.
 JOBS_IMPORT := matplotlib.pyplot, pandas, safetensors.torch, scipy.stats, skimage.feature, sklearn.cluster, \
-	sklearn.datasets, snakemake.cli, torch, torchvision
+	sklearn.datasets, snakemake.cli, torch
 
 .venv/.ready: requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=...")'
