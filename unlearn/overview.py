@@ -26,12 +26,6 @@ def page(
     `experiments`: name -> (description, figure, table). `failures`: cell -> error.
     """
     parts = [_title(f"Study {study}", "="), _table(("What was run", ""), facts)]
-    rows = [
-        (d["name"], d["train_points"], d["test_points"], d["held_out_points"], d["sha256"][:16])
-        for d in datasets
-    ]
-    head = ("Data set", "Training points", "Test points", "Held out", "SHA-256 (first 16)")
-    parts.append(_table(head, rows))
     alike: dict[tuple[str, str], list[str]] = {}
     for variant, guarantee in guarantees.items():
         alike.setdefault(tuple(guarantee), []).append(variant)
@@ -40,13 +34,19 @@ def page(
     parts.append(_table(("Unlearning is", "Because", "For"), rows))
     if failures:
         parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), failures.items())]
-    parts.append(_title("Results", "-"))
+    parts += [_title("Results", "-"), ".. contents::\n   :local:\n"]
     parts.append(
         "Mean ± half of the 95 % interval over seeds. The right value of a quality metric is the "
         "oracle's (*retrain*), neither 0 nor 100 %. *original* does nothing.\n"
     )
     for name, (description, figure, table) in experiments.items():
         parts += [_title(name, "~"), _escaped(description) + "\n", *_results(table, figure)]
+    rows = [
+        (d["name"], d["train_points"], d["test_points"], d["held_out_points"], d["sha256"][:16])
+        for d in datasets
+    ]
+    head = ("Data set", "Training points", "Test points", "Held out", "SHA-256 (first 16)")
+    parts += [_title("Data sets", "-"), _table(head, rows)]
     return "\n".join(parts)
 
 
