@@ -10,7 +10,7 @@ time. A job that the record does not have costs what the most similar recorded o
 request, then of another method, then of another data set; the share of such seconds is printed.
 A job is charged to the first experiment that needs it. Finished jobs cost nothing.
 
-The record in the project is of nearly all of the full study on a CPU without bfloat16, two jobs
+The record in the project is of the full study on a CPU without bfloat16, two jobs
 at a time beside other work.
 """
 
