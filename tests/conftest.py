@@ -11,6 +11,7 @@ from pathlib import Path
 import one_node
 import pytest
 import yaml
+from filelock import FileLock
 
 from unlearn import catalogue, dataset, jobs, schema
 
@@ -45,6 +46,9 @@ SMALL["experiments"]["accuracy"] |= {
 }
 
 
+RESULTS = "results/tiny"
+
+
 class Project:
     """A copy of the project in a directory of its own, and Snakemake in it."""
 
@@ -63,8 +67,9 @@ class Project:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def run(self, **keywords):
-        return self.snakemake("--cores", "1", **keywords)
+    def run(self, *files: str, **keywords):
+        """Everything, or only these files of the results."""
+        return self.snakemake("--cores", "1", *(f"{RESULTS}/{file}" for file in files), **keywords)
 
     def planned(self, *arguments: str) -> list[str]:
         """What a call would run: `rule` or `rule variant` of every job, sorted."""
@@ -102,7 +107,7 @@ class Project:
         return "profiles/mine"
 
     def results(self, suffix: str = "") -> Path:
-        return self.root / "results" / "tiny" / suffix
+        return self.root / RESULTS / suffix
 
     def copy(self, target: Path) -> "Project":
         shutil.copytree(self.root, target, symlinks=True)  # keeps modification times
@@ -132,11 +137,24 @@ def project(tmp_path) -> Project:
     return new_project(tmp_path / "fresh")
 
 
+def finished_project(tmp_path_factory, name: str, study: dict) -> Project:
+    """One for all workers of pytest: the first that needs it runs it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with FileLock(folder / f"{name}.lock"):
+        project = Project(folder / name)
+        if not project.results("complete.json").exists():
+            shutil.rmtree(project.root, ignore_errors=True)
+            project = new_project(project.root)
+            project.write_study(study)
+            project.run()
+    return project
+
+
 @pytest.fixture(scope="session")
 def finished_once(tmp_path_factory) -> Project:
-    project = new_project(tmp_path_factory.mktemp("finished") / "project")
-    project.run()
-    return project
+    return finished_project(tmp_path_factory, "finished", TINY)
 
 
 @pytest.fixture
@@ -153,10 +171,7 @@ def small(project) -> Project:
 
 @pytest.fixture(scope="session")
 def small_once(tmp_path_factory) -> Project:
-    project = new_project(tmp_path_factory.mktemp("finished") / "small")
-    project.write_study(SMALL)
-    project.run()
-    return project
+    return finished_project(tmp_path_factory, "finished_small", SMALL)
 
 
 @pytest.fixture

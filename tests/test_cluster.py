@@ -6,7 +6,7 @@ import time
 
 import one_node
 import pytest
-from conftest import ROOT, TINY, new_project
+from conftest import ROOT, new_project
 from test_faults import same_results, stable
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -15,12 +15,12 @@ ROUNDS = 15
 """Submissions that are not cells: what is made before and after them, in turn."""
 
 
-def test_slurm_gives_the_same_bytes(project, finished_once, slurm):
-    project.write_study(TINY)
+def test_slurm_gives_the_same_bytes(small, small_once, slurm):
+    project = small
     gpu = {"gpu": 1, "slurm_partition": "gpu"}  # for all cells of a group, not for each
     profile = project.profile("slurm", **one_node.SITE, **{"set-resources": {"unlearn": gpu}})
     done = project.snakemake("--workflow-profile", profile, **slurm.environment)
-    same_results(project, finished_once)
+    same_results(project, small_once)
     assert slurm.submitted() <= 10, done.stdout + done.stderr
     assert slurm.jobs() == []
     requests = slurm.call("scontrol", "show", "job", "--oneliner").splitlines()

@@ -101,10 +101,11 @@ def test_faults(project, finished_once, slurm, tmp_path):
     there = {path: path.stat().st_mtime_ns for path in project.results().rglob("costs.json")}
     assert len(there) == 1 + 7  # nothing but the cell that never fits is missing
 
-    process, _ = start(project, *call, **slurm.environment)
+    process, log = start(project, *call, **slurm.environment)
     wait(slurm.jobs, process)
+    time.sleep(2)  # now it has submitted, and waits
     process.send_signal(signal.SIGINT)
-    process.wait()
+    assert process.wait() != 0, log.read_text()
     assert slurm.jobs() == []
     process, log = start(project, *call, **slurm.environment)
     wait(slurm.jobs, process)

@@ -1,5 +1,6 @@
-"""The demo study, as `make run` runs it with two cores; parts of it again from scratch with one."""
+"""The demo study, as `make run` runs it with two cores, and what else there is to see on digits."""
 
+import shutil
 import subprocess
 import sys
 
@@ -10,33 +11,16 @@ from test_faults import stable
 pytestmark = pytest.mark.xdist_group("demo")
 
 
-def test_the_demo_is_reproducible_to_the_last_byte(tmp_path):
-    """All scores but timing and memory, all tables and figures of other metrics."""
-    one, two = (demo(tmp_path / cores) for cores in ("1", "2"))
-    again = ("sisa_shards", "sisa_speedup")
-    figures = [f"results/demo/figures/{name}.{kind}" for name in again for kind in ("svg", "png")]
-    one.snakemake(*figures, "--cores", "1")
-    two.snakemake("--cores", "2")
-    assert "Nothing to be done" in two.snakemake("-n").stdout
-    one, two = (project.root / "results" / "demo" for project in (one, two))
-    assert len(stable(two / "scores.csv")) > 1000
-    for path in one.glob("scores/**/scores.csv"):
-        assert stable(path) == stable(two / path.relative_to(one))
-    for name in (f"{name}.csv" for name in again):
-        tables = [
-            [
-                line
-                for line in (r / "tables" / name).read_text().splitlines()
-                if "_seconds," not in line
-            ]
-            for r in (one, two)
-        ]
-        assert len(tables[0]) > 1 and tables[0] == tables[1]
-        if "_seconds," not in (one / "tables" / name).read_text():
-            for kind in ("svg", "png"):
-                file = f"figures/{name.removesuffix('.csv')}.{kind}"
-                assert (one / file).read_bytes() == (two / file).read_bytes()
-    assert (two / "report.html").stat().st_size > 1_000_000
+def test_the_demo_runs_to_its_end_and_not_twice(tmp_path):
+    """That its bytes do not depend on where it runs, test_cluster.py tests when asked for."""
+    project = new_project(tmp_path / "project")
+    shutil.copy(project.root / "configs/demo.yaml", project.root / "study.yaml")
+    project.snakemake("--cores", "2")
+    assert "Nothing to be done" in project.snakemake("-n").stdout
+    results = project.root / "results" / "demo"
+    assert len(stable(results / "scores.csv")) > 1000
+    assert len(list(results.glob("figures/*.svg"))) == 11
+    assert (results / "report.html").stat().st_size > 1_000_000
 
 
 @pytest.mark.slow
@@ -48,9 +32,3 @@ def test_every_experiment_on_digits(tmp_path):
     subprocess.run(call, cwd=project.root, check=True)
     results = project.root / "results" / "digits"
     assert len(list(results.glob("figures/*.svg"))) == 23 and (results / "complete.json").exists()
-
-
-def demo(folder):
-    project = new_project(folder)
-    (project.root / "study.yaml").write_bytes((project.root / "configs/demo.yaml").read_bytes())
-    return project

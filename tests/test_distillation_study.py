@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import yaml
-from conftest import TINY
+from conftest import RESULTS, TINY
 
 from unlearn import study
 
@@ -61,7 +61,7 @@ def test_a_study_compares_students_with_their_references(project):
         "accuracy/test", "loss_gap_scratch/forget", "kl_taught/forget", "attack_auc", "l2/weights",
     ]  # fmt: skip
     project.write_study(plan)
-    project.run()
+    project.run("tables/accuracy.csv", "scores.csv")
     table = pd.read_csv(project.results("tables/accuracy.csv"))
     own = "influence_distillation-curvature_points=20-epochs=2-student=cnn1"
     mine = table[(table["variant"] == own) & (table["step"] == 2)].set_index("metric")
@@ -78,7 +78,7 @@ def test_a_study_compares_students_with_their_references(project):
     assert wide[own]["loss_gap_scratch"].to_numpy() == pytest.approx(gap.to_numpy(), abs=1e-9)
     gap = wide[own]["accuracy"] - wide["retrain"]["accuracy"]
     assert wide[own]["accuracy_gap"].to_numpy() == pytest.approx(gap.to_numpy(), abs=1e-9)
-    assert project.planned() == []
+    assert project.planned(f"{RESULTS}/tables/accuracy.csv") == []
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_adding_a_method(project):
         "request": {"name": "random", "rate": 0.1},
     }
     project.write_study(study)
-    project.run()
+    project.run("tables/accuracy.csv")
     table = pd.read_csv(project.results("tables/accuracy.csv"))
     assert table.query("variant == 'shrink'")["n"].tolist() == [2] * 2
     call = [sys.executable, "-m", "pytest", "-n", "0", "tests/test_methods.py", "-k", "shrink"]
@@ -45,7 +45,7 @@ def test_adding_an_experiment(project):
     study = yaml.safe_load(yaml.safe_dump(TINY))
     study["experiments"] = yaml.safe_load(block("yaml", "finetune_epochs"))["experiments"]
     project.write_study(study)
-    project.run()
+    project.run("figures/finetune_epochs.png")
     table = pd.read_csv(project.results("tables/finetune_epochs.csv"))
     epochs = table.query("method == 'finetune'")["method.epochs"]
     assert sorted(set(epochs)) == [1, 2, 5, 10]
@@ -140,7 +140,7 @@ def test_adding_a_data_set_and_a_sampler(project):
         "method": "finetune",
     }
     project.write_study(study)
-    project.run()
+    project.run("scores.csv")
     scores = pd.read_csv(project.results("scores.csv"))
     assert set(scores["dataset"]) == {"letters"} and set(scores["sampler"]) == {"oldest"}
     assert set(scores["rate"]) == {0.1}

@@ -76,8 +76,8 @@ def test_failed_training(small):
     assert "4 of 4 fleets failed" in done.stdout + done.stderr
     assert not list(small.results("trained").rglob("*.safetensors"))
     small.edit("unlearn/trainers/standard.py", '        raise RuntimeError("no")\n', "")
-    small.run()
-    assert small.planned() == []
+    small.run("scores.csv")
+    assert not [job for job in small.planned() if job.startswith(("train", "unlearn"))]
 
 
 def test_diverged_models_are_flagged_and_not_averaged(small):
@@ -98,7 +98,7 @@ def test_diverged_training_is_flagged_everywhere(small):
     study = yaml.safe_load(yaml.safe_dump(SMALL))
     study["recipes"]["quick"] |= {"lr": 1.0e30, "momentum": 0.0}
     small.write_study(study)
-    small.run()
+    small.run("tables/accuracy.csv")
     table = pd.read_csv(small.results("tables/accuracy.csv"))
     assert len(table) == 6 and (table["n"] == 0).all() and (table["diverged"] == 2).all()
 
@@ -114,7 +114,7 @@ def test_no_space_for_results(small, small_once):
     assert not list(small.results().rglob("*.partial"))
     assert not list(small.results().rglob("trained/**/*.safetensors"))
     assert list(small.results().rglob("train_images.npy"))  # what was done stays
-    small.run()
+    small.run("scores.csv")
     assert stable(small.results("scores.csv")) == stable(small_once.results("scores.csv"))
 
 
@@ -153,7 +153,7 @@ def test_a_killed_job_is_no_result(small):
     assert not list(small.results("unlearned").rglob("finetune/**/*.*"))
     assert len(list(small.results("scores").rglob("scores.csv"))) == 2
     small.edit("unlearn/methods/finetune.py", "        os.kill(os.getpid(), 9)\n", "")
-    small.run()
+    small.run("scores.csv")
 
 
 def test_artefact_of_another_study(finished_small):
@@ -271,7 +271,8 @@ def test_results_made_read_only(small, small_once):
     )
     second = (small.root / "second.log").read_text()
     assert "results folder results/tiny cannot be written" in second
-    assert steps(small.root / "first.log") + steps(small.root / "third.log") == JOBS
+    # the job whose end met the closed disk is done, and may be counted by neither
+    assert steps(small.root / "first.log") + steps(small.root / "third.log") in (JOBS - 1, JOBS)
     same_results(small, small_once)
     assert small.planned() == []
 

@@ -401,6 +401,26 @@ def test_the_landing_page_prints_the_numbers_of_the_table():
         assert f"{value:.3f} ± 0.010" in flat
 
 
+def test_the_landing_page_names_a_method_once_for_each_guarantee():
+    guarantees = {
+        "sisa-shards=5": ("exact", "isolated shards"),
+        "sisa-shards=20-slices=2": ("exact", "isolated shards"),
+        "original@sisa-shards=5": ("none", "nothing is done"),
+        "deltagrad": ("approximate", ""),
+        "deltagrad-mode=online": ("none", "made up"),
+    }
+    page = overview.page("s", [], [], guarantees, {}, {})
+    assert page.count("sisa") == 2 and "shards=" not in page and "original\\@sisa" in page
+    assert "deltagrad-mode=online" in page
+
+
+def test_the_landing_page_opens_with_what_was_run_and_ends_with_the_data():
+    data = {"name": "d", "train_points": 1, "test_points": 1, "held_out_points": 0, "sha256": "0"}
+    page = overview.page("s", [("Study", "s")], [data], {"finetune": ("none", "")}, {}, {})
+    places = [page.index(t) for t in ("What was run", "Guarantees", "Results", "Data sets")]
+    assert places == sorted(places)
+
+
 def test_descriptions_cannot_break_the_page():
     plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]})
     block = plan.experiments["e"].figure

@@ -114,7 +114,7 @@ def test_a_study_of_shares(project):
 
 def test_noise_of_another_data_set_is_refused(project):
     project.write_study(config())
-    project.run()
+    project.snakemake("--until", "noised", "--cores", "1")
     path = next(project.results().glob("noise/*/*/noise.json"))
     path.write_text(path.read_text().replace('"dataset": "', '"dataset": "0'))
     for folder in project.results("data").glob("*noised=0.5*"):

@@ -26,12 +26,10 @@ def page(
     `experiments`: name -> (description, figure, table). `failures`: cell -> error.
     """
     parts = [_title(f"Study {study}", "="), _table(("What was run", ""), facts)]
-    alike: dict[tuple[str, str], list[str]] = {}
-    for variant, guarantee in guarantees.items():
-        alike.setdefault(tuple(guarantee), []).append(variant)
-    parts.append(_title("Guarantees", "-"))
-    rows = [(*guarantee, ", ".join(variants)) for guarantee, variants in alike.items()]
-    parts.append(_table(("Unlearning is", "Because", "For"), rows))
+    parts += [
+        _title("Guarantees", "-"),
+        _table(("Unlearning is", "Because", "For"), _alike(guarantees)),
+    ]
     if failures:
         parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), failures.items())]
     parts += [_title("Results", "-"), ".. contents::\n   :local:\n"]
@@ -48,6 +46,24 @@ def page(
     head = ("Data set", "Training points", "Test points", "Held out", "SHA-256 (first 16)")
     parts += [_title("Data sets", "-"), _table(head, rows)]
     return "\n".join(parts)
+
+
+def _alike(guarantees: Mapping[str, tuple[str, str]]) -> Iterable[tuple[str, str, str]]:
+    """A row for each guarantee; a method with one guarantee for all its parameters stands once."""
+    methods: dict[str, set] = {}
+    for variant, guarantee in guarantees.items():
+        methods.setdefault(_method(variant), set()).add(tuple(guarantee))
+    rows: dict[tuple[str, str], dict[str, None]] = {}
+    for variant, guarantee in guarantees.items():
+        method = _method(variant)
+        name = method if len(methods[method]) == 1 else variant
+        rows.setdefault(tuple(guarantee), {})[name] = None
+    return [(*guarantee, ", ".join(names)) for guarantee, names in rows.items()]
+
+
+def _method(variant: str) -> str:
+    """The variant's name without parameters: `sisa-shards=5` is of `sisa`."""
+    return re.split(r"-\w+=", variant, maxsplit=1)[0]
 
 
 def _results(table: pd.DataFrame, figure: Mapping) -> Iterable[str]:
