@@ -32,11 +32,12 @@ def page(
     ]
     if failures:
         parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), failures.items())]
-    parts += [_title("Results", "-"), ".. contents::\n   :local:\n"]
+    parts.append(_title("Results", "-"))
     parts.append(
         "Mean ± half of the 95 % interval over seeds. The right value of a quality metric is the "
         "oracle's (*retrain*), neither 0 nor 100 %. *original* does nothing.\n"
     )
+    parts.append(".. contents::\n   :local:\n   :backlinks: none\n")
     for name, (description, figure, table) in experiments.items():
         parts += [_title(name, "~"), _escaped(description) + "\n", *_results(table, figure)]
     rows = [
@@ -72,7 +73,8 @@ def _results(table: pd.DataFrame, figure: Mapping) -> Iterable[str]:
     if x not in table:
         shown = table[[layout.chosen(row, figure) for row in table.to_dict("records")]]
         pairs = shown[["metric", "split"]].drop_duplicates().itertuples(index=False)
-        text = summaries.readable(shown, [f"{metric}/{split}" for metric, split in pairs])
+        columns = [f"{metric}/{split}" for metric, split in pairs]
+        text = summaries.readable(shown, columns, NARROW)
         yield _table(list(text), text.itertuples(index=False))
         return
     for place, part in tables.panels(table, figure):

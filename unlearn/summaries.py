@@ -27,14 +27,14 @@ def wide(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return rows
 
 
-def readable(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The same as text, `mean ± half of the interval`, under short names."""
+def readable(table: pd.DataFrame, columns: Sequence[str], space: str = " ") -> pd.DataFrame:
+    """The same as text, `mean ± half of the interval` with `space` in it, under short names."""
     last = table[table["step"] == table.groupby("request")["step"].transform("max")]
     rows = last[ROW].drop_duplicates().reset_index(drop=True)
     for column in columns:
         metric, split = column.split("/")
         part = last[(last["metric"] == metric) & (last["split"] == split)]
-        text = [intervals.shown(row) for row in part.to_dict("records")]
+        text = [intervals.shown(row, space) for row in part.to_dict("records")]
         head = f"{column} (%)" if metric in layout.PERCENT else column
         rows = rows.merge(part[ROW].assign(**{head: text}), on=ROW, how="left")
     shared = [name for name in ROW if name != "variant" and rows[name].nunique() == 1]
