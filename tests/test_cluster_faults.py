@@ -53,7 +53,9 @@ def start(project, *arguments, **environment):
     """Snakemake in the background, and the file of what it says."""
     log = project.root / "called.log"
     with open(log, "w") as out:
-        call = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", *arguments]
+        # where tests run in the background of a shell, it made their children deaf to Ctrl-C
+        call = ["env", "--default-signal=INT", sys.executable, "-m", "snakemake"]
+        call += ["--configfile", "study.yaml", *arguments]
         process = subprocess.Popen(
             call, cwd=project.root, env=os.environ | environment, stdout=out, stderr=out
         )
@@ -103,7 +105,6 @@ def test_faults(project, finished_once, slurm, tmp_path):
 
     process, log = start(project, *call, **slurm.environment)
     wait(slurm.jobs, process)
-    time.sleep(2)  # now it has submitted, and waits
     process.send_signal(signal.SIGINT)
     assert process.wait() != 0, log.read_text()
     assert slurm.jobs() == []

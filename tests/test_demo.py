@@ -1,9 +1,10 @@
-"""The demo study, as `make run` runs it with two cores, and what else there is to see on digits."""
+"""The demo study: its comparison, all of it, and what else there is to see on digits."""
 
 import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from conftest import new_project
 from test_faults import stable
@@ -11,9 +12,22 @@ from test_faults import stable
 pytestmark = pytest.mark.xdist_group("demo")
 
 
-def test_the_demo_runs_to_its_end_and_not_twice(tmp_path):
-    """That its bytes do not depend on where it runs, test_cluster.py tests when asked for."""
-    project = new_project(tmp_path / "project")
+def test_the_comparison_of_the_demo(project):
+    """Most methods, on digits; the figure and its summary."""
+    shutil.copy(project.root / "configs/demo.yaml", project.root / "study.yaml")
+    results = project.root / "results" / "demo"
+    files = ("results/demo/figures/comparison.svg", "results/demo/summaries/comparison.csv")
+    project.snakemake("--cores", "2", *files)
+    summary = pd.read_csv(results / "summaries/comparison.csv").set_index("variant")
+    assert len(summary) == 10 and not summary[["failed", "diverged"]].any(axis=None)
+    assert (results / "figures/comparison.svg").stat().st_size > 10_000
+    nearest = summary["kl/forget/mean"].drop(["retrain", "retrain@sisa", "sisa"]).min()
+    assert (summary.loc[["retrain", "retrain@sisa", "sisa"], "kl/forget/mean"] == 0).all()
+    assert nearest > 0
+
+
+@pytest.mark.slow
+def test_the_demo_runs_to_its_end_and_not_twice(project):
     shutil.copy(project.root / "configs/demo.yaml", project.root / "study.yaml")
     project.snakemake("--cores", "2")
     assert "Nothing to be done" in project.snakemake("-n").stdout

@@ -173,7 +173,7 @@ elif "create" in arguments:
 ACTIVATE = 'export CONDA_PREFIX="$1"; export PATH="$1/bin:$PATH"\n'
 
 
-def test_conda_users_are_served(project, tmp_path):
+def test_conda_users_are_served(small, tmp_path):
     """`--sdm conda`: commands run in environments that stand for those of their rules."""
     import numpy
 
@@ -186,6 +186,7 @@ def test_conda_users_are_served(project, tmp_path):
     (folder / "activate").write_text(ACTIVATE)
     import os
 
+    project = small
     target = "results/tiny/tables/accuracy.csv"
     done = project.snakemake(
         target, "--cores", "1", "--sdm", "conda", PATH=f"{folder}:{os.environ['PATH']}"
