@@ -42,9 +42,9 @@ class Shown:
         return {name: getattr(self, name) for name in names}
 
     def figure(self, experiment: str) -> str:
-        """A picture, with its description as the text for those who do not see it."""
+        """A picture; below it its name, with which it is made again, and its description."""
         about = " ".join(self.made(experiment)["description"].split())
-        return f"![{about}]({self.folder.name}/{experiment}.png)"
+        return f"![{experiment}]({self.folder.name}/{experiment}.png)\n\n`{experiment}`: {about}"
 
     def number(self, experiment: str, metric: str, **where) -> str:
         """`mean ± half of the 95 % interval`, percentages in percent."""

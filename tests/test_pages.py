@@ -31,7 +31,8 @@ def test_a_page_of_a_finished_study(finished):
     )
     call = [sys.executable, "-m", "scripts.pages", "--results", "results/tiny"]
     subprocess.run(call, cwd=finished.root, check=True, capture_output=True)
-    _, picture, number, mean, study, *_ = (docs / "page.md").read_text().splitlines()
+    _, picture, _, name, number, mean, study, *_ = (docs / "page.md").read_text().splitlines()
+    assert name.startswith("`accuracy`")
     assert picture.endswith("](results/accuracy.png)") and (docs / "results/accuracy.png").exists()
     table = pages.tables.read(docs / "results/accuracy.csv")
     row = table.query("variant == 'retrain' and rate == 0.1 and metric == 'accuracy'")
