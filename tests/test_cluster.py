@@ -16,20 +16,19 @@ ROUNDS = 15
 
 
 def test_slurm_gives_the_same_bytes(small, small_once, slurm):
-    project = small
     gpu = {"gpu": 1, "slurm_partition": "gpu"}  # for all cells of a group, not for each
-    profile = project.profile("slurm", **one_node.SITE, **{"set-resources": {"unlearn": gpu}})
-    done = project.snakemake("--workflow-profile", profile, **slurm.environment)
-    same_results(project, small_once)
+    profile = small.profile("slurm", **one_node.SITE, **{"set-resources": {"unlearn": gpu}})
+    done = small.snakemake("--workflow-profile", profile, **slurm.environment)
+    same_results(small, small_once)
     assert slurm.submitted() <= 10, done.stdout + done.stderr
     assert slurm.jobs() == []
     requests = slurm.call("scontrol", "show", "job", "--oneliner").splitlines()
     cells = [request for request in requests if "Partition=gpu" in request]
     assert len(cells) == 1 and "gres:gpu:1" in cells[0]
     assert not any("gres:gpu" in request for request in requests if request not in cells)
-    again = project.snakemake("-n", "--workflow-profile", profile, **slurm.environment)
+    again = small.snakemake("-n", "--workflow-profile", profile, **slurm.environment)
     assert "Nothing to be done" in again.stdout + again.stderr
-    assert project.planned() == []  # neither has a local call anything to do
+    assert small.planned() == []  # neither has a local call anything to do
 
 
 @pytest.mark.slow
@@ -60,15 +59,14 @@ def test_the_demo_through_slurm(tmp_path, slurm):
 
 def test_any_scheduler_gives_the_same_bytes(small, small_once):
     """One that starts a job at once, in the background."""
-    project = small
-    submit = project.root / "submit"
+    submit = small.root / "submit"
     submit.write_text('#!/bin/sh\nnohup sh "$1" > /dev/null 2>&1 &\necho $!\n')
     submit.chmod(0o755)
-    profile = project.profile(
+    profile = small.profile(
         "generic",
         **{"cluster-generic-submit-cmd": "./submit", "jobs": os.cpu_count()},
         **{"seconds-between-status-checks": 1},
     )
-    project.snakemake("--workflow-profile", profile)
-    same_results(project, small_once)
-    assert project.planned() == []
+    small.snakemake("--workflow-profile", profile)
+    same_results(small, small_once)
+    assert small.planned() == []

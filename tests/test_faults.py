@@ -37,14 +37,13 @@ def same_results(project, other):
 
 def test_one_failing_method(finished_small):
     """Its cells are shown as failed, all others are there, the next call tries it again."""
-    finished = finished_small
-    good = stable(finished.results("scores.csv"))
-    finished.edit("unlearn/methods/finetune.py", HEAD, BREAK + HEAD)
-    done = finished.run(check=False)
+    good = stable(finished_small.results("scores.csv"))
+    finished_small.edit("unlearn/methods/finetune.py", HEAD, BREAK + HEAD)
+    done = finished_small.run(check=False)
     assert done.returncode != 0
     assert "1 of 4 fleets failed" in done.stdout + done.stderr
     assert "RuntimeError: this method is broken" in done.stdout + done.stderr
-    table = pd.read_csv(finished.results("tables/accuracy.csv"))
+    table = pd.read_csv(finished_small.results("tables/accuracy.csv"))
     failed = table.query("variant == 'finetune'")
     assert len(failed) == 2 and (failed["failed"] == 2).all() and (failed["n"] == 0).all()
     assert failed["mean"].isna().all()
@@ -52,18 +51,18 @@ def test_one_failing_method(finished_small):
     assert "FAILED, left out: finetune (up to 2 seeds a cell)" in lines.notes(table)
     others = table.query("variant != 'finetune'")
     assert len(others) == 4 and (others["n"] == 2).all() and (others["failed"] == 0).all()
-    report = finished.results("report.html").read_text()
+    report = finished_small.results("report.html").read_text()
     assert "Failed cells" in report and "this method is broken" in report
-    assert not finished.results("complete.json").exists()
-    assert not list(finished.results("unlearned").rglob("finetune/**/*.json"))
+    assert not finished_small.results("complete.json").exists()
+    assert not list(finished_small.results("unlearned").rglob("finetune/**/*.json"))
 
-    plan = finished.planned()
+    plan = finished_small.planned()
     assert "unlearn finetune random-rate=0.1 seeds0-1" in plan
     assert not any(job.startswith(("train", "unlearn original")) for job in plan)
-    finished.edit("unlearn/methods/finetune.py", BREAK + HEAD, HEAD)
-    finished.run()
-    assert stable(finished.results("scores.csv")) == good
-    assert finished.planned() == []
+    finished_small.edit("unlearn/methods/finetune.py", BREAK + HEAD, HEAD)
+    finished_small.run()
+    assert stable(finished_small.results("scores.csv")) == good
+    assert finished_small.planned() == []
 
 
 def test_failed_training(small):

@@ -186,13 +186,12 @@ def test_conda_users_are_served(small, tmp_path):
     (folder / "activate").write_text(ACTIVATE)
     import os
 
-    project = small
     target = "results/tiny/tables/accuracy.csv"
-    done = project.snakemake(
+    done = small.snakemake(
         target, "--cores", "1", "--sdm", "conda", PATH=f"{folder}:{os.environ['PATH']}"
     )
     log = done.stdout + done.stderr
     assert "Activating conda environment" in log
-    record = (project.root / ".snakemake" / "conda").iterdir()
+    record = (small.root / ".snakemake" / "conda").iterdir()
     assert any((p / "bin" / "python").exists() for p in record if p.is_dir())
-    assert (project.root / target).exists()
+    assert (small.root / target).exists()
