@@ -252,6 +252,20 @@ def test_lines_of_one_colour_differ_by_method():
     assert len({style["color"] for style in styles.values()}) == 4
 
 
+def test_methods_look_the_same_in_every_figure():
+    asked = [["gradient_ascent", "finetune"], ["finetune", {"name": "finetune", "epochs": 9}]]
+    styles = []
+    for method in asked:
+        figure = {"x": "rate", "y": "kl", "split": ["forget"], "colour": "variant"}
+        plan = experiment(figure, method=method)
+        _, part = tables.panels(made_up(plan), plan.experiments["e"].figure)[0]
+        names = dict(zip(part["line"], part["shade"], strict=True))
+        methods = dict(zip(part["line"], part["method"], strict=True))
+        styles.append(_style.line_styles(names, methods))
+    assert styles[0]["finetune"] == styles[1]["finetune"] != styles[0]["gradient_ascent"]
+    assert styles[1]["finetune-epochs=9"]["color"] != styles[1]["finetune"]["color"]
+
+
 def test_the_y_axis_says_what_metrics_share():
     assert _style.metrics_label(["l2"]) == "L2 distance to the oracle"
     both = ["accuracy", "vote_accuracy", "lone_accuracy"]

@@ -1,5 +1,7 @@
 """Quality against cost, wide tables, and the floor that chance sets."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,14 +63,67 @@ def test_every_variant_is_a_point_and_doing_nothing_a_line():
         assert points(axis) == expected
 
 
+def frontier_of(table, figure):
+    axis = axes(table, figure)["forget"]
+    found = [x for x in axis.get_lines() if x.get_label() == "frontier"]
+    return [(list(x.get_xdata()), list(x.get_ydata())) for x in found]
+
+
+def moved(table, **distances):
+    """The table with other distances of these variants."""
+    table = table.copy()
+    for variant, y in distances.items():
+        rows = (table["variant"] == variant) & (table["metric"] == "kl")
+        table.loc[rows, ["mean", "ci_low", "ci_high"]] = y
+    return table
+
+
 def test_the_frontier_joins_what_nobody_beats_in_both():
     e, table = compared()
-    worse = (table["variant"] == "finetune") & (table["metric"] == "kl")
-    table.loc[worse, ["mean", "ci_low", "ci_high"]] = 0.6
-    axis = axes(table, e.figure)["forget"]
-    (line,) = (x for x in axis.get_lines() if x.get_label() == "frontier")
-    assert list(line.get_xdata()) == [50, 100, 1000]
-    assert list(line.get_ydata()) == [0.5, 0.5, 0]  # fine-tuning costs more and is no better
+    table = moved(table, gradient_ascent=0.35, finetune=0.36)  # which costs more and is no better
+    assert frontier_of(table, e.figure) == [([50, 100, 1000], [0.35, 0.35, 0])]
+
+
+def test_what_doing_nothing_beats_is_not_on_the_frontier():
+    e, table = compared()
+    assert frontier_of(table, e.figure) == [([100, 1000], [0.3, 0])]  # no gradient ascent
+    assert frontier_of(moved(table, retrain=0.4, finetune=0.4), e.figure) == []
+
+
+def test_a_method_is_measured_against_doing_nothing_with_its_own_trainer():
+    plan = experiment(FIGURE, method=["finetune", {"name": "sisa", "shards": 3}], **ONE)
+    table = made_up(plan)
+    numbers = {
+        "original": (0.0, 0.1), "retrain": (1000.0, 0.0), "finetune": (100.0, 0.3),
+        "original@sisa-shards=3": (0.0, 0.5), "retrain@sisa-shards=3": (900.0, 0.0),
+        "sisa-shards=3": (300.0, 0.3),
+    }  # fmt: skip
+    for name, (cost, distance) in numbers.items():
+        rows = table["variant"] == name
+        of_cost = table["metric"] == "gradient_evaluations"
+        columns = ["mean", "ci_low", "ci_high"]
+        table.loc[rows & of_cost, columns] = cost
+        table.loc[rows & ~of_cost, columns] = distance
+    figure = plan.experiments["e"].figure
+    assert frontier_of(table, figure) == [([300, 900, 1000], [0.3, 0, 0])]
+    axis = axes(table, figure)["forget"]
+    assert set(points(axis)) == {"original", "retrain", "finetune", "sisa-shards=3"}
+    blue = next(x for x in axis.get_lines() if x.get_label() == "sisa-shards=3").get_color()
+    own = [x for x in axis.get_lines() if x.get_label() == "_" and x.get_color() == blue]
+    assert sorted(x.get_ydata()[0] for x in own) == [0, 0.5]  # its oracle and doing nothing
+
+
+@pytest.mark.parametrize("least", [2e-10, 0.05, 0.9])
+def test_a_logarithmic_axis_reaches_down_to_0_and_names_it_apart(least):
+    e, table = compared(yscale="log")
+    axis = axes(moved(table, finetune=least), e.figure)["forget"]
+    axis.figure.draw_without_rendering()
+    shown = [t for t in axis.get_yticklabels() if t.get_text() and t.get_position()[1] < 1]
+    boxes = sorted((t.get_window_extent() for t in shown), key=lambda box: box.y0)
+    assert axis.get_ylim()[0] == 0 and shown[0].get_text() == "$\\mathdefault{0}$"
+    assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
+    heights = axis.transData.transform([(1, min(least, 0.4)), (1, 0)])[:, 1]
+    assert 0.04 < (heights[0] - heights[1]) / axis.get_window_extent().height < 0.75
 
 
 def test_another_retraining_is_drawn_where_the_table_has_it():

@@ -1,8 +1,10 @@
 """The look of every figure: small type, colours that the colour-blind tell apart, no dates."""
 
+import itertools
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import matplotlib
 import numpy as np
@@ -21,6 +23,16 @@ CONTROL_STYLES = {
     "retrain": {"color": "black", "marker": "o", "linestyle": "--"},
     "original": {"color": "0.55", "marker": "o", "linestyle": ":"},
 }
+METHODS = (
+    "sisa",
+    "deltagrad",
+    "influence_distillation",
+    "error_minimizing_noise",
+    "finetune",
+    "gradient_ascent",
+    "naive_finetuning",
+)
+"""Each has the colour and marker of its place in every figure whose lines are methods."""
 
 LEGEND_LINES, LEGEND_LINE = 2, 0.17
 """Lines of a legend that a figure has room for; inches that one more takes."""
@@ -191,20 +203,28 @@ def footnote(figure: Figure, lines: list[str]) -> None:
     figure.supxlabel("\n".join(wrapped), fontsize=6.5, color="0.35")
 
 
-def line_styles(names: Mapping[str, str | None]) -> dict[str, dict]:
+def line_styles(
+    names: Mapping[str, str | None], methods: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, dict]:
     """Colour, marker and line of each line; controls of one trainer always look the same.
 
     `names` maps a line to what its colour stands for, None where it stands for the line itself.
-    Lines that share a colour differ by their method's kind of line.
+    Lines that share a colour differ by their method's kind of line. `methods` maps lines to
+    methods: the first line of one of METHODS looks the same in every figure.
     """
-    styles, shades, drawn = {}, {}, {}
+    styles, drawn = {}, {}
     kinds = {name: name.partition("@")[0] for name, shade in names.items() if shade is None}
-    for name, shade in names.items():
-        alone = list(kinds.values()).count(kinds.get(name)) == 1
-        if kinds.get(name) in CONTROL_STYLES and (alone or name == kinds[name]):
+    plain = {
+        name
+        for name, kind in kinds.items()
+        if kind in CONTROL_STYLES and (name == kind or list(kinds.values()).count(kind) == 1)
+    }
+    shades = _numbers({k: v or k for k, v in names.items() if k not in plain}, kinds, methods)
+    for name in names:
+        if name in plain:
             styles[name] = CONTROL_STYLES[kinds[name]]
             continue
-        number = shades.setdefault(shade or name, len(shades))
+        number = shades[name]
         turn = number // len(PALETTE)
         method = name.rpartition(", ")[2].partition("@")[0]
         others = drawn.setdefault(number, [])
@@ -218,6 +238,25 @@ def line_styles(names: Mapping[str, str | None]) -> dict[str, dict]:
         else:
             others.append(name)
     return styles
+
+
+def _numbers(
+    shades: Mapping[str, str], own: Collection[str], methods: Mapping[str, str]
+) -> dict[str, int]:
+    """A number of the palette for each line: its method's, or the next that is free.
+
+    `own`: the lines whose colour stands for themselves.
+    """
+    taken: dict[str, int] = {}
+    for name, shade in shades.items():
+        method = methods.get(name)
+        if name in own and method in METHODS and METHODS.index(method) not in taken.values():
+            taken[shade] = METHODS.index(method)
+    free = (number for number in itertools.count() if number not in taken.values())
+    return {
+        name: taken[shade] if shade in taken else taken.setdefault(shade, next(free))
+        for name, shade in shades.items()
+    }
 
 
 def save(figure: Figure, path, kind: str) -> None:

@@ -1,5 +1,6 @@
 """Quality against cost: one point a variant, and the frontier of those that none beats in both."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,8 @@ X = "metric"
 """The x axis is a metric on a split, not a column."""
 
 ANOTHER = "another retraining"
+ZERO = 0.1  # share of a logarithmic y axis below its first decade, where 0 is
+MOST_DECADES = 6  # that are labelled
 WHERE = ["dataset", "model", "variant", "request", "step"]
 
 
@@ -21,7 +24,8 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
 
     Panels: one for each other metric, and for each data set, model and value of `facet`. What
     does nothing has no cost: a horizontal line. A second line, where the table has it, is how far
-    the oracle is from those of other seeds. Lower is better, on both axes.
+    the oracle is from those of other seeds. Controls of a method's own trainer have its colour.
+    Lower is better, on both axes.
     """
     cost, split = spec["x"].split("/")
     of_cost = (table["metric"] == cost) & (table["split"] == split)
@@ -30,9 +34,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     panels = [(place, part.join(costs, on=WHERE)) for place, part in panels]
     metrics = list(dict.fromkeys((p.get("metric"), p.get("split")) for p, _ in panels))
     rows = list(dict.fromkeys(_where(place) for place, _ in panels))
-    styles = _style.line_styles(
-        {name: None for _, part in panels for name in part["line"].drop_duplicates()}
-    )
+    styles = _styles(pd.concat([part for _, part in panels]))
     figure, axes = _style.panels(len(rows), len(metrics))
     for axis in axes.flat:
         axis.set_visible(False)
@@ -47,8 +49,37 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         axis.set_ylabel(_style.metrics_label(part["metric"].unique()))
     _style.label_outer(axes, by_row=False)
     _style.legend(figure, axes)
-    _style.footnote(figure, lines.notes(pd.concat([part for _, part in panels])))
+    _style.footnote(figure, _notes(pd.concat([part for _, part in panels])))
     return figure
+
+
+def _styles(everything: pd.DataFrame) -> dict[str, dict]:
+    """The look of each line; controls of a trainer have the colour of the first method with it."""
+    first = everything.drop_duplicates("line").set_index("line")
+    controls = first["method"].isin(layout.CONTROLS)
+    methods = first[~controls]["method"].to_dict()
+    apart = [name for name in first.index if controls[name] and _trainer(first.loc[name])]
+    styles = _style.line_styles({name: None for name in first.index if name not in apart}, methods)
+    of_trainer = {_trainer(first.loc[name]): styles[name] for name in reversed(methods)}
+    for name in apart:
+        control = _style.CONTROL_STYLES[first.loc[name, "method"]]
+        own = of_trainer.get(_trainer(first.loc[name]))
+        styles[name] = control | ({"color": own["color"]} if own else {})
+    return styles
+
+
+def _trainer(row: Mapping) -> str:
+    """Whose models a row is about; empty for the standard trainer's."""
+    trainer = layout.value(row, "method.trainer")
+    return "" if trainer in (None, "standard") else trainer
+
+
+def _notes(everything: pd.DataFrame) -> list[str]:
+    controls = everything[everything["method"].isin(layout.CONTROLS)]
+    own = any(map(_trainer, controls.to_dict("records")))
+    note = "circles and lines in a method's colour: retrain, original and another retraining of "
+    note += "its own trainer"
+    return [*lines.notes(everything), *([note] if own else [])]
 
 
 def _where(place: Mapping) -> tuple:
@@ -56,30 +87,53 @@ def _where(place: Mapping) -> tuple:
 
 
 def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
-    points = []
-    axis.set_xscale(spec["xscale"])
+    points, idle = [], {}
     for row in part[part["n"] > 0].to_dict("records"):
         style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
+        own = row["method"] in layout.CONTROLS and _trainer(row)
+        name = "_" if own else row["line"]
         x, left, right = (row[f"{c}_cost"] for c in ("mean", "ci_low", "ci_high"))
         y, low, high = (row[c] for c in ("mean", "ci_low", "ci_high"))
         free = row["method"] == "original" and spec["x"].split("/")[0] in layout.SPENT
         if free or (x == 0 and spec["xscale"] == "log"):
-            axis.axhline(y, label=row["line"], color=style["color"], linestyle=":")
+            idle[_trainer(row)] = max(y, idle.get(_trainer(row), y))
+            axis.axhline(y, label=name, color=style["color"], linestyle=":")
             continue
-        points.append((x, y))
+        points.append((x, y, _trainer(row)))
         left, right = _style.clamped(spec["x"], x, left, right, spec["xscale"])
         low, high = _style.clamped(row["metric"], y, low, high, "linear")
         bars = {"xerr": _bars(x, left, right), "yerr": _bars(y, low, high)}
         axis.errorbar(x, y, fmt="none", ecolor=style["color"], elinewidth=0.8, **bars)
-        axis.plot(x, y, label=row["line"], linestyle="none", clip_on=False, **style)
-    if points:
-        xs, ys = zip(*sorted(points), strict=True)
+        axis.plot(x, y, label=name, linestyle="none", clip_on=False, **style)
+    _frontier(axis, points, idle)
+    axis.set_xscale(spec["xscale"])
+    positive = [y for y in (*(y for _, y, _ in points), *idle.values()) if y > 0]
+    if spec["yscale"] == "log" and positive:  # the oracle's distance to itself is 0
+        _from_zero(axis, min(positive), max(positive))
+    axis.set_ylim(bottom=0)
+
+
+def _frontier(axis, points: list[tuple[float, float, str]], idle: Mapping[str, float]) -> None:
+    """Join the points that none beats in both; who is no better than doing nothing is none of them.
+
+    `points`: x, y and trainer; `idle`: what doing nothing leaves, by trainer.
+    """
+    nothing = {trainer: idle.get(trainer, idle.get("", np.inf)) for *_, trainer in points}
+    good = sorted((x, y) for x, y, trainer in points if y < nothing[trainer])
+    if good:
+        xs, ys = zip(*good, strict=True)
         best = np.minimum.accumulate(ys)
         axis.step(xs, best, where="post", color="0.7", linewidth=0.8, zorder=0, label="frontier")
-    positive = [y for _, y in points if y > 0]
-    if spec["yscale"] == "log" and positive:  # the oracle's distance to itself is 0
-        axis.set_yscale("symlog", linthresh=min(positive))
-    axis.set_ylim(bottom=0)
+
+
+def _from_zero(axis, low: float, high: float) -> None:
+    """A logarithmic y axis down to the decade of `low`, and 0 a little below it."""
+    least = 10.0 ** math.floor(math.log10(low))
+    decades = max(1, math.log10(high / least))
+    axis.set_yscale("symlog", linthresh=least, linscale=max(0.3, ZERO * decades))
+    every = math.ceil(decades / MOST_DECADES)
+    ticks = [least * 10**n for n in range(0, math.ceil(decades) + 1, every)]
+    axis.set_yticks([0, *ticks])
 
 
 def _bars(middle: float, low: float, high: float) -> list | None:
@@ -88,14 +142,16 @@ def _bars(middle: float, low: float, high: float) -> list | None:
 
 def _floor(axis, part: pd.DataFrame, table: pd.DataFrame, styles: Mapping) -> None:
     """Where the oracle of another seed would be, in the colour of the oracle, where it is drawn."""
-    lines_of = part.set_index("variant")["line"].to_dict()
+    colours = {
+        _trainer(row): styles[row["line"]]["color"]
+        for row in part[part["method"] == "retrain"].to_dict("records")
+    }
     first = part.iloc[0]
     same = table["metric"] == f"{first['metric']}_reseeded"
     for column in ("split", "dataset", "model", "request", "step"):
         same &= table[column] == first[column]
     for row in table[same & (table["method"] == "retrain") & (table["n"] > 0)].to_dict("records"):
-        trainer = layout.method(row).partition("@")[2]
-        style = {"color": styles.get(lines_of.get(row["variant"]), {}).get("color", "0.5")}
-        style["linestyle"] = "-." if trainer else "--"
-        name = f"{ANOTHER} ({trainer})" if trainer else ANOTHER
+        trainer = _trainer(row)
+        style = {"color": colours.get(trainer, "0.5"), "linestyle": "-." if trainer else "--"}
+        name = "_" if trainer else ANOTHER
         axis.axhline(row["mean"], linewidth=0.8, label=name, **style)

@@ -29,11 +29,11 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     paired = len({(p.get("metric"), p.get("split")) for p, _ in panels}) == len(columns)
     aside = {across, "split"} if across == "metric" and paired else {across}
     rows = list(dict.fromkeys(_without(place, aside) for place, _ in panels))
-    names = {}
-    for _, part in panels:
-        names |= dict(zip(part["line"], part["shade"], strict=True))
-    styles = _style.line_styles(names)
     everything = pd.concat([part for _, part in panels])
+    names = dict(zip(everything["line"], everything["shade"], strict=True))
+    styles = _style.line_styles(
+        names, dict(zip(everything["line"], everything["method"], strict=True))
+    )
     names_of_x = _categories.of(everything, spec["x"])
     tall = _categories.height(everything, spec["x"]) if names_of_x else None
     figure, axes = _style.panels(len(rows), len(columns), tall)
