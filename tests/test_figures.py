@@ -10,7 +10,7 @@ import yaml
 from conftest import TINY
 from matplotlib import pyplot
 
-from unlearn import layout, overview, study, tables
+from unlearn import intervals, layout, overview, study, tables
 from unlearn.figures import _categories, _style, lines
 
 BASE = {
@@ -278,7 +278,7 @@ def test_the_y_axis_says_what_metrics_share():
 def test_labels_of_a_logarithmic_axis_do_not_touch():
     """Long ones give way sooner than short ones."""
     labels = lines._sparse([0.00005, 0.0002, 0.001, 0.01, 0.05, 0.2])
-    assert labels == ["5e-05", "", "0.001", "0.01", "0.05", "0.2"]
+    assert labels == ["5e-5", "", "0.001", "0.01", "0.05", "0.2"]
     assert lines._sparse([1, 2, 5, 10, 20, 50]) == ["1", "2", "5", "10", "20", "50"]
 
 
@@ -288,6 +288,59 @@ def test_a_logarithmic_axis_does_not_magnify_chance():
     table["mean"] = table["ci_low"] = table["ci_high"] = 20 + table["mean"]
     low, high = lines.draw(table, plan.experiments["e"].figure).axes[0].get_ylim()
     assert low < 20 < high and high / low == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "expected"),
+    [
+        (2.0, 30.0, {"2", "10", "30"}),
+        (20_000, 90_000, {"20,000", "60,000"}),
+        (2e6, 9e6, {r"$\mathdefault{2\times10^{6}}$"}),
+        (1e-9, 1e-3, {r"$\mathdefault{10^{-5}}$"}),
+    ],
+)
+def test_numbers_of_a_logarithmic_axis_are_plain_where_they_are_short(least, most, expected):
+    _, axis = pyplot.subplots()
+    axis.plot([1, 2], [least, most])
+    axis.set_yscale("log")
+    _style.write_numbers(axis.yaxis)
+    axis.figure.draw_without_rendering()
+    ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]
+    labels = {tick.label1.get_text() for tick in ticks}
+    assert expected <= labels, labels
+    pyplot.close("all")
+
+
+def test_requests_are_counted_in_whole_numbers():
+    plan = experiment({"x": "step", "y": "flops", "split": ["forget"]}, **ONE)
+    table = made_up(plan, steps=9)
+    table["mean"] *= 1e8
+    axis = lines.draw(table, plan.experiments["e"].figure).axes[0]
+    axis.figure.draw_without_rendering()
+    assert all(tick == round(tick) for tick in axis.get_xticks())
+    assert any("," in label.get_text() for label in axis.get_yticklabels())
+    pyplot.close("all")
+
+
+def test_one_method_is_not_named_on_every_line():
+    """The control without the colour's parameter looks like itself."""
+    figure = {"x": "rate", "y": "kl", "split": ["forget"], "colour": "noise.kind"}
+    noise = {"name": "random", "epsilon": 0.1}
+    plan = experiment(
+        figure | {"methods": ["original"]},
+        dataset={"name": "digits", "noise": noise, "noised": [0, 0.5]},
+        request="noised",
+        method="original",
+    )
+    table = made_up(plan)
+    noisy = {name for name, data in plan.datasets.items() if data.parameters["noised"]}
+    table["noise.kind"] = ["random" if name in noisy else None for name in table["dataset"]]
+    table.loc[table["noise.kind"].isna(), "rate"] = np.nan
+    (axis,) = lines.draw(table, plan.experiments["e"].figure).axes
+    styles = {h.get_label(): h.get_color() for h in axis.get_lines()}
+    assert styles["original"] == _style.CONTROL_STYLES["original"]["color"]
+    assert set(styles) == {"kind random", "original"}
+    pyplot.close("all")
 
 
 def test_the_last_step_of_each_request_is_shown():
@@ -413,6 +466,22 @@ def test_the_landing_page_prints_the_numbers_of_the_table():
     flat = page.replace("\u202f", " ")
     for value in table["mean"]:
         assert f"{value:.3f} ± 0.010" in flat
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "expected"),
+    [
+        (0.5, 0.01, "0.500 ± 0.010"),
+        (90_000.0, 0.0, "90,000"),
+        (90_000.5, 20.0, "90,000 ± 20"),
+        (5.52e-5, 4.1e-6, "(5.52 ± 0.41)e-5"),
+        (0.0, 0.0, "0"),
+        (0.0, 0.01, "0 ± 0.01"),
+        (3.0, float("nan"), "3.00"),
+    ],
+)
+def test_means_and_intervals_are_written_for_readers(mean, half, expected):
+    assert intervals.with_half(mean, half, None) == expected
 
 
 def test_the_landing_page_names_a_method_once_for_each_guarantee():

@@ -22,12 +22,17 @@ def shown(row: Mapping, space: str = " ") -> str:
 
 
 def with_half(mean: float, half: float, decimals: int | None, space: str = " ") -> str:
-    """`mean ± half` with as many decimals; three digits of the mean where `decimals` is None."""
+    """`mean ± half` with as many decimals; three digits of the mean where `decimals` is None.
+
+    A count that is the same for all seeds has no interval.
+    """
     if not mean:
         return "0" if not half or math.isnan(half) else f"0{space}±{space}{half:.3g}"
+    if decimals is None and half == 0 and mean == round(mean):
+        return f"{mean:,.0f}"
     size = math.floor(math.log10(abs(mean)))
     power = size if not -3 <= size <= 5 else 0
     decimals = max(0, 2 - size + power) if decimals is None else decimals
     values = [v / 10**power for v in (mean, half) if not math.isnan(v)]
     text = f"{space}±{space}".join(f"{v:,.{decimals}f}" for v in values)
-    return f"({text}){space}e{power}" if power else text
+    return f"({text})e{power}" if power else text

@@ -92,7 +92,8 @@ def line(row: Mapping, figure: Mapping) -> str:
     """The name of the line that a row belongs to.
 
     Its method, if a parameter of methods is on an axis, else its variant. A control of a trainer
-    other than the standard one says so. A colour that is not about methods comes before it.
+    other than the standard one says so. A colour that is not about methods comes before it, and
+    is enough where one method alone is drawn.
     """
     by_parameter = any(column.startswith("method.") for column in axes(figure))
     by_method = by_parameter or figure["colour"] == "method"
@@ -103,6 +104,8 @@ def line(row: Mapping, figure: Mapping) -> str:
     shown = value(row, colour)
     if shown is None:
         return name
+    if figure["methods"] == [name] and not colour.startswith("method."):
+        return title(colour, shown)
     if colour.startswith("method.") and row["method"] not in CONTROLS:
         return f"{name}, {colour.partition('.')[2]} {text(shown)}"
     return f"{title(colour, shown)}, {name}"
@@ -152,7 +155,7 @@ def value(row: Mapping, column: str):
 
 def text(shown) -> str:
     """Numbers as they were written: a column with gaps has turned 5 into 5.0."""
-    return f"{shown:g}" if isinstance(shown, float) else str(shown)
+    return f"{shown:g}".replace("e-0", "e-") if isinstance(shown, float) else str(shown)
 
 
 def title(column: str, shown) -> str:

@@ -83,7 +83,8 @@ def panels(table: pd.DataFrame, figure: Mapping) -> list[tuple[dict, pd.DataFram
     records = table.to_dict("records")
     table = table.assign(
         line=[layout.line(record, figure) for record in records],
-        shade=[layout.shade(record, figure) for record in records],
+        # None stays None: as text it would become NaN
+        shade=pd.Series([layout.shade(r, figure) for r in records], table.index, dtype=object),
     )
     shared = pd.Series([layout.everywhere(r, figure) for r in records], table.index, dtype=bool)
     facet = figure["facet"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from unlearn import layout
 from unlearn.figures import _style
@@ -19,6 +19,9 @@ LETTER = 0.075
 
 WIDEST = 24
 """Characters of a label; longer ones go on below."""
+
+MOST_TICKS = 5
+"""Labels for which the narrowest panel has room."""
 
 PARAMETER = re.compile(r"-(?=[A-Za-z_][\w.]*=)")
 """Where a canonical name is cut: numbers have dashes of their own."""
@@ -86,6 +89,9 @@ def draw(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping, names: Sequen
         axis.set_xscale(spec["yscale"])
     if axis.get_xscale() == "log":
         _label_few(axis)
+    elif axis.get_xscale() == "linear":
+        axis.locator_params(axis="x", nbins=MOST_TICKS)
+        _style.write_numbers(axis.xaxis)
     label = _style.COLUMN_LABELS.get(spec["x"], spec["x"])
     room = int(height(part, spec["x"]) / LETTER)
     axis.set_ylabel("\n".join(textwrap.wrap(label, room)))
@@ -104,4 +110,5 @@ def _label_few(axis) -> None:
     if len(places + seen[1]) < 2:
         places = MaxNLocator(3).tick_values(low, high)
     axis.xaxis.set_minor_locator(FixedLocator(places))
-    axis.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))
+    axis.xaxis.set_major_formatter(_style.Numbers())
+    axis.xaxis.set_minor_formatter(_style.Numbers(minor_thresholds=(np.inf, np.inf)))

@@ -39,7 +39,8 @@ def draw(table: pd.DataFrame) -> Figure:
                 axis.spines[:].set_visible(False)
                 if i == 0 and block == 0:
                     axis.set_title(f"class {label}")
-            axes[block * len(ROWS) + i, 0].set_ylabel(name)
+            noise = dataset.rpartition("noise=")[2]
+            axes[block * len(ROWS) + i, 0].set_ylabel(f"{name}\n{noise}")
     _style.footnote(figure, notes)
     return figure
 

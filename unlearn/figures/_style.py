@@ -13,6 +13,7 @@ matplotlib.use("agg")
 
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation, StrMethodFormatter
 
 from unlearn import layout
 
@@ -36,6 +37,9 @@ METHODS = (
 
 LEGEND_LINES, LEGEND_LINE = 2, 0.17
 """Lines of a legend that a figure has room for; inches that one more takes."""
+
+THOUSANDS = 10_000
+"""Axes that reach it have separators."""
 
 METRIC_LABELS = {
     "accuracy": "Accuracy (%)",
@@ -91,7 +95,7 @@ METRIC_LABELS = {
     "lone_accuracy_max": "Accuracy of the best constituent (%)",
 }
 COLUMN_LABELS = {
-    "rate": "Share of training points",
+    "rate": "Share deleted or added",
     "step": "Requests served",
     "points": "Points deleted or added",
     "method.shards": "Shards",
@@ -145,6 +149,26 @@ def clamped(metric: str, middle, low, high, scale: str) -> tuple[np.ndarray, np.
     if "gap" in metric:  # nothing else is ever negative
         return low, high
     return np.maximum(low, 0), np.minimum(high, 100 if metric in layout.PERCENT else np.inf)
+
+
+class Numbers(LogFormatterSciNotation):
+    """Ticks of a logarithmic axis: plain numbers where all are short, else powers of ten."""
+
+    def __call__(self, x, pos=None) -> str:
+        shown = super().__call__(x, pos)
+        low, high = sorted(self.axis.get_view_interval())
+        return f"{x:,g}" if shown and low >= 5e-4 and high < 1e6 else shown
+
+
+def write_numbers(axis) -> None:
+    """Give an x or y axis, whose values are drawn, ticks that are easily read."""
+    low, high = axis.get_view_interval()
+    if axis.get_scale() == "log":
+        axis.set_major_formatter(Numbers())
+        # of minor ticks those are labelled that an axis of less than a decade needs
+        axis.set_minor_formatter(Numbers(minor_thresholds=(1, 0.4)))
+    elif axis.get_scale() == "linear" and max(abs(low), abs(high)) >= THOUSANDS:
+        axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def panels(rows: int, columns: int, tall: float | None = None) -> tuple[Figure, np.ndarray]:

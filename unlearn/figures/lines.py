@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from unlearn import layout, tables
 from unlearn.figures import _categories, _style
@@ -12,6 +13,7 @@ from unlearn.figures import _categories, _style
 MOST_MARKERS = 20  # longer lines have one every tenth of the axis
 MOST_TICKS = 8  # on a logarithmic axis each value gets its own, up to so many
 LETTERS = 30  # that have room below the narrowest panel
+WHOLE = ("step", "points")  # columns of counts
 LEAST_SPAN = 10  # of a logarithmic y axis, or chance would look like a trend
 
 
@@ -92,6 +94,9 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
     if spec["yscale"] == "log" and high < LEAST_SPAN * low:
         middle = np.sqrt(low * high)
         axis.set_ylim(middle / LEAST_SPAN**0.5, middle * LEAST_SPAN**0.5)
+    if spec["xscale"] == "linear" and spec["x"] in WHOLE:
+        axis.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
+    _style.write_numbers(axis.yaxis)
 
 
 def _sparse(values: list) -> list[str]:
