@@ -58,8 +58,14 @@ class Project:
     def write_study(self, study: dict) -> None:
         (self.root / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
 
-    def snakemake(self, *arguments: str, check: bool = True, **environment: str):
-        call = [sys.executable, "-m", "snakemake", *arguments, "--configfile", "study.yaml"]
+    def snakemake(
+        self,
+        *arguments: str,
+        study: tuple = ("study.yaml",),
+        check: bool = True,
+        **environment: str,
+    ):
+        call = [sys.executable, "-m", "snakemake", *arguments, "--configfile", *study]
         env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | environment
         done = subprocess.run(
             call, cwd=self.root, env=env, capture_output=True, text=True, check=False

@@ -27,15 +27,15 @@ def append(project, path, text):
 def test_adding_a_method(project):
     (project.root / "unlearn/methods/shrink.py").write_text(block("python", "class Shrink"))
     append(project, "schemas/methods.schema.yaml", block("yaml", "shrink:"))
-    study = yaml.safe_load(yaml.safe_dump(TINY))
-    study["experiments"]["accuracy"] |= {
-        "method": "shrink",
-        "request": {"name": "random", "rate": 0.1},
-    }
-    project.write_study(study)
-    project.run("tables/accuracy.csv")
-    table = pd.read_csv(project.results("tables/accuracy.csv"))
-    assert table.query("variant == 'shrink'")["n"].tolist() == [2] * 2
+    (project.root / "mine.yaml").write_text(block("yaml", "study: mine"))
+    project.snakemake("results/mine/tables/shrinking.csv", "--cores", "1", study=("mine.yaml",))
+    table = pd.read_csv(project.root / "results/mine/tables/shrinking.csv")
+    assert table.query("method == 'shrink'")["n"].tolist() == [3] * 16
+    (project.root / "beside.yaml").write_text(block("yaml", "  comparison:"))
+    figure, over = "results/full/figures/comparison.png", ("config.yaml", "beside.yaml")
+    planned = project.snakemake(figure, "-n", study=over).stdout
+    assert "wildcards: dataset=cifar10_part, model=convnet, variant=shrink" in planned
+    assert "variant=naive_finetuning" not in planned
     call = [sys.executable, "-m", "pytest", "-n", "0", "tests/test_methods.py", "-k", "shrink"]
     done = subprocess.run(call, cwd=project.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "passed" in done.stdout, done.stdout
@@ -127,7 +127,12 @@ def test_what_a_module_must_say_and_does_not_is_named(project):
         assert "study.yaml" in said and f"{path} declares no {fact}" in said, said
 
 
-def test_adding_a_data_set_and_a_sampler(project):
+def test_adding_a_data_set_a_sampler_and_a_model(project):
+    project.edit(
+        "unlearn/models.py", "def _resnet18(", block("python", "_patches") + "\n\ndef _resnet18("
+    )
+    project.edit("unlearn/models.py", "_BUILDERS = {", '_BUILDERS = {\n    "patches": _patches,')
+    append(project, "schemas/models.schema.yaml", block("yaml", "patches:"))
     (project.root / "unlearn/data/letters.py").write_text(LETTERS)
     append(project, "schemas/datasets.schema.yaml", "letters: {<<: *dataset, description: x}\n")
     (project.root / "unlearn/requests/oldest.py").write_text(OLDEST)
@@ -136,6 +141,7 @@ def test_adding_a_data_set_and_a_sampler(project):
     study["datasets"]["letters"] = {"recipe": "quick", "subset": 100}
     study["experiments"]["accuracy"] |= {
         "dataset": "letters",
+        "model": {"name": "patches", "width": 4},
         "request": "oldest",
         "method": "finetune",
     }
@@ -143,4 +149,5 @@ def test_adding_a_data_set_and_a_sampler(project):
     project.run("scores.csv")
     scores = pd.read_csv(project.results("scores.csv"))
     assert set(scores["dataset"]) == {"letters"} and set(scores["sampler"]) == {"oldest"}
+    assert set(scores["model"]) == {"patches-width=4"}
     assert set(scores["rate"]) == {0.1}
