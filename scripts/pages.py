@@ -14,6 +14,8 @@ Templates say
     measured("noise")                                         the record of a benchmark
     made("sisa_shards")                                       commit, day and machine
     finished("sisa_shards")                                   whether the study that is shown has it
+    seeds("sisa_shards")                                      how many models its means are over
+    study()                                                   the configuration of that study
 """
 
 import argparse
@@ -38,8 +40,8 @@ class Shown:
 
     def functions(self) -> dict:
         """By the names that templates know."""
-        names = ("figure", "number", "mean", "table", "measured", "made", "finished")
-        return {name: getattr(self, name) for name in names}
+        public = (name for name in vars(type(self)) if not name.startswith("_"))
+        return {name: getattr(self, name) for name in public if name != "functions"}
 
     def figure(self, experiment: str) -> str:
         """A picture; below it its name, with which it is made again, and its description."""
@@ -73,6 +75,14 @@ class Shown:
         """Whether there is anything to show of an experiment."""
         return (self.folder / f"{experiment}.json").exists()
 
+    def seeds(self, experiment: str) -> int:
+        """The models of an experiment: how many seeds a mean is over where none failed."""
+        return int(tables.read(self.folder / f"{experiment}.csv")["n"].max())
+
+    def study(self) -> dict:
+        """The configuration of the study that is shown."""
+        return artifacts.read_json(self.folder / "study.json")
+
     def _row(self, experiment: str, metric: str, where: dict) -> dict:
         name, split = metric.split("/")
         table = tables.read(self.folder / f"{experiment}.csv")
@@ -95,6 +105,7 @@ def copy(results: Path, folder: Path) -> None:
             for path in folder.glob(f"{old.stem}.*"):
                 path.unlink()
     config = artifacts.read_json(results / "study.json")
+    artifacts.write_json(folder / "study.json", config)
     about = artifacts.read_json(results / "provenance.json")
     for name, block in (config["experiments"] | config.get("pictures", {})).items():
         record = {key: about[key] for key in ("commit", "machines", "python")}

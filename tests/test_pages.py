@@ -27,18 +27,20 @@ def test_a_page_of_a_finished_study(finished):
     (docs / "page.md.j2").write_text(
         '{{ figure("accuracy") }}\n{{ number("accuracy", "accuracy/test", ' + where + ") }}\n"
         '{{ "%.1f" % mean("accuracy", "accuracy/test", ' + where + ") }}\n"
-        '{{ made("accuracy").study }}\n'
+        '{{ made("accuracy").study }}\n{{ seeds("accuracy") }} of {{ study().seeds }}\n'
     )
     call = [sys.executable, "-m", "scripts.pages", "--results", "results/tiny"]
     subprocess.run(call, cwd=finished.root, check=True, capture_output=True)
-    _, picture, _, name, number, mean, study, *_ = (docs / "page.md").read_text().splitlines()
+    _, picture, _, name, number, mean, study, seeds, *_ = (
+        (docs / "page.md").read_text().splitlines()
+    )
     assert name.startswith("`accuracy`")
     assert picture.endswith("](results/accuracy.png)") and (docs / "results/accuracy.png").exists()
     table = pages.tables.read(docs / "results/accuracy.csv")
     row = table.query("variant == 'retrain' and rate == 0.1 and metric == 'accuracy'")
     row = row[row["split"] == "test"]
     assert mean == f"{100 * row['mean'].item():.1f}" == number.split(" ± ")[0]
-    assert study == "tiny"
+    assert study == "tiny" and seeds == "2 of 2"
     shown = pages.Shown(docs / "results")
     assert shown.finished("accuracy") and not shown.finished("stale")
     with pytest.raises(pages.PageError, match=r"accuracy: 2 rows of accuracy/test where .*retrain"):
