@@ -314,11 +314,12 @@ def test_numbers_of_a_logarithmic_axis_are_plain_where_they_are_short(least, mos
 def test_requests_are_counted_in_whole_numbers():
     plan = experiment({"x": "step", "y": "flops", "split": ["forget"]}, **ONE)
     table = made_up(plan, steps=9)
-    table["mean"] *= 1e8
-    axis = lines.draw(table, plan.experiments["e"].figure).axes[0]
-    axis.figure.draw_without_rendering()
-    assert all(tick == round(tick) for tick in axis.get_xticks())
-    assert any("," in label.get_text() for label in axis.get_yticklabels())
+    for scale, mark in ((1e6, ","), (1e9, "M")):
+        large = table.assign(mean=table["mean"] * scale)
+        axis = lines.draw(large, plan.experiments["e"].figure).axes[0]
+        axis.figure.draw_without_rendering()
+        assert all(tick == round(tick) for tick in axis.get_xticks())
+        assert any(mark in label.get_text() for label in axis.get_yticklabels())
     pyplot.close("all")
 
 

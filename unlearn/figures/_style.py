@@ -13,7 +13,7 @@ matplotlib.use("agg")
 
 from matplotlib import pyplot
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation, StrMethodFormatter
+from matplotlib.ticker import EngFormatter, LogFormatterSciNotation, StrMethodFormatter
 
 from unlearn import layout
 
@@ -38,8 +38,8 @@ METHODS = (
 LEGEND_LINES, LEGEND_LINE = 2, 0.17
 """Lines of a legend that a figure has room for; inches that one more takes."""
 
-THOUSANDS = 10_000
-"""Axes that reach it have separators."""
+THOUSANDS, MILLIONS = 10_000, 2_000_000
+"""Axes that reach the first have separators, the second letters: 60M."""
 
 METRIC_LABELS = {
     "accuracy": "Accuracy (%)",
@@ -167,6 +167,8 @@ def write_numbers(axis) -> None:
         axis.set_major_formatter(Numbers())
         # of minor ticks those are labelled that an axis of less than a decade needs
         axis.set_minor_formatter(Numbers(minor_thresholds=(1, 0.4)))
+    elif axis.get_scale() == "linear" and max(abs(low), abs(high)) >= MILLIONS:
+        axis.set_major_formatter(EngFormatter(sep=""))
     elif axis.get_scale() == "linear" and max(abs(low), abs(high)) >= THOUSANDS:
         axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
@@ -234,7 +236,8 @@ def line_styles(
 
     `names` maps a line to what its colour stands for, None where it stands for the line itself.
     Lines that share a colour differ by their method's kind of line. `methods` maps lines to
-    methods: the first line of one of METHODS looks the same in every figure.
+    methods: one line of each of METHODS, that of its defaults if there is one, looks the same in
+    every figure.
     """
     styles, drawn = {}, {}
     kinds = {name: name.partition("@")[0] for name, shade in names.items() if shade is None}
@@ -272,8 +275,8 @@ def _numbers(
     `own`: the lines whose colour stands for themselves.
     """
     taken: dict[str, int] = {}
-    for name, shade in shades.items():
-        method = methods.get(name)
+    for name in sorted(shades, key=lambda name: name != methods.get(name)):  # defaults first
+        method, shade = methods.get(name), shades[name]
         if name in own and method in METHODS and METHODS.index(method) not in taken.values():
             taken[shade] = METHODS.index(method)
     free = (number for number in itertools.count() if number not in taken.values())

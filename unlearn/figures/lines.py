@@ -89,6 +89,8 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
     if spec["xscale"] == "log" and 0 < len(values) <= MOST_TICKS:
         axis.set_xticks(values, _sparse(values))
         axis.minorticks_off()
+    else:
+        _style.write_numbers(axis.xaxis)
     axis.set_yscale(spec["yscale"])
     low, high = axis.get_ylim()
     if spec["yscale"] == "log" and high < LEAST_SPAN * low:
