@@ -48,7 +48,7 @@ def test_one_failing_method(finished_small):
     assert len(failed) == 2 and (failed["failed"] == 2).all() and (failed["n"] == 0).all()
     assert failed["mean"].isna().all()
     # text is drawn as glyphs: ask the drawing code, on the same table
-    assert "FAILED, left out: finetune (up to 2 seeds a cell)" in lines.notes(table)
+    assert "FAILED, left out: finetune (at most 2 of a cell's seeds)" in lines.notes(table)
     others = table.query("variant != 'finetune'")
     assert len(others) == 4 and (others["n"] == 2).all() and (others["failed"] == 0).all()
     report = finished_small.results("report.html").read_text()

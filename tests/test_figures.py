@@ -340,7 +340,7 @@ def test_one_method_is_not_named_on_every_line():
     (axis,) = lines.draw(table, plan.experiments["e"].figure).axes
     styles = {h.get_label(): h.get_color() for h in axis.get_lines()}
     assert styles["original"] == _style.CONTROL_STYLES["original"]["color"]
-    assert set(styles) == {"kind random", "original"}
+    assert set(styles) == {"random noise", "original"}
     pyplot.close("all")
 
 

@@ -46,6 +46,12 @@ DISTANCES = ("kl", "kl_reverse", "js", "l2", "l2_relative", "kl_scratch", "kl_ta
 
 _FLOORS = ("kl", "js", "l2")
 
+_WORDS = {
+    "dataset.noised": lambda share: f"{100 * share:g} % noisy",
+    "noise.kind": lambda kind: f"{kind.replace('_', '-')} noise",
+}
+"""Values that say little beside the bare name of their column."""
+
 _FIELDS = {"dataset": ("dataset.", "noise."), "model": ("model.", "recipe.")}
 
 
@@ -162,5 +168,7 @@ def title(column: str, shown) -> str:
     """What a panel is about: names as they are, numbers with their column."""
     if column == "metric":
         return shown.replace("_", " ")
+    if column in _WORDS:
+        return _WORDS[column](shown)
     bare = column.rpartition(".")[2]
     return text(shown) if isinstance(shown, str) and "." not in column else f"{bare} {text(shown)}"

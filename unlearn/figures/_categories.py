@@ -76,7 +76,7 @@ def draw(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping, names: Sequen
         place = (lines.index(name) - (len(lines) - 1) / 2) / len(lines)
         apart = 0.7 * place if shared > 1 else 0
         y = np.array([names.index(v) for v in line[spec["x"]]]) + apart
-        low, high = _style.clamped(line["metric"].iloc[0], x, low, high, spec["yscale"])
+        low, high = _style.clamped(line["metric"].iloc[0], low, high)
         bars = np.nan_to_num([x - low, high - x])
         style["linestyle"] = "none"
         axis.errorbar(x, y, xerr=bars, label=name, elinewidth=1, **style)

@@ -143,9 +143,12 @@ def metrics_label(metrics: Sequence[str]) -> str:
     return shared[:1].upper() + shared[1:] or ", ".join(labels)
 
 
-def clamped(metric: str, middle, low, high, scale: str) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of an interval, in the units that are shown, as far as values can lie."""
-    low = np.where(low > 0, low, middle) if scale == "log" else low
+def clamped(metric: str, low, high) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of an interval, in the units that are shown, as far as values can lie.
+
+    An end at 0 is where a logarithmic axis ends: matplotlib draws it there, and does not let it
+    move the axis.
+    """
     if "gap" in metric:  # nothing else is ever negative
         return low, high
     return np.maximum(low, 0), np.minimum(high, 100 if metric in layout.PERCENT else np.inf)

@@ -77,8 +77,10 @@ def _trainer(row: Mapping) -> str:
 def _notes(everything: pd.DataFrame) -> list[str]:
     controls = everything[everything["method"].isin(layout.CONTROLS)]
     own = any(map(_trainer, controls.to_dict("records")))
-    note = "circles and lines in a method's colour: retrain, original and another retraining of "
-    note += "its own trainer"
+    note = (
+        "a method is compared with the oracle of its own trainer; rings and lines in its colour: "
+    )
+    note += "retrain, original and another retraining of that trainer"
     return [*lines.notes(everything), *([note] if own else [])]
 
 
@@ -89,21 +91,28 @@ def _where(place: Mapping) -> tuple:
 def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
     points, idle = [], {}
     for row in part[part["n"] > 0].to_dict("records"):
+        control = row["method"] in layout.CONTROLS
+        own = control and _trainer(row)
         style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
-        own = row["method"] in layout.CONTROLS and _trainer(row)
         name = "_" if own else row["line"]
         x, left, right = (row[f"{c}_cost"] for c in ("mean", "ci_low", "ci_high"))
         y, low, high = (row[c] for c in ("mean", "ci_low", "ci_high"))
         free = row["method"] == "original" and spec["x"].split("/")[0] in layout.SPENT
         if free or (x == 0 and spec["xscale"] == "log"):
             idle[_trainer(row)] = max(y, idle.get(_trainer(row), y))
-            axis.axhline(y, label=name, color=style["color"], linestyle=":")
+            width = 1.8 if own else 1  # one is seen behind the other
+            axis.axhline(y, label=name, color=style["color"], linestyle=":", linewidth=width)
+            if np.isfinite(low):
+                low, high = _style.clamped(row["metric"], low, high)
+                axis.axhspan(low, high, color=style["color"], alpha=0.08, linewidth=0)
             continue
         points.append((x, y, _trainer(row)))
-        left, right = _style.clamped(spec["x"], x, left, right, spec["xscale"])
-        low, high = _style.clamped(row["metric"], y, low, high, "linear")
+        left, right = _style.clamped(spec["x"], left, right)
+        low, high = _style.clamped(row["metric"], low, high)
         bars = {"xerr": _bars(x, left, right), "yerr": _bars(y, low, high)}
         axis.errorbar(x, y, fmt="none", ecolor=style["color"], elinewidth=0.8, **bars)
+        if control:  # rings, for they all are at 0
+            style |= {"markerfacecolor": "none", "markersize": 10 if own else 7.5}
         axis.plot(x, y, label=name, linestyle="none", clip_on=False, **style)
     _frontier(axis, points, idle)
     axis.set_xscale(spec["xscale"])
@@ -152,6 +161,6 @@ def _floor(axis, part: pd.DataFrame, table: pd.DataFrame, styles: Mapping) -> No
         same &= table[column] == first[column]
     for row in table[same & (table["method"] == "retrain") & (table["n"] > 0)].to_dict("records"):
         trainer = _trainer(row)
-        style = {"color": colours.get(trainer, "0.5"), "linestyle": "-." if trainer else "--"}
+        style = {"color": colours.get(trainer, "0.5"), "linestyle": "-."}
         name = "_" if trainer else ANOTHER
         axis.axhline(row["mean"], linewidth=0.8, label=name, **style)

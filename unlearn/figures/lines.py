@@ -70,7 +70,7 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
     for name, line in part[part["n"] > 0].groupby("line", sort=False):
         style, scale = styles[name], 100 if line["metric"].iloc[0] in layout.PERCENT else 1
         y, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
-        low, high = _style.clamped(line["metric"].iloc[0], y, low, high, spec["yscale"])
+        low, high = _style.clamped(line["metric"].iloc[0], low, high)
         if line[spec["x"]].isna().all():
             axis.axhline(y[0], label=name, **{k: v for k, v in style.items() if k != "marker"})
             if np.isfinite(low[0]):
@@ -119,7 +119,9 @@ def notes(table: pd.DataFrame) -> list[str]:
     notes = [f"mean and 95 % t interval over n = {seeds} seeds"]
     for flag in ("failed", "diverged"):
         most = table[table[flag] > 0].groupby("variant", sort=False)[flag].max()
-        names = [f"{variant} (up to {seeds} seeds a cell)" for variant, seeds in most.items()]
+        names = [
+            f"{variant} (at most {seeds} of a cell's seeds)" for variant, seeds in most.items()
+        ]
         if names:
             notes.append(f"{flag.upper()}, left out: {', '.join(names)}")
     if "unconverged" in table and (table["unconverged"] > 0).any():
