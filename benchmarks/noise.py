@@ -67,7 +67,7 @@ def measured(kind: str, data, images: int, repeats: int) -> dict:
     task = jobs.new_task(data, description)
     model = task.new_model(0).eval()
     scripted = models.seeded(kind, task.data.shape, 10, NETWORKS[kind], 0).eval()
-    for parameter in [*scripted.parameters()]:
+    for parameter in [*scripted.parameters(), *model.parameters()]:
         parameter.requires_grad_(False)
     pixels, labels = task.data.train_images[:images], task.data.train_labels[:images]
     raw = (pixels.permute(0, 3, 1, 2).float() / 255).contiguous()

@@ -35,7 +35,7 @@ def test_adding_a_method(project):
     figure, over = "results/full/figures/comparison.png", ("config.yaml", "beside.yaml")
     planned = project.snakemake(figure, "-n", study=over).stdout
     assert "wildcards: dataset=cifar10_part, model=convnet, variant=shrink" in planned
-    assert "variant=naive_finetuning" not in planned
+    assert "variant=sisa_uniform" in planned
     call = [sys.executable, "-m", "pytest", "-n", "0", "tests/test_methods.py", "-k", "shrink"]
     done = subprocess.run(call, cwd=project.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "passed" in done.stdout, done.stdout

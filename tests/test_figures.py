@@ -290,6 +290,19 @@ def test_a_logarithmic_axis_does_not_magnify_chance():
     assert low < 20 < high and high / low == pytest.approx(10)
 
 
+def test_an_interval_that_reaches_0_goes_on_to_the_end_of_a_logarithmic_axis():
+    plan = experiment({"x": "rate", "y": "kl", "split": ["forget"], "yscale": "log"})
+    table = made_up(plan)
+    table["mean"], table["ci_low"], table["ci_high"] = 2.0, 1.0, 3.0
+    table.loc[table["variant"] == "finetune", "ci_low"] = -1.0
+    axis = lines.draw(table, plan.experiments["e"].figure).axes[0]
+    bottom = axis.get_ylim()[0]
+    assert 0.1 < bottom < 1
+    ends = [band.get_paths()[0].vertices[:, 1].min() for band in axis.collections]
+    assert sorted(end <= bottom for end in ends) == [False, False, True]
+    pyplot.close("all")
+
+
 @pytest.mark.parametrize(
     ("least", "most", "expected"),
     [
