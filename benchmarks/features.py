@@ -52,11 +52,16 @@ def scattering():
 def accuracy(data, epochs: int) -> dict:
     """What the classifier reaches, and the rate that it was trained with."""
     recipe = {"epochs": epochs, "batch_size": 10_000, "momentum": 0.0, "schedule": "constant"}
-    recipe |= {"weight_decay": 1e-5, "lr": 1.0}
-    task = jobs.new_task(data, job({"kind": "logistic"}, {"kind": "deltagrad"}, recipe))
+    recipe |= {"weight_decay": 1e-5}
+
+    def task_at(rate: float):
+        described = job({"kind": "logistic"}, {"kind": "deltagrad"}, recipe | {"lr": rate})
+        return jobs.new_task(data, described)
+
+    task = task_at(1.0)
+    rate = task.trainer.bound(task.trainer.replay(task, 0), data.base) / 2
+    task = task_at(rate)  # another: a trainer keeps the schedule of its task
     trainer = task.trainer
-    rate = trainer.bound(trainer.replay(task, 0), data.base) / 2
-    task.recipe = task.recipe | {"lr": rate}
     state = trainer.retrain(task, data.base, 0)
     logits = trainer.predict(task, state, task.data.test_images)
     right = (logits.argmax(1) == task.data.test_labels).double().mean()

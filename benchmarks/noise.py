@@ -45,12 +45,16 @@ def plain(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
 
 def passes(task, model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
     """Forward and back to the images, and nothing else; `images` as the model sees them."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
     for x, y in zip(images.split(noise.CHUNK), labels.split(noise.CHUNK), strict=True):
         x.requires_grad_(True)
         for _ in range(STEPS):
             with task.machine.autocast():
                 loss = functional.cross_entropy(model(x).float(), y)
             torch.autograd.grad(loss, x)
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
 
 
 def seconds(call: Callable[[], None]) -> float:
@@ -67,7 +71,7 @@ def measured(kind: str, data, images: int, repeats: int) -> dict:
     task = jobs.new_task(data, description)
     model = task.new_model(0).eval()
     scripted = models.seeded(kind, task.data.shape, 10, NETWORKS[kind], 0).eval()
-    for parameter in [*scripted.parameters(), *model.parameters()]:
+    for parameter in scripted.parameters():
         parameter.requires_grad_(False)
     pixels, labels = task.data.train_images[:images], task.data.train_labels[:images]
     raw = (pixels.permute(0, 3, 1, 2).float() / 255).contiguous()
