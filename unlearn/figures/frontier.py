@@ -14,6 +14,10 @@ X = "metric"
 """The x axis is a metric on a split, not a column."""
 
 ANOTHER = "another retraining"
+OWN = (
+    "a method is compared with the oracle of its own trainer; rings and lines in its colour: "
+    "retrain, original and another retraining of that trainer"
+)
 ZERO = 0.1  # share of a logarithmic y axis below its first decade, where 0 is
 MOST_DECADES = 6  # that are labelled
 WHERE = ["dataset", "model", "variant", "request", "step"]
@@ -77,11 +81,7 @@ def _trainer(row: Mapping) -> str:
 def _notes(everything: pd.DataFrame) -> list[str]:
     controls = everything[everything["method"].isin(layout.CONTROLS)]
     own = any(map(_trainer, controls.to_dict("records")))
-    note = (
-        "a method is compared with the oracle of its own trainer; rings and lines in its colour: "
-    )
-    note += "retrain, original and another retraining of that trainer"
-    return [*lines.notes(everything), *([note] if own else [])]
+    return [*lines.notes(everything), *([OWN] if own else [])]
 
 
 def _where(place: Mapping) -> tuple:
