@@ -61,6 +61,17 @@ def test_lists_inside_blocks_multiply():
     assert len(plan.cells) == 8 * 3 * 2 * 3
 
 
+def test_an_experiment_has_fleets_of_its_own():
+    def change(config, experiment):
+        config["seeds"] = 5
+        experiment["fleet"] = 3
+        config["experiments"]["other"] = copy.deepcopy(experiment) | {"fleet": 5}
+
+    plan = load(change)
+    assert plan.fleets == {"seeds0-2": (0, 1, 2), "seeds3-4": (3, 4), "seeds0-4": (0, 1, 2, 3, 4)}
+    assert {cell.fleet for cell in plan.experiments["other"].cells} == {"seeds0-4"}
+
+
 def test_a_name_says_only_what_differs():
     def change(config, experiment):
         config["methods"] = {"slow": {"name": "finetune", "epochs": 9}}

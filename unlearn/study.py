@@ -89,7 +89,8 @@ class _Loader:
         ]
         for (dataset, model), variant in itertools.product(models, variants):
             self.names.at(f"{path}.model", checks.model, dataset, model, variant)
-        fleets = self._fleets(block.get("seeds", self.config["seeds"]))
+        own = {key: block.get(key, self.config[key]) for key in ("seeds", "fleet")}
+        fleets = self._fleets(own["seeds"], own["fleet"])
         grid = self._grid(models, variants, requests, fleets)
         available = {
             "dataset": {
@@ -258,10 +259,9 @@ class _Loader:
         model = Model(part.name, part.kind, parameters, recipe)
         return self.names.register(self.study.models, (dataset.name, model.name), model)
 
-    def _fleets(self, seeds) -> list[str]:
+    def _fleets(self, seeds, size: int) -> list[str]:
         seeds = sorted(map(int, seeds)) if isinstance(seeds, list) else range(int(seeds))
         names = []
-        size = self.config["fleet"]
         for _, group in itertools.groupby(seeds, lambda seed: seed // size):
             fleet = tuple(group)
             run = len(fleet) > 1 and fleet == tuple(range(fleet[0], fleet[-1] + 1))
