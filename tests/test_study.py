@@ -27,8 +27,8 @@ def refused(change) -> str:
 @pytest.mark.parametrize(
     ("paths", "most"),
     [
-        (["config.yaml"], 800),
-        (["config.yaml", "configs/gpu.yaml"], 1000),
+        (["config.yaml"], 820),
+        (["config.yaml", "configs/gpu.yaml"], 1100),
         (["configs/demo.yaml"], 50),
         (["configs/demo.yaml", "configs/digits.yaml"], 120),
     ],
