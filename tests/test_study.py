@@ -28,7 +28,7 @@ def refused(change) -> str:
     ("paths", "most"),
     [
         (["config.yaml"], 820),
-        (["config.yaml", "configs/gpu.yaml"], 1100),
+        (["config.yaml", "configs/gpu.yaml"], 1200),
         (["configs/demo.yaml"], 50),
         (["configs/demo.yaml", "configs/digits.yaml"], 120),
     ],
