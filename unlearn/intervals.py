@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 from unlearn import layout
 
+SAME = 1e-9
+"""Half of an interval, as a share of the mean, that rounding leaves of equal numbers."""
+
 
 def shown(row: Mapping, space: str = " ") -> str:
     """A row of a table as `mean ± half of its interval`, percentages in percent.
@@ -24,12 +27,14 @@ def shown(row: Mapping, space: str = " ") -> str:
 def with_half(mean: float, half: float, decimals: int | None, space: str = " ") -> str:
     """`mean ± half` with as many decimals; three digits of the mean where `decimals` is None.
 
-    A count that is the same for all seeds has no interval.
+    What is the same for all seeds has no interval; a count then has all its digits.
     """
     if not mean:
         return "0" if not half or math.isnan(half) else f"0{space}±{space}{half:.3g}"
-    if decimals is None and half == 0 and mean == round(mean):
-        return f"{mean:,.0f}"
+    if decimals is None and abs(half) < SAME * abs(mean):
+        half = math.nan
+        if mean == round(mean):
+            return f"{mean:,.0f}"
     size = math.floor(math.log10(abs(mean)))
     power = size if not -3 <= size <= 5 else 0
     decimals = max(0, 2 - size + power) if decimals is None else decimals

@@ -39,8 +39,9 @@ def draw(table: pd.DataFrame) -> Figure:
                 axis.spines[:].set_visible(False)
                 if i == 0 and block == 0:
                     axis.set_title(f"class {label}")
-            noise = dataset.rpartition("noise=")[2]
-            axes[block * len(ROWS) + i, 0].set_ylabel(f"{name}\n{noise}")
+            kind = dataset.rpartition("noise=")[2].replace("_", "\n")  # as wide as its picture
+            label = f"{name}\n{kind}" if name == "noise" else name
+            axes[block * len(ROWS) + i, 0].set_ylabel(label)
     _style.footnote(figure, notes)
     return figure
 
