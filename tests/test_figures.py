@@ -512,6 +512,14 @@ def test_the_landing_page_names_a_method_once_for_each_guarantee():
     assert "deltagrad-mode=online" in page
 
 
+def test_the_landing_page_counts_many_variants_of_one_guarantee():
+    guarantees = {f"sisa-shards={n}": ("exact", "isolated shards") for n in range(2, 8)}
+    guarantees["sisa-partition=kmeans"] = ("conditional", "centroids know the points")
+    page = overview.page("s", [], [], guarantees, {}, {})
+    assert "6 variants of sisa, such as sisa-shards=2" in page and "sisa-shards=3" not in page
+    assert "sisa-partition=kmeans" in page
+
+
 def test_the_landing_page_opens_with_what_was_run_and_ends_with_the_data():
     data = {"name": "d", "train_points": 1, "test_points": 1, "held_out_points": 0, "sha256": "0"}
     page = overview.page("s", [("Study", "s")], [data], {"finetune": ("none", "")}, {}, {})

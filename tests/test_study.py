@@ -61,6 +61,30 @@ def test_lists_inside_blocks_multiply():
     assert len(plan.cells) == 8 * 3 * 2 * 3
 
 
+@pytest.mark.parametrize(
+    ("options", "level"),
+    [
+        ({}, "approximate"),
+        ({"weights": "none"}, "approximate"),  # the teacher saw the points
+        ({"alpha": 0}, "approximate"),  # the push did
+        ({"weights": "none", "alpha": 0}, "exact"),
+        ({"weights": "none", "teacher": "retrained"}, "exact"),
+        ({"weights": "none", "alpha": 0, "start": "teacher", "student": None}, "approximate"),
+    ],
+    ids=str,
+)
+def test_students_in_which_deleted_points_have_no_part_are_exact(options, level):
+    def change(config, experiment):
+        block = {"name": "influence_distillation", "student": "mlp", "size": 8}
+        if "student" in options:
+            block.pop("size")
+        experiment["method"] = block | options
+
+    plan = load(change)
+    (variant,) = (v for v in plan.variants.values() if v.kind == "influence_distillation")
+    assert variant.guarantee[0] == level and bool(variant.guarantee[1]) == (level == "exact")
+
+
 def test_an_experiment_has_fleets_of_its_own():
     def change(config, experiment):
         config["seeds"] = 5

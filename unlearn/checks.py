@@ -4,6 +4,7 @@ Every check raises `schema.InvalidError` with the path below the checked block.
 """
 
 import importlib
+from collections.abc import Mapping
 
 from unlearn import architectures, catalogue, schema
 from unlearn.parts import Dataset, Model, Part, Variant
@@ -132,14 +133,18 @@ def model(data: Dataset, block: Model, variant: Variant) -> None:
             raise InvalidError("", f"{where}: {error}") from error
 
 
-def guarantee(method: str, block: Part) -> tuple[str, str]:
-    """How exact a method is with this trainer, and why."""
+def guarantee(method: str, block: Part, options: Mapping) -> tuple[str, str]:
+    """How exact a method is with this trainer and these parameters of its own, and why."""
     level = catalogue.facts("methods", method)["guarantee"]
     plan = catalogue.facts("trainers", block.kind).get("PLAN")
-    if level == "exact" and plan:
+    if not plan or level == "none":
+        return level, ""
+    if level == "exact":
         promise = importlib.import_module(plan).promise(**block.parameters)
-        return promise.level, promise.reason
-    return level, ""
+    else:
+        special = getattr(importlib.import_module(plan), "special", None)
+        promise = special(**options) if special else None
+    return (promise.level, promise.reason) if promise else (level, "")
 
 
 def service(variant: Variant, block: Part) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from unlearn import intervals, layout, summaries, tables
 
 MOST_COLUMNS = 8
+MOST_NAMES = 3  # of variants of a method; more are counted
 NARROW = "\u202f"  # a space that does not break
 
 
@@ -50,16 +51,30 @@ def page(
 
 
 def _alike(guarantees: Mapping[str, tuple[str, str]]) -> Iterable[tuple[str, str, str]]:
-    """A row for each guarantee; a method with one guarantee for all its parameters stands once."""
+    """A row for each guarantee; a method with one guarantee for all its parameters stands once.
+
+    Of a method with several, many variants of one guarantee are counted.
+    """
     methods: dict[str, set] = {}
     for variant, guarantee in guarantees.items():
         methods.setdefault(_method(variant), set()).add(tuple(guarantee))
-    rows: dict[tuple[str, str], dict[str, None]] = {}
+    rows: dict[tuple[str, str], dict[str, list]] = {}
     for variant, guarantee in guarantees.items():
-        method = _method(variant)
-        name = method if len(methods[method]) == 1 else variant
-        rows.setdefault(tuple(guarantee), {})[name] = None
-    return [(*guarantee, ", ".join(names)) for guarantee, names in rows.items()]
+        row = rows.setdefault(tuple(guarantee), {})
+        row.setdefault(_method(variant), []).append(variant)
+    return [
+        (*guarantee, ", ".join(_named(m, v, len(methods[m]) == 1) for m, v in row.items()))
+        for guarantee, row in rows.items()
+    ]
+
+
+def _named(method: str, variants: Sequence[str], alone: bool) -> str:
+    """How variants of a method are named; `alone` if all of them have the same guarantee."""
+    if alone:
+        return method
+    if len(variants) > MOST_NAMES:
+        return f"{len(variants)} variants of {method}, such as {variants[0]}"
+    return ", ".join(variants)
 
 
 def _method(variant: str) -> str:

@@ -18,6 +18,13 @@ def promise(**_) -> Promise:
     return Promise("exact", "the same initial weights, minibatches and rates, less the points")
 
 
+def special(*, alpha: float, weights: str, teacher: str, start: str, **_) -> Promise | None:
+    """Of students in which deleted points have no part; None of all others."""
+    if start == "fresh" and weights == "none" and (alpha == 0 or teacher == "retrained"):
+        return Promise("exact", "neither a teacher that saw the points nor they have a part in it")
+    return None
+
+
 def matches(options: Mapping, request: Part) -> None:
     """Any request will do."""
 

@@ -211,7 +211,9 @@ class _Loader:
 
     def _built(self, name: str, kind: str, parameters: Mapping, trainer: Part) -> Variant:
         oracle = control_name("retrain", self._controlled(trainer))
-        return Variant(name, kind, parameters, trainer, checks.guarantee(kind, trainer), oracle)
+        return Variant(
+            name, kind, parameters, trainer, checks.guarantee(kind, trainer, parameters), oracle
+        )
 
     def _trained(self, kind: str, parameters: Mapping) -> Part:
         defaults = schema.with_defaults({}, schema.read("trainers")[kind])
