@@ -6,6 +6,7 @@ rule train:
         fleet=f"{TRAINED}/trained.safetensors",
         logits=f"{TRAINED}/logits.npy",
         votes=f"{TRAINED}/votes.npy",
+        constituents=f"{TRAINED}/constituents.safetensors",
         costs=f"{TRAINED}/costs.json",
     log:
         f"{LOGS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}.log",
@@ -24,4 +25,5 @@ rule train:
     shell:
         "python -m scripts.train --dataset {input.dataset:q} --job {params.job:q}"
         " --fleet {output.fleet:q} --logits {output.logits:q} --votes {output.votes:q}"
-        " --costs {output.costs:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --constituents {output.constituents:q} --costs {output.costs:q}"
+        " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -46,6 +46,8 @@ def write(
     artifacts.write_fleet(arguments.fleet, result.states, identity)
     artifacts.write_array(arguments.logits, result.logits)
     artifacts.write_array(arguments.votes, result.votes)
+    if "constituents" in arguments:
+        artifacts.write_fleet(arguments.constituents, [result.constituents], identity)
     record = {
         "status": "failed" if error else "ok",
         "error": error,

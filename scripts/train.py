@@ -21,4 +21,5 @@ if __name__ == "__main__":
     parser.add_argument("--dataset", required=True, help="dataset.json")
     parser.add_argument("--job", required=True, help="JSON: model, recipe, trainer, seeds, ...")
     fleets.add_outputs(parser)
+    parser.add_argument("--constituents", required=True, help="output: their logits, safetensors")
     command.run(main, parser)

@@ -15,12 +15,13 @@ def main(arguments):
     identity = jobs.identity(data, job)
     weights = Path(arguments.trained).with_name("trained.safetensors")
     trained = artifacts.Fleet(weights, identity)
+    said = artifacts.Fleet(weights.with_name("constituents.safetensors"), identity)
     label = f"{job['method']['kind']} {job['model']['kind']} on {data.description['name']}: "
 
     def serve(store: jobs.Store) -> jobs.Result:
         if not len(trained):
             raise command.CommandError("there is no trained model, its training failed")
-        return jobs.unlearn(data, job, trained, request, label, store)
+        return jobs.unlearn(data, job, trained, request, label, store, said[0] if said else {})
 
     served = identity | {"request": artifacts.request_digest(request)}
     fleets.write(arguments, job, served, serve)

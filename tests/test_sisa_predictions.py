@@ -1,6 +1,7 @@
 """What SISA predicts: its constituents and how they are aggregated."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,15 +153,51 @@ def test_constituents_differ_in_their_initial_weights(digits):
     assert len({hashlib.sha256(w).digest() for w in weights}) == 3
 
 
-def test_predictions_of_untouched_constituents_are_remembered(digits):
-    trainer = jobs._instance("trainers", described()["trainer"])
-    task = jobs.new_task(digits, described())
-    a, b = task.data.test_images, task.data.test_images[:50]
-    state, _ = final(digits, deletion([]))
-    first = trainer.predict(task, state, a)
-    assert torch.equal(trainer.predict(task, state, a), first)
-    assert torch.allclose(trainer.predict(task, state, b), first[:50], atol=1e-5)
-    other, _ = final(digits, deletion(digits.base[:20]))
-    fresh = jobs._instance("trainers", described()["trainer"])
-    trainer.predict(task, state, a)
-    assert torch.equal(trainer.predict(task, other, a), fresh.predict(task, other, a))
+@pytest.mark.parametrize("method", ["original", "sisa", "retrain"])
+def test_constituents_that_training_asked_are_not_asked_again(digits, method, monkeypatch):
+    """Same outputs to the bit; only what is new is predicted: shards hit, points of the request."""
+    asked, digits = [], replace(digits, sample=digits.base[::3])
+
+    def counted(task, network, pixels, predict=training.predict):
+        asked.append(len(pixels))
+        return predict(task, network, pixels)
+
+    monkeypatch.setattr(training, "predict", counted)
+    described_ = described(method=method, seeds=(0, 1))
+    trained = jobs.train(digits, described_)
+    everywhere = len(digits.sample) + len(digits.test_labels)
+    assert sum(asked) == 2 * 3 * everywhere
+    assert {c.shape for c in trained.constituents.values()} == {(everywhere, 10)}
+    hit = slices(digits)[1]
+    gone = np.setdiff1d(np.concatenate(hit), digits.sample)[:4]
+    assert len(gone) == 4
+    runs, counts = [], []
+    for said in ({}, trained.constituents):
+        asked.clear()
+        runs.append(
+            jobs.unlearn(digits, described_, trained.states, deletion(gone), None, None, said)
+        )
+        counts.append(sum(asked))
+    anew = 0 if method == "original" else 1
+    assert counts == [2 * 3 * (everywhere + 4), 2 * (3 * 4 + anew * everywhere)]
+    assert runs[0].logits.tobytes() == runs[1].logits.tobytes()
+    assert np.array_equal(runs[0].votes, runs[1].votes)
+
+
+def test_what_is_said_lies_where_its_point_does(digits):
+    """Groups are predicted apart and put in the order of `Dataset.evaluated`."""
+    digits = replace(digits, sample=digits.base[::3])
+    task, ids = jobs.new_task(digits, described()), digits.base[:150:7]
+    request = deletion(ids[:5], ids[5:])
+    trained = jobs.train(digits, described())
+    result = jobs.unlearn(
+        digits, described(), trained.states, request, constituents=trained.constituents
+    )
+    evaluated = digits.evaluated(request)
+    assert 0 < len(np.intersect1d(evaluated, digits.sample)) < len(evaluated)
+    pixels = torch.cat([task.data.train_images[evaluated], task.data.test_images])
+    state, _ = final(digits, request)
+    assert result.logits[0, -1] == pytest.approx(
+        task.trainer.predict(task, state, pixels).numpy(), abs=1e-5
+    )
+    assert np.array_equal(result.votes[0, -1], task.trainer.votes(task, state, pixels))

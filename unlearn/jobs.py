@@ -9,7 +9,7 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -45,6 +45,9 @@ class Result:
     """Device, precision, versions."""
     evaluation_seconds: float
     """CPU seconds spent on predictions for the scores, outside the timed calls."""
+    constituents: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """After training: float32 P x C, what every constituent of an ensemble says of the sample,
+    then of all test points, by its key. What it says once it need not be asked again."""
 
 
 Store = Callable[[Mapping[str, np.ndarray]], None]
@@ -98,12 +101,13 @@ def train(dataset: Dataset, job: Mapping, label: str = "", store: Store | None =
     `store` writes tensors to permanent storage; it is part of what is timed.
     """
     task = new_task(dataset, job, label)
-    measure, predict = _Measure(task, store), _Predictor(task, dataset.evaluated())
-    states = []
+    measure, predict = _Measure(task, store), _Predictor(task, dataset)
+    states, constituents = [], {}
     for seed in job["seeds"]:
         state = measure(task.trainer.train, task, dataset.base, seed)
         predict(state)
         measure.outcome(predict)
+        constituents |= predict.constituents()
         states.append({name: np.asarray(state[name]) for name in state})
     return Result(
         states=states,
@@ -114,6 +118,7 @@ def train(dataset: Dataset, job: Mapping, label: str = "", store: Store | None =
         superseded=[],
         machine=task.machine.describe(),
         evaluation_seconds=predict.seconds,
+        constituents=constituents,
     )
 
 
@@ -124,14 +129,18 @@ def unlearn(
     request: Request,
     label: str = "",
     store: Store | None = None,
+    constituents: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Result:
-    """Unlearn a request, step by step, from each model of the trained fleet."""
+    """Unlearn a request, step by step, from each model of the trained fleet.
+
+    `constituents`: those of the training job's result; they save predictions, nothing else.
+    """
     task = new_task(dataset, job, label)
     method = _instance("methods", job["method"])
     steps = list(request.steps(len(dataset.train_labels), dataset.base))
     # a method whose models are of another architecture says so
     its = method.models(task) if hasattr(method, "models") else task
-    measure, predict = _Measure(task, store, its), _Predictor(its, dataset.evaluated(request))
+    measure, predict = _Measure(task, store, its), _Predictor(its, dataset, request, constituents)
     compared, states, superseded = its.trainer.parameters(its), [], set()
     continues = getattr(method, "continues", False)
     for k, seed in enumerate(job["seeds"]):
@@ -256,22 +265,57 @@ class _Measure:
 
 
 class _Predictor:
-    """Predicts the evaluated points for the scores, and adds up the CPU seconds that takes."""
+    """Predicts the evaluated points for the scores, and adds up the CPU seconds that takes.
 
-    def __init__(self, task: Task, ids: np.ndarray):
-        data = task.data
-        index = points(ids).to(data.train_images.device)
+    In groups: the sample, the other points of the request, the test points. So what a model says of
+    the first and the last does not depend on the request, and constituents of an ensemble that
+    training has asked already are not asked again.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        dataset: Dataset,
+        request: Request | None = None,
+        constituents: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ):
+        data, evaluated = task.data, dataset.evaluated(request)
+        asked = np.setdiff1d(evaluated, dataset.sample)
+        ids = (points(group).to(data.train_images.device) for group in (dataset.sample, asked))
         self.task, self.seconds = task, 0.0
-        self.pixels = torch.cat([data.train_images[index], data.test_images])
+        self.groups = [*(data.train_images[index] for index in ids), data.test_images]
+        order = np.argsort(np.concatenate([dataset.sample, asked]))
+        self.order = np.append(order, len(evaluated) + np.arange(len(data.test_images)))
+        cut = len(dataset.sample)
+        self.trained = [{n: torch.as_tensor(c[:cut]) for n, c in constituents.items()}, {}]
+        self.trained += [{n: torch.as_tensor(c[cut:]) for n, c in constituents.items()}]
+        self.known: list[dict[str, torch.Tensor]] = [{}, {}, {}]
         self.logits: list[np.ndarray] = []
         self.votes: list[np.ndarray] = []
 
     def __call__(self, state: Mapping) -> None:
         start = time.process_time()
-        trainer = self.task.trainer
-        self.logits.append(trainer.predict(self.task, state, self.pixels).numpy())
-        self.votes.append(trainer.votes(self.task, state, self.pixels))
+        outputs = [self._outputs(g, state) for g in range(3) if len(self.groups[g])]
+        logits, votes = zip(*outputs, strict=True)
+        self.logits.append(torch.cat(logits).numpy()[self.order])
+        self.votes.append(np.concatenate(votes, axis=1)[:, self.order])
         self.seconds += time.process_time() - start
+
+    def constituents(self) -> dict[str, np.ndarray]:
+        """What those of the last state say of the sample, then of the test points, by key."""
+        sample, _, test = self.known
+        if not len(self.groups[0]):
+            return {key: logits.numpy() for key, logits in test.items()}
+        return {key: torch.cat([sample[key], test[key]]).numpy() for key in test}
+
+    def _outputs(self, g: int, state: Mapping) -> tuple[torch.Tensor, np.ndarray]:
+        task, pixels, more = self.task, self.groups[g], ()
+        if hasattr(task.trainer, "constituents"):
+            known = self.trained[g] | self.known[g]
+            self.known[g] = task.trainer.constituents(task, state, pixels, known)
+            more = (self.known[g],)
+        predict, votes = task.trainer.predict, task.trainer.votes
+        return predict(task, state, pixels, *more), votes(task, state, pixels, *more)
 
 
 def _changes(state: Mapping, without: Mapping = MappingProxyType({})) -> dict[str, np.ndarray]:

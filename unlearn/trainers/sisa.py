@@ -4,6 +4,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ METRICS = (
     "lone_accuracy_max",
 )
 ABSTAINS = -1e9  # the logit of a class that a constituent never saw
+Known = Mapping[str, torch.Tensor]
+NOTHING: Known = MappingProxyType({})
 LEAST = -87.0  # the least log-probability of a prediction, about the smallest float32
 
 
@@ -56,8 +59,6 @@ class Sisa:
         self.tie = tie
         self.weights = weights
         self.cut = cut
-        self._pixels: torch.Tensor | None = None
-        self._known: dict[bytes, torch.Tensor] = {}  # what constituents say of these pixels
 
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """All shards from scratch. ValueError if no id is left."""
@@ -101,14 +102,31 @@ class Sisa:
             changes |= self._retrain(task, trained, shard, new[shard], resumed, seed)
         return Changed(trained, changes)
 
-    def predict(self, task: Task, state: State, pixels: torch.Tensor) -> torch.Tensor:
+    def constituents(
+        self, task: Task, state: State, pixels: torch.Tensor, known: Known = NOTHING
+    ) -> dict[str, torch.Tensor]:
+        """Logits N x classes of every constituent present, by the key of its checkpoint.
+
+        Those in `known` are taken from there: the key says that the constituent is the same.
+        """
+        return {
+            key: known[key]
+            if key in known
+            else training.predict(task, self._network(task, state, place), pixels)
+            for place, key in self._last(state)
+        }
+
+    def predict(
+        self, task: Task, state: State, pixels: torch.Tensor, known: Known = NOTHING
+    ) -> torch.Tensor:
         """The aggregated prediction, as log-probabilities N x classes.
 
         `mean_softmax`: the mean of the constituents' distributions; `vote`: the shares of their
         votes, ties broken by the mean distribution or for the lowest class. Classes that a shard
-        does not have are none of its constituent's business: it abstains.
+        does not have are none of its constituent's business: it abstains. `known`: see
+        `constituents`.
         """
-        logs, sizes = self._constituents(task, state, pixels)
+        logs, sizes = self._logs(task, state, pixels, known)
         weights = (sizes if self.weights == "shard_size" else torch.ones(len(logs))).double()
         mean = torch.full(logs[0].shape, -torch.inf, dtype=torch.float64)
         for log, share in zip(logs, (weights / weights.sum()).log(), strict=True):
@@ -125,9 +143,11 @@ class Sisa:
         margin = torch.full_like(shares[:, :1], 1e-3)  # a tie is decided, whatever the rounding
         return shares.scatter_add(1, winner, margin).log_softmax(1).float()
 
-    def votes(self, task: Task, state: State, pixels: torch.Tensor) -> np.ndarray:
+    def votes(
+        self, task: Task, state: State, pixels: torch.Tensor, known: Known = NOTHING
+    ) -> np.ndarray:
         """The class that each constituent predicts, int16 S x N, -1 where it is absent."""
-        logs, _ = self._constituents(task, state, pixels)
+        logs, _ = self._logs(task, state, pixels, known)
         votes = np.full((self.shards, len(pixels)), -1, dtype=np.int16)
         votes[list(self._present(state))] = [log.argmax(1).numpy() for log in logs]
         return votes
@@ -262,27 +282,25 @@ class Sisa:
     def _present(self, state: State) -> Iterator[int]:
         return (s for s in range(self.shards) if int(state[f"shard{s:03d}/points"]))
 
-    def _constituents(
-        self, task: Task, state: State, pixels: torch.Tensor
-    ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Log-probabilities N x classes of each constituent present, and their points.
-
-        What a constituent said of the same pixels last time is remembered.
-        """
-        if pixels is not self._pixels:
-            self._pixels, self._known = pixels, {}
-        logs, sizes, known = [], [], {}
+    def _last(self, state: State) -> Iterator[tuple[str, str]]:
+        """Place and key of the last checkpoint of every constituent present."""
         for shard in self._present(state):
             place = f"shard{shard:03d}/slice{self.slices - 1:02d}"
-            key = np.asarray(state[f"{place}/key"]).tobytes()
-            if key not in self._known:
-                network = task.new_model(0)
-                names = network.state_dict()
-                network = task.model({n: state[f"{place}/model/{n}"] for n in names})
-                self._known[key] = training.predict(task, network, pixels)
-            known[key] = self._known[key]
+            yield place, np.asarray(state[f"{place}/key"]).tobytes().hex()
+
+    def _network(self, task: Task, state: State, place: str) -> torch.nn.Module:
+        """The constituent of a checkpoint; nothing else of the state is read."""
+        names = task.new_model(0).state_dict()
+        return task.model({name: state[f"{place}/model/{name}"] for name in names})
+
+    def _logs(
+        self, task: Task, state: State, pixels: torch.Tensor, known: Known
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Log-probabilities N x classes of each constituent present, and their points."""
+        said = self.constituents(task, state, pixels, known)
+        logs, sizes = [], []
+        for shard, logits in zip(self._present(state), said.values(), strict=True):
             seen = torch.as_tensor(np.asarray(state[f"shard{shard:03d}/classes"]))
-            logs.append(known[key].masked_fill(~seen, ABSTAINS).log_softmax(1))
+            logs.append(logits.masked_fill(~seen, ABSTAINS).log_softmax(1))
             sizes.append(int(state[f"shard{shard:03d}/points"]))
-        self._known = known
         return logs, torch.tensor(sizes)
