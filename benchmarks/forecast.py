@@ -3,7 +3,9 @@
     snakemake -n --quiet rules --configfile STUDY.yaml     which jobs are left
     python -m benchmarks.forecast STUDY.yaml               what they will cost
     python -m benchmarks.forecast --record results/full    keep what a run took, for forecasts
-    python -m benchmarks.forecast --spent results/full     what it took, as JSON
+    python -m benchmarks.forecast --whole                  the same with nothing finished, as JSON
+
+With `--add` the record keeps the jobs that this run does not have: those of other days.
 
 Seconds are those of one core of the machine of the record (`benchmarks/recorded.csv`), a model at a
 time. A job that the record does not have costs what the most similar recorded ones did: of another
@@ -90,6 +92,11 @@ def took(results: Path, job: Job) -> float | None:
     return spent / len(record["models"])
 
 
+def added(record: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+    """A record, and what an earlier one has of other jobs."""
+    return pd.concat([record, earlier]).drop_duplicates(LEVELS[0])
+
+
 def record(plan: study.Study, results: Path) -> pd.DataFrame:
     """The seconds of every finished job of a study."""
     rows = [
@@ -100,16 +107,15 @@ def record(plan: study.Study, results: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*LEVELS[0], "seconds"]).drop_duplicates(LEVELS[0])
 
 
-def spent(plan: study.Study, results: Path) -> dict:
-    """Core-minutes of the finished jobs by experiment, their number, and the core-hours of all."""
-    minutes = dict.fromkeys(plan.experiments, 0.0)
-    finished = [(n, j, s) for n, j in jobs(plan) if (s := took(results, j)) is not None]
-    for name, job, seconds in finished:
-        minutes[name] += (seconds * models(plan, job) + START) / 60
+def whole(plan: study.Study, recorded: pd.DataFrame) -> dict:
+    """The core-minutes of a study by experiment, nothing finished; the share that is guessed."""
+    table = forecast(plan, None, recorded)
+    total = table.sum()
     return {
-        "jobs": len(finished),
-        "core-hours": round(sum(minutes.values()) / 60, 1),
-        "core-minutes": {name: round(spent, 1) for name, spent in minutes.items()},
+        "jobs": int(total["jobs"]),
+        "core-hours": round(total["seconds"] / 3600, 1),
+        "guessed": round(total["guessed"] / max(total["seconds"], 1), 3),
+        "core-minutes": (table["seconds"] / 60).round(1).to_dict(),
     }
 
 
@@ -118,12 +124,15 @@ def models(plan: study.Study, job: Job) -> int:
     return len(plan.fleets[job.fleet]) if job.fleet else 1
 
 
-def forecast(plan: study.Study, results: Path, recorded: pd.DataFrame) -> pd.DataFrame:
-    """One row an experiment: jobs left, seconds of one core, and how many of them are guessed."""
+def forecast(plan: study.Study, results: Path | None, recorded: pd.DataFrame) -> pd.DataFrame:
+    """One row an experiment: jobs left, seconds of one core, and how many of them are guessed.
+
+    Without results none are finished.
+    """
     known = [(names, recorded.groupby(names)["seconds"].mean().to_dict()) for names in LEVELS]
     rows = {name: {"jobs": 0, "seconds": 0.0, "guessed": 0.0} for name in plan.experiments}
     for name, job in jobs(plan):
-        if took(results, job) is not None:
+        if results and took(results, job) is not None:
             continue
         level, seconds = _alike(job, known)
         seconds *= models(plan, job)
@@ -143,6 +152,10 @@ def _alike(job: Job, known: list[tuple[list[str], dict]]) -> tuple[int, float]:
     return len(LEVELS), 0.0
 
 
+def _recorded() -> pd.DataFrame:
+    return pd.read_csv(RECORD, keep_default_na=False)
+
+
 def load(paths: list[Path]) -> study.Study:
     """The study of some configuration files, later ones laid over earlier ones."""
     config: dict = {}
@@ -156,7 +169,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("config", nargs="*", type=Path, help="default: config.yaml")
     parser.add_argument("--record", type=Path, help="results of a study: write its seconds")
-    parser.add_argument("--spent", type=Path, help="results of a study: print what they took")
+    parser.add_argument("--add", action="store_true", help="to the jobs that are recorded already")
+    parser.add_argument("--whole", action="store_true", help="print the cost of all jobs, as JSON")
     arguments = parser.parse_args()
     plan = load(arguments.config or [Path("config.yaml")])
     if arguments.record:
@@ -165,14 +179,15 @@ def main() -> None:
             parser.error(
                 f"{arguments.record}: no finished job of {plan.name}; name its configuration"
             )
+        found = added(found, _recorded()) if arguments.add and RECORD.exists() else found
         found.to_csv(RECORD, index=False, lineterminator="\n")
-        return
-    if arguments.spent:
-        print(json.dumps(spent(plan, arguments.spent), indent=2))
         return
     if not RECORD.exists():
         parser.error(f"{RECORD.name}: no run is recorded yet; say --record results/STUDY after one")
-    recorded = pd.read_csv(RECORD, keep_default_na=False)
+    if arguments.whole:
+        print(json.dumps(whole(plan, _recorded()), indent=2))
+        return
+    recorded = _recorded()
     table = forecast(plan, Path(plan.settings["results"]) / plan.name, recorded)
     total = table.sum()
     shown = pd.DataFrame({"jobs": table["jobs"], "core-minutes": table["seconds"] / 60})

@@ -1,10 +1,10 @@
 """The pages of docs/ that hold results: templates, and the tables and records of runs.
 
-    python -m scripts.pages [--results results/full] [--docs docs]
+    python -m scripts.pages [--results results/full [--add]] [--docs docs]
 
 renders every `docs/*.md.j2` next to itself from what lies in `docs/results/`. With `--results` the
 tables, figures and provenance of that finished study are copied there before, in place of those of
-another one.
+another one; with `--add` beside them, for experiments that were run on another day.
 Templates say
 
     figure("sisa_shards")                                     a picture with its description
@@ -97,15 +97,18 @@ class Shown:
         return found.iloc[0].to_dict()
 
 
-def copy(results: Path, folder: Path) -> None:
-    """Tables, figures, summaries and records of a finished study, in place of another's."""
+def copy(results: Path, folder: Path, add: bool = False) -> None:
+    """Tables, figures, summaries and records of a finished study, in place of another's or, of
+    other experiments, beside them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.json"):
-        if not old.name.startswith("benchmark_"):
+    config = artifacts.read_json(results / "study.json")
+    shown = artifacts.read_json(folder / "study.json") if add else {}
+    artifacts.write_json(folder / "study.json", _together(shown, config))
+    for old in () if add else folder.glob("*.json"):
+        if not old.name.startswith("benchmark_") and old.stem != "study":
             for path in folder.glob(f"{old.stem}.*"):
                 path.unlink()
-    config = artifacts.read_json(results / "study.json")
-    artifacts.write_json(folder / "study.json", config)
     about = artifacts.read_json(results / "provenance.json")
     for name, block in (config["experiments"] | config.get("pictures", {})).items():
         record = {key: about[key] for key in ("commit", "machines", "python")}
@@ -122,6 +125,12 @@ def copy(results: Path, folder: Path) -> None:
         artifacts.write_json(folder / f"{name}.json", record)
 
 
+def _together(shown: dict, added: dict) -> dict:
+    """One configuration with the blocks of both, the later one's where both have an entry."""
+    blocks = {name: block for name, block in added.items() if isinstance(block, dict)}
+    return added | shown | {name: shown.get(name, {}) | block for name, block in blocks.items()}
+
+
 def render(template: Path, folder: Path) -> str:
     """The page of a template; PageError or a jinja2 error where something is missing."""
     environment = jinja2.Environment(
@@ -136,10 +145,11 @@ def main() -> None:
     """Copy if asked for, then render."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--results", type=Path, help="of a finished study, to be shown from now on")
+    parser.add_argument("--add", action="store_true", help="beside the experiments shown already")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
     if arguments.results:
-        copy(arguments.results, arguments.docs / "results")
+        copy(arguments.results, arguments.docs / "results", arguments.add)
     for template in sorted(arguments.docs.glob("*.md.j2")):
         page = render(template, arguments.docs / "results")
         artifacts.write_text(template.with_suffix(""), page)

@@ -57,12 +57,21 @@ def test_finished_jobs_are_recorded_and_cost_nothing(finished):
     record = forecast.record(tiny, finished.results())
     assert len(record) == 9 and (record["seconds"] >= 0).all() and record["seconds"].sum() > 0
     assert forecast.forecast(tiny, finished.results(), record)["jobs"].sum() == 0
-    spent = forecast.spent(tiny, finished.results())
+    whole = forecast.whole(tiny, record)
     seconds = 2 * record["seconds"].sum() + 9 * forecast.START
-    assert spent["jobs"] == 9
-    assert spent["core-minutes"]["accuracy"] == pytest.approx(seconds / 60, abs=0.1)
+    assert whole["jobs"] == 9 and whole["guessed"] == 0
+    assert whole["core-minutes"]["accuracy"] == pytest.approx(seconds / 60, abs=0.1)
     next(finished.results("unlearned").rglob("finetune/random-rate=0.2/**/costs.json")).unlink()
     table = forecast.forecast(tiny, finished.results(), record)
     took = record.query("what == 'finetune' and request == 'random-rate=0.2'")["seconds"].item()
     assert table["jobs"].sum() == 1
     assert table["seconds"].sum() == pytest.approx(2 * took + forecast.START)
+
+
+def test_a_record_can_be_added_to(tmp_path):
+    """What was recorded before stays where the new run has no such job."""
+    tiny = plan(TINY, tmp_path)
+    earlier, new = recorded(tiny, lambda i: 10.0 + i), recorded(tiny, lambda i: 1.0 + i).head(3)
+    both = forecast.added(new, earlier)
+    assert len(both) == len(earlier) and both["seconds"].head(3).tolist() == [1, 2, 3]
+    assert both["seconds"].tail(len(both) - 3).tolist() == earlier["seconds"].tolist()[3:]

@@ -49,3 +49,20 @@ def test_a_page_of_a_finished_study(finished):
         shown.number("accuracy", "accuracy/nowhere")
     with pytest.raises(pages.PageError, match=r"accuracy: no column method.lr; there are dataset"):
         shown.number("accuracy", "accuracy/test", method_lr=0.1)
+
+
+def test_experiments_of_another_day_stand_beside_those_shown(finished, tmp_path):
+    """`--add` takes nothing away, and replaces what has the same name."""
+    folder = tmp_path / "results"
+    pages.copy(finished.results(), folder)
+    pages.artifacts.write_json(folder / "other.json", {"commit": "c" * 40})
+    pages.artifacts.write_json(folder / "accuracy.json", {"commit": "d" * 40})
+    earlier = {"study": "tiny", "seeds": 7, "experiments": {"other": {"model": "mlp"}}}
+    pages.artifacts.write_json(folder / "study.json", earlier)
+    pages.copy(finished.results(), folder, add=True)
+    shown = pages.Shown(folder)
+    assert shown.made("other")["commit"] == "c" * 7 != shown.made("accuracy")["commit"] != "d" * 7
+    assert {"other", "accuracy"} <= shown.study()["experiments"].keys()
+    assert shown.study()["seeds"] == 7 and "recipes" in shown.study()
+    pages.copy(finished.results(), folder)
+    assert not shown.finished("other") and "other" not in shown.study()["experiments"]
