@@ -17,9 +17,10 @@ import torch
 
 from unlearn import artifacts, costs, machine, models, seeding, training
 from unlearn.dataset import Dataset
+from unlearn.predictions import Predictor
 from unlearn.progress import Progress
 from unlearn.requests import Request
-from unlearn.task import Changed, Data, Task, nbytes, points
+from unlearn.task import Changed, Data, Task, nbytes
 
 
 @dataclass
@@ -101,7 +102,7 @@ def train(dataset: Dataset, job: Mapping, label: str = "", store: Store | None =
     `store` writes tensors to permanent storage; it is part of what is timed.
     """
     task = new_task(dataset, job, label)
-    measure, predict = _Measure(task, store), _Predictor(task, dataset)
+    measure, predict = _Measure(task, store), Predictor(task, dataset)
     states, constituents = [], {}
     for seed in job["seeds"]:
         state = measure(task.trainer.train, task, dataset.base, seed)
@@ -140,7 +141,7 @@ def unlearn(
     steps = list(request.steps(len(dataset.train_labels), dataset.base))
     # a method whose models are of another architecture says so
     its = method.models(task) if hasattr(method, "models") else task
-    measure, predict = _Measure(task, store, its), _Predictor(its, dataset, request, constituents)
+    measure, predict = _Measure(task, store, its), Predictor(its, dataset, request, constituents)
     compared, states, superseded = its.trainer.parameters(its), [], set()
     continues = getattr(method, "continues", False)
     for k, seed in enumerate(job["seeds"]):
@@ -247,7 +248,7 @@ class _Measure:
         )
         return state
 
-    def outcome(self, predict: "_Predictor") -> None:
+    def outcome(self, predict: "Predictor") -> None:
         """Take note if the last state gives logits that are not finite."""
         self.costs[-1]["diverged"] |= not bool(np.isfinite(predict.logits[-1]).all())
 
@@ -262,60 +263,6 @@ class _Measure:
             self.store(new)
         self.task.meter.count("io_seconds", reading + time.perf_counter() - start)
         return state
-
-
-class _Predictor:
-    """Predicts the evaluated points for the scores, and adds up the CPU seconds that takes.
-
-    In groups: the sample, the other points of the request, the test points. So what a model says of
-    the first and the last does not depend on the request, and constituents of an ensemble that
-    training has asked already are not asked again.
-    """
-
-    def __init__(
-        self,
-        task: Task,
-        dataset: Dataset,
-        request: Request | None = None,
-        constituents: Mapping[str, np.ndarray] = MappingProxyType({}),
-    ):
-        data, evaluated = task.data, dataset.evaluated(request)
-        asked = np.setdiff1d(evaluated, dataset.sample)
-        ids = (points(group).to(data.train_images.device) for group in (dataset.sample, asked))
-        self.task, self.seconds = task, 0.0
-        self.groups = [*(data.train_images[index] for index in ids), data.test_images]
-        order = np.argsort(np.concatenate([dataset.sample, asked]))
-        self.order = np.append(order, len(evaluated) + np.arange(len(data.test_images)))
-        cut = len(dataset.sample)
-        self.trained = [{n: torch.as_tensor(c[:cut]) for n, c in constituents.items()}, {}]
-        self.trained += [{n: torch.as_tensor(c[cut:]) for n, c in constituents.items()}]
-        self.known: list[dict[str, torch.Tensor]] = [{}, {}, {}]
-        self.logits: list[np.ndarray] = []
-        self.votes: list[np.ndarray] = []
-
-    def __call__(self, state: Mapping) -> None:
-        start = time.process_time()
-        outputs = [self._outputs(g, state) for g in range(3) if len(self.groups[g])]
-        logits, votes = zip(*outputs, strict=True)
-        self.logits.append(torch.cat(logits).numpy()[self.order])
-        self.votes.append(np.concatenate(votes, axis=1)[:, self.order])
-        self.seconds += time.process_time() - start
-
-    def constituents(self) -> dict[str, np.ndarray]:
-        """What those of the last state say of the sample, then of the test points, by key."""
-        sample, _, test = self.known
-        if not len(self.groups[0]):
-            return {key: logits.numpy() for key, logits in test.items()}
-        return {key: torch.cat([sample[key], test[key]]).numpy() for key in test}
-
-    def _outputs(self, g: int, state: Mapping) -> tuple[torch.Tensor, np.ndarray]:
-        task, pixels, more = self.task, self.groups[g], ()
-        if hasattr(task.trainer, "constituents"):
-            known = self.trained[g] | self.known[g]
-            self.known[g] = task.trainer.constituents(task, state, pixels, known)
-            more = (self.known[g],)
-        predict, votes = task.trainer.predict, task.trainer.votes
-        return predict(task, state, pixels, *more), votes(task, state, pixels, *more)
 
 
 def _changes(state: Mapping, without: Mapping = MappingProxyType({})) -> dict[str, np.ndarray]:

@@ -109,12 +109,16 @@ class Sisa:
 
         Those in `known` are taken from there: the key says that the constituent is the same.
         """
-        return {
-            key: known[key]
-            if key in known
-            else training.predict(task, self._network(task, state, place), pixels)
-            for place, key in self._last(state)
-        }
+        said = {}
+        for shard in self._present(state):
+            place = f"shard{shard:03d}/slice{self.slices - 1:02d}"
+            key = np.asarray(state[f"{place}/key"]).tobytes().hex()
+            said[key] = known.get(key)
+            if said[key] is None:
+                names = task.new_model(0).state_dict()
+                network = task.model({n: state[f"{place}/model/{n}"] for n in names})
+                said[key] = training.predict(task, network, pixels)
+        return said
 
     def predict(
         self, task: Task, state: State, pixels: torch.Tensor, known: Known = NOTHING
@@ -281,17 +285,6 @@ class Sisa:
 
     def _present(self, state: State) -> Iterator[int]:
         return (s for s in range(self.shards) if int(state[f"shard{s:03d}/points"]))
-
-    def _last(self, state: State) -> Iterator[tuple[str, str]]:
-        """Place and key of the last checkpoint of every constituent present."""
-        for shard in self._present(state):
-            place = f"shard{shard:03d}/slice{self.slices - 1:02d}"
-            yield place, np.asarray(state[f"{place}/key"]).tobytes().hex()
-
-    def _network(self, task: Task, state: State, place: str) -> torch.nn.Module:
-        """The constituent of a checkpoint; nothing else of the state is read."""
-        names = task.new_model(0).state_dict()
-        return task.model({name: state[f"{place}/model/{name}"] for name in names})
 
     def _logs(
         self, task: Task, state: State, pixels: torch.Tensor, known: Known
