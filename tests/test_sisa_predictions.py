@@ -201,3 +201,16 @@ def test_what_is_said_lies_where_its_point_does(digits):
         task.trainer.predict(task, state, pixels).numpy(), abs=1e-5
     )
     assert np.array_equal(result.votes[0, -1], task.trainer.votes(task, state, pixels))
+
+
+def test_constituents_are_known_by_their_weights(digits):
+    """A method that changes one and leaves its checkpoint's key is not given what it said before."""
+    trained, task = final(digits, deletion([]))
+    name = "shard001/slice02/model/1.weight"
+    changed, pixels = trained | {name: 2 * trained[name]}, task.data.test_images
+    known = dict(task.trainer.constituents(task, trained, pixels))
+    ours = task.trainer.constituents(task, changed, pixels, known)
+    assert [digest in known for digest, _ in ours] == [True, False, True]
+    anew = task.trainer.predict(task, changed, pixels)
+    assert torch.equal(task.trainer.predict(task, changed, pixels, ours), anew)
+    assert not torch.equal(anew, task.trainer.predict(task, trained, pixels))

@@ -48,7 +48,7 @@ class Result:
     """CPU seconds spent on predictions for the scores, outside the timed calls."""
     constituents: Mapping[str, np.ndarray] = field(default_factory=dict)
     """After training: float32 P x C, what every constituent of an ensemble says of the sample,
-    then of all test points, by its key. What it says once it need not be asked again."""
+    then of all test points, by a digest of its weights: once asked it need not be asked again."""
 
 
 Store = Callable[[Mapping[str, np.ndarray]], None]

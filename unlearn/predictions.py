@@ -35,8 +35,8 @@ class Predictor:
         order = np.argsort(np.concatenate([*ids.values()]))
         self.order = np.append(order, len(evaluated) + np.arange(len(data.test_images)))
         rows = {"sample": slice(len(dataset.sample)), "test": slice(len(dataset.sample), None)}
-        said = {key: torch.as_tensor(logits) for key, logits in constituents.items()}
-        self.trained = {g: {key: z[its] for key, z in said.items()} for g, its in rows.items()}
+        said = {digest: torch.as_tensor(logits) for digest, logits in constituents.items()}
+        self.trained = {g: {d: z[its] for d, z in said.items()} for g, its in rows.items()}
         self.known: dict[str, dict[str, torch.Tensor]] = {}
         self.task, self.seconds = task, 0.0
         self.logits: list[np.ndarray] = []
@@ -51,16 +51,15 @@ class Predictor:
         self.seconds += time.process_time() - start
 
     def constituents(self) -> dict[str, np.ndarray]:
-        """What those of the last state say of the sample, then of the test points, by key."""
+        """What those of the last state say of the sample, then of the test points, by digest."""
         parts = [self.known[group] for group in ("sample", "test") if group in self.known]
-        return {
-            key: torch.cat([z[key] for z in parts]).numpy() for key in self.known.get("test", ())
-        }
+        digests = self.known.get("test", ())
+        return {d: torch.cat([part[d] for part in parts]).numpy() for d in digests}
 
     def _outputs(self, group: str, state: Mapping) -> tuple[torch.Tensor, np.ndarray]:
         task, trainer, arguments = self.task, self.task.trainer, [state, self.pixels[group]]
         if hasattr(trainer, "constituents"):
             known = self.trained.get(group, {}) | self.known.get(group, {})
-            self.known[group] = trainer.constituents(task, *arguments, known)
-            arguments.append(self.known[group])
+            arguments.append(trainer.constituents(task, *arguments, known))
+            self.known[group] = dict(arguments[-1])
         return trainer.predict(task, *arguments), trainer.votes(task, *arguments)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from unlearn import seeding, sharding, training
+from unlearn import aggregation, artifacts, seeding, sharding, training
 from unlearn.requests import Step
 from unlearn.task import Changed, State, Task, points, state_of
 
@@ -26,9 +26,8 @@ METRICS = (
     "lone_accuracy_max",
 )
 ABSTAINS = -1e9  # the logit of a class that a constituent never saw
-Known = Mapping[str, torch.Tensor]
-NOTHING: Known = MappingProxyType({})
-LEAST = -87.0  # the least log-probability of a prediction, about the smallest float32
+
+Said = list[tuple[str, torch.Tensor]]
 
 
 class Sisa:
@@ -103,55 +102,45 @@ class Sisa:
         return Changed(trained, changes)
 
     def constituents(
-        self, task: Task, state: State, pixels: torch.Tensor, known: Known = NOTHING
-    ) -> dict[str, torch.Tensor]:
-        """Logits N x classes of every constituent present, by the key of its checkpoint.
+        self,
+        task: Task,
+        state: State,
+        pixels: torch.Tensor,
+        known: Mapping[str, torch.Tensor] = MappingProxyType({}),
+    ) -> Said:
+        """Of every constituent present, a digest of its weights and its logits N x classes.
 
-        Those in `known` are taken from there: the key says that the constituent is the same.
+        Logits are taken from `known` where it has the digest.
         """
-        said = {}
+        said, names = [], task.new_model(0).state_dict()
         for shard in self._present(state):
-            place = f"shard{shard:03d}/slice{self.slices - 1:02d}"
-            key = np.asarray(state[f"{place}/key"]).tobytes().hex()
-            said[key] = known.get(key)
-            if said[key] is None:
-                names = task.new_model(0).state_dict()
-                network = task.model({n: state[f"{place}/model/{n}"] for n in names})
-                said[key] = training.predict(task, network, pixels)
+            place = f"shard{shard:03d}/slice{self.slices - 1:02d}/model"
+            weights = {name: np.asarray(state[f"{place}/{name}"]) for name in names}
+            digest = artifacts.digest(*weights.values())
+            logits = known.get(digest)
+            if logits is None:
+                logits = training.predict(task, task.model(weights), pixels)
+            said.append((digest, logits))
         return said
 
     def predict(
-        self, task: Task, state: State, pixels: torch.Tensor, known: Known = NOTHING
+        self, task: Task, state: State, pixels: torch.Tensor, said: Said | None = None
     ) -> torch.Tensor:
         """The aggregated prediction, as log-probabilities N x classes.
 
-        `mean_softmax`: the mean of the constituents' distributions; `vote`: the shares of their
-        votes, ties broken by the mean distribution or for the lowest class. Classes that a shard
-        does not have are none of its constituent's business: it abstains. `known`: see
-        `constituents`.
+        `said`: what `constituents` returned, where that is known already.
         """
-        logs, sizes = self._logs(task, state, pixels, known)
-        weights = (sizes if self.weights == "shard_size" else torch.ones(len(logs))).double()
-        mean = torch.full(logs[0].shape, -torch.inf, dtype=torch.float64)
-        for log, share in zip(logs, (weights / weights.sum()).log(), strict=True):
-            mean = torch.logaddexp(mean, log + share)
+        logs, sizes = self._logs(task, state, pixels, said)
+        weights = sizes if self.weights == "shard_size" else torch.ones(len(logs))
         if self.aggregation == "mean_softmax":
-            return mean.clamp_min(LEAST).log_softmax(1).float()
-        ballots = torch.zeros_like(mean)
-        for log, weight in zip(logs, weights, strict=True):
-            ballots.scatter_add_(1, log.argmax(1, keepdim=True), weight.expand(len(log), 1))
-        most = ballots == ballots.amax(1, keepdim=True)
-        rank = mean if self.tie == "mean_softmax" else torch.zeros_like(mean)
-        winner = rank.masked_fill(~most, -torch.inf).argmax(1, keepdim=True)
-        shares = (ballots / weights.sum()).log().clamp_min(LEAST)
-        margin = torch.full_like(shares[:, :1], 1e-3)  # a tie is decided, whatever the rounding
-        return shares.scatter_add(1, winner, margin).log_softmax(1).float()
+            return aggregation.mean(logs, weights).float()
+        return aggregation.vote(logs, weights, self.tie).float()
 
     def votes(
-        self, task: Task, state: State, pixels: torch.Tensor, known: Known = NOTHING
+        self, task: Task, state: State, pixels: torch.Tensor, said: Said | None = None
     ) -> np.ndarray:
         """The class that each constituent predicts, int16 S x N, -1 where it is absent."""
-        logs, _ = self._logs(task, state, pixels, known)
+        logs, _ = self._logs(task, state, pixels, said)
         votes = np.full((self.shards, len(pixels)), -1, dtype=np.int16)
         votes[list(self._present(state))] = [log.argmax(1).numpy() for log in logs]
         return votes
@@ -287,12 +276,15 @@ class Sisa:
         return (s for s in range(self.shards) if int(state[f"shard{s:03d}/points"]))
 
     def _logs(
-        self, task: Task, state: State, pixels: torch.Tensor, known: Known
+        self, task: Task, state: State, pixels: torch.Tensor, said: Said | None
     ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Log-probabilities N x classes of each constituent present, and their points."""
-        said = self.constituents(task, state, pixels, known)
+        """Log-probabilities N x classes of each constituent present, and their points.
+
+        Classes that a shard does not have are none of its constituent's business: it abstains.
+        """
         logs, sizes = [], []
-        for shard, logits in zip(self._present(state), said.values(), strict=True):
+        said = self.constituents(task, state, pixels) if said is None else said
+        for shard, (_, logits) in zip(self._present(state), said, strict=True):
             seen = torch.as_tensor(np.asarray(state[f"shard{shard:03d}/classes"]))
             logs.append(logits.masked_fill(~seen, ABSTAINS).log_softmax(1))
             sizes.append(int(state[f"shard{shard:03d}/points"]))
