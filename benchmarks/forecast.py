@@ -3,7 +3,7 @@
     snakemake -n --quiet rules --configfile STUDY.yaml     which jobs are left
     python -m benchmarks.forecast STUDY.yaml               what they will cost
     python -m benchmarks.forecast --record results/full    keep what a run took, for forecasts
-    python -m benchmarks.forecast --whole                  the same with nothing finished, as JSON
+    python -m benchmarks.forecast --whole                  the cost of all jobs, finished or not
 
 With `--add` the record keeps the jobs that this run does not have: those of other days.
 
@@ -172,6 +172,8 @@ def main() -> None:
     parser.add_argument("--add", action="store_true", help="to the jobs that are recorded already")
     parser.add_argument("--whole", action="store_true", help="print the cost of all jobs, as JSON")
     arguments = parser.parse_args()
+    if arguments.add and not arguments.record:
+        parser.error("--add needs --record")
     plan = load(arguments.config or [Path("config.yaml")])
     if arguments.record:
         found = record(plan, arguments.record)

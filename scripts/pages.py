@@ -102,13 +102,13 @@ def copy(results: Path, folder: Path, add: bool = False) -> None:
     other experiments, beside them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    config = artifacts.read_json(results / "study.json")
     shown = artifacts.read_json(folder / "study.json") if add else {}
-    artifacts.write_json(folder / "study.json", _together(shown, config))
     for old in () if add else folder.glob("*.json"):
-        if not old.name.startswith("benchmark_") and old.stem != "study":
+        if not old.name.startswith("benchmark_"):
             for path in folder.glob(f"{old.stem}.*"):
                 path.unlink()
+    config = artifacts.read_json(results / "study.json")
+    artifacts.write_json(folder / "study.json", _together(shown, config))
     about = artifacts.read_json(results / "provenance.json")
     for name, block in (config["experiments"] | config.get("pictures", {})).items():
         record = {key: about[key] for key in ("commit", "machines", "python")}
@@ -126,7 +126,7 @@ def copy(results: Path, folder: Path, add: bool = False) -> None:
 
 
 def _together(shown: dict, added: dict) -> dict:
-    """One configuration with the blocks of both, the later one's where both have an entry."""
+    """One configuration: blocks of both, the added entry where both have one; settings as shown."""
     blocks = {name: block for name, block in added.items() if isinstance(block, dict)}
     return added | shown | {name: shown.get(name, {}) | block for name, block in blocks.items()}
 
@@ -148,6 +148,8 @@ def main() -> None:
     parser.add_argument("--add", action="store_true", help="beside the experiments shown already")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
+    if arguments.add and not arguments.results:
+        parser.error("--add needs --results")
     if arguments.results:
         copy(arguments.results, arguments.docs / "results", arguments.add)
     for template in sorted(arguments.docs.glob("*.md.j2")):

@@ -174,9 +174,8 @@ def test_constituents_that_training_asked_are_not_asked_again(digits, method, mo
     runs, counts = [], []
     for said in ({}, trained.constituents):
         asked.clear()
-        runs.append(
-            jobs.unlearn(digits, described_, trained.states, deletion(gone), None, None, said)
-        )
+        request = deletion(gone)
+        runs.append(jobs.unlearn(digits, described_, trained.states, request, constituents=said))
         counts.append(sum(asked))
     anew = 0 if method == "original" else 1
     assert counts == [2 * 3 * (everywhere + 4), 2 * (3 * 4 + anew * everywhere)]

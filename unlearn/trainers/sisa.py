@@ -28,6 +28,7 @@ METRICS = (
 ABSTAINS = -1e9  # the logit of a class that a constituent never saw
 
 Said = list[tuple[str, torch.Tensor]]
+"""What constituents say: a digest of the weights of each, and its logits."""
 
 
 class Sisa:
