@@ -9,8 +9,9 @@ With `--add` the record keeps the jobs that this run does not have: those of oth
 
 Seconds are those of one core of the machine of the record (`benchmarks/recorded.csv`), a model at a
 time. A job that the record does not have costs what the most similar recorded ones did: of another
-request, then of another method, then of another data set; the share of such seconds is printed.
-A job is charged to the first experiment that needs it. Finished jobs cost nothing.
+request, then of another data set, then of another method; the share of such seconds is printed.
+Jobs that nothing recorded is like cost nothing, and are counted. A job is charged to the first
+experiment that needs it. Finished jobs cost nothing.
 
 The record in the project is of the full study on a CPU without bfloat16, two jobs
 at a time beside other work.
@@ -69,6 +70,8 @@ def jobs(plan: study.Study) -> Iterator[tuple[str, Job]]:
                 Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}"),
             ]  # fmt: skip
             data = plan.datasets[cell.dataset]
+            if data.parameters["features"]:  # of images, which may be noisy
+                data = plan.datasets[data.source]
             if data.noise and data.parameters["noised"] > 0:
                 source, noise = data.source, data.noise.name
                 folder = f"noise/{source}/{noise}"
@@ -115,6 +118,7 @@ def whole(plan: study.Study, recorded: pd.DataFrame) -> dict:
         "jobs": int(total["jobs"]),
         "core-hours": round(total["seconds"] / 3600, 1),
         "guessed": round(total["guessed"] / max(total["seconds"], 1), 3),
+        "jobs without a forecast": int(total["unknown"]),
         "core-minutes": (table["seconds"] / 60).round(1).to_dict(),
     }
 
@@ -125,12 +129,12 @@ def models(plan: study.Study, job: Job) -> int:
 
 
 def forecast(plan: study.Study, results: Path | None, recorded: pd.DataFrame) -> pd.DataFrame:
-    """One row an experiment: jobs left, seconds of one core, and how many of them are guessed.
-
-    Without results none are finished.
+    """One row an experiment: jobs left, seconds of one core, how many of them are guessed, and jobs
+    that nothing recorded is like, `unknown`, without seconds. Without results none are finished.
     """
     known = [(names, recorded.groupby(names)["seconds"].mean().to_dict()) for names in LEVELS]
-    rows = {name: {"jobs": 0, "seconds": 0.0, "guessed": 0.0} for name in plan.experiments}
+    empty = {"jobs": 0, "seconds": 0.0, "guessed": 0.0, "unknown": 0}
+    rows = {name: dict(empty) for name in plan.experiments}
     for name, job in jobs(plan):
         if results and took(results, job) is not None:
             continue
@@ -139,6 +143,7 @@ def forecast(plan: study.Study, results: Path | None, recorded: pd.DataFrame) ->
         rows[name]["jobs"] += 1
         rows[name]["seconds"] += seconds + START
         rows[name]["guessed"] += seconds * (level > 1)
+        rows[name]["unknown"] += level == len(LEVELS)
     return pd.DataFrame(rows).T
 
 
@@ -174,6 +179,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.add and not arguments.record:
         parser.error("--add needs --record")
+    if arguments.whole and arguments.record:
+        parser.error("--whole or --record: first record, then ask what the whole costs")
     plan = load(arguments.config or [Path("config.yaml")])
     if arguments.record:
         found = record(plan, arguments.record)
@@ -182,7 +189,7 @@ def main() -> None:
                 f"{arguments.record}: no finished job of {plan.name}; name its configuration"
             )
         found = added(found, _recorded()) if arguments.add and RECORD.exists() else found
-        found.to_csv(RECORD, index=False, lineterminator="\n")
+        artifacts.write_text(RECORD, found.to_csv(index=False, lineterminator="\n"))
         return
     if not RECORD.exists():
         parser.error(f"{RECORD.name}: no run is recorded yet; say --record results/STUDY after one")
@@ -199,6 +206,10 @@ def main() -> None:
         f"{total['seconds'] / 3600:.1f} core-hours for {total['jobs']:.0f} jobs, "
         f"{total['guessed'] / max(total['seconds'], 1):.0%} of them guessed from similar jobs"
     )
+    if total["unknown"]:
+        print(
+            f"{total['unknown']:.0f} jobs are like nothing that is recorded: without their seconds"
+        )
 
 
 if __name__ == "__main__":

@@ -2,21 +2,26 @@
 
 import importlib
 import json
+from collections.abc import Mapping, Sequence
 
 from scripts import command
 from unlearn import artifacts, tables
 from unlearn.figures import _style
 
 
+def draw(table: str, block: Mapping, outputs: Sequence[str]) -> None:
+    """Draw what a figure block asks for from a table, and save it in the formats of the outputs."""
+    kind = importlib.import_module(f"unlearn.figures.{block['kind']}")
+    figure = kind.draw(tables.read(table), block)
+    for path in outputs:
+        with artifacts.replacing(path) as partial:
+            _style.save(figure, partial, str(path).rpartition(".")[2])
+    _style.pyplot.close(figure)
+
+
 def main(arguments):
     """Draw and save as SVG and PNG."""
-    job = json.loads(arguments.job)
-    kind = importlib.import_module(f"unlearn.figures.{job['kind']}")
-    table = tables.read(arguments.table)
-    figure = kind.draw(table, job)
-    for path in (arguments.svg, arguments.png):
-        with artifacts.replacing(path) as partial:
-            _style.save(figure, partial, path.rpartition(".")[2])
+    draw(arguments.table, json.loads(arguments.job), (arguments.svg, arguments.png))
 
 
 if __name__ == "__main__":

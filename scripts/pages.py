@@ -1,10 +1,11 @@
 """The pages of docs/ that hold results: templates, and the tables and records of runs.
 
-    python -m scripts.pages [--results results/full [--add]] [--docs docs]
+    python -m scripts.pages [--results results/full [--add]] [--redraw] [--docs docs]
 
 renders every `docs/*.md.j2` next to itself from what lies in `docs/results/`. With `--results` the
 tables, figures and provenance of that finished study are copied there before, in place of those of
-another one; with `--add` beside them, for experiments that were run on another day.
+another one; with `--add` beside them, for experiments that were run on another day. With `--redraw`
+the figures of experiments are drawn again from the tables that are there.
 Templates say
 
     figure("sisa_shards")                                     a picture with its description
@@ -25,11 +26,12 @@ from pathlib import Path
 
 import jinja2
 
-from unlearn import artifacts, intervals, layout, tables
+from scripts import figure
+from unlearn import artifacts, intervals, layout, study, tables
 
 
 class PageError(ValueError):
-    """A number that a template asks for and that is not there, or more than one."""
+    """What a template or a page asks for is not there, or there is more than one."""
 
 
 class Shown:
@@ -99,36 +101,77 @@ class Shown:
 
 def copy(results: Path, folder: Path, add: bool = False) -> None:
     """Tables, figures, summaries and records of a finished study, in place of another's or, of
-    other experiments, beside them.
+    other experiments, beside them. PageError, and nothing is changed, if the study is not finished.
     """
+    config, about = (_record(results / name) for name in ("study.json", "provenance.json"))
+    files = {
+        name: _files(results, name, config)
+        for name in config["experiments"] | config.get("pictures", {})
+    }
+    there = add and (folder / "study.json").exists()
+    together = _together(artifacts.read_json(folder / "study.json") if there else {}, config)
     folder.mkdir(parents=True, exist_ok=True)
-    shown = artifacts.read_json(folder / "study.json") if add else {}
-    for old in () if add else folder.glob("*.json"):
-        if not old.name.startswith("benchmark_"):
+    for old in folder.glob("*.json"):
+        if not old.name.startswith("benchmark_") and (not add or old.stem in files):
             for path in folder.glob(f"{old.stem}.*"):
                 path.unlink()
-    config = artifacts.read_json(results / "study.json")
-    artifacts.write_json(folder / "study.json", _together(shown, config))
-    about = artifacts.read_json(results / "provenance.json")
-    for name, block in (config["experiments"] | config.get("pictures", {})).items():
+    for name, sources in files.items():
+        block = config["experiments"].get(name) or config["pictures"][name]
         record = {key: about[key] for key in ("commit", "machines", "python")}
         record |= {"study": config["study"], "description": block.get("description", "")}
-        made = (results / f"tables/{name}.csv").stat().st_mtime
+        made = sources[0].stat().st_mtime
         record["day"] = datetime.date.fromtimestamp(made).isoformat()
-        for source in (
-            *(results / "figures").glob(f"{name}.png"),
-            *(results / "summaries").glob(f"{name}.md"),
-        ):
-            shutil.copyfile(source, folder / source.name)
-        if name in config["experiments"]:
-            shutil.copyfile(results / f"tables/{name}.csv", folder / f"{name}.csv")
+        for source in sources:
+            if name in config["experiments"] or source.suffix != ".csv":
+                shutil.copyfile(source, folder / source.name)
         artifacts.write_json(folder / f"{name}.json", record)
+    artifacts.write_json(folder / "study.json", together)
+
+
+def _record(path: Path) -> dict:
+    if not path.exists():
+        raise PageError(
+            f"{path}: there is none, so this is not a finished study; run it to its end"
+        )
+    return artifacts.read_json(path)
+
+
+def _files(results: Path, name: str, config: dict) -> list[Path]:
+    """The table of an experiment or a row of pictures, its figure, and its summary."""
+    needed = [results / f"tables/{name}.csv", results / f"figures/{name}.png"]
+    for path in needed:
+        if not path.exists():
+            raise PageError(f"{path}: there is none, so {name} is not finished; run it to its end")
+    return [*needed, *(results / "summaries").glob(f"{name}.md")]
+
+
+def redraw(folder: Path) -> None:
+    """The figures of the experiments that are shown, from their tables, as the code draws today."""
+    plan = study.load(artifacts.read_json(folder / "study.json"), str(folder / "study.json"))
+    for name, experiment in plan.experiments.items():
+        table = folder / f"{name}.csv"
+        if table.exists():
+            figure.draw(table, experiment.figure, [folder / f"{name}.png"])
 
 
 def _together(shown: dict, added: dict) -> dict:
-    """One configuration: blocks of both, the added entry where both have one; settings as shown."""
-    blocks = {name: block for name, block in added.items() if isinstance(block, dict)}
-    return added | shown | {name: shown.get(name, {}) | block for name, block in blocks.items()}
+    """One configuration of both: experiments of the added one in place of others of their name,
+    settings as shown. PageError where a name means two things.
+    """
+    both = added | shown
+    for kind, block in added.items():
+        if not isinstance(block, dict):
+            continue
+        earlier = shown.get(kind, {})
+        if kind not in ("experiments", "pictures"):
+            for name in earlier.keys() & block.keys():
+                if earlier[name] != block[name]:
+                    raise PageError(
+                        f"{kind}: {name} is {block[name]} in the study to be added, "
+                        f"{earlier[name]} in what is shown; give it another name"
+                    )
+        both[kind] = earlier | block
+    return both
 
 
 def render(template: Path, folder: Path) -> str:
@@ -146,12 +189,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--results", type=Path, help="of a finished study, to be shown from now on")
     parser.add_argument("--add", action="store_true", help="beside the experiments shown already")
+    parser.add_argument("--redraw", action="store_true", help="figures, from the tables shown")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
     if arguments.add and not arguments.results:
         parser.error("--add needs --results")
     if arguments.results:
-        copy(arguments.results, arguments.docs / "results", arguments.add)
+        try:
+            copy(arguments.results, arguments.docs / "results", arguments.add)
+        except PageError as error:
+            parser.error(str(error))
+    if arguments.redraw:
+        redraw(arguments.docs / "results")
     for template in sorted(arguments.docs.glob("*.md.j2")):
         page = render(template, arguments.docs / "results")
         artifacts.write_text(template.with_suffix(""), page)

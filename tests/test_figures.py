@@ -302,6 +302,7 @@ def test_a_control_without_a_name_is_a_vertical_line():
     (axis,) = [a for a in figure.axes if a.get_visible()]
     retrain = table.query("variant == 'retrain'")["mean"].item()
     assert retrain in [line.get_xdata()[0] for line in axis.get_lines()]
+    assert len(axis.patches) == 2  # the intervals of retrain and original
     rows = [bars.lines[0].get_ydata() for bars in axis.containers]
     assert [[round(r) for r in line] for line in rows] == [[0, 1], [0, 1]]
     assert 0 < abs(rows[0][0] - rows[1][0]) < 0.5 and figure.legends

@@ -1,12 +1,14 @@
 """What a study will cost, from what a finished one took."""
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import TINY
+from conftest import ROOT, TINY
 
 from benchmarks import forecast
 
@@ -50,6 +52,9 @@ def test_other_jobs_cost_what_similar_ones_did_and_say_so(tmp_path):
     assert own["guessed"] == 2 * record.loc[record["rule"] == "unlearn", "seconds"].mean()
     nothing = forecast.forecast(plan(TINY, tmp_path), NOWHERE, record.head(0))
     assert nothing["seconds"].tolist() == [9 * forecast.START]
+    assert nothing["unknown"].tolist() == [9] and nothing["guessed"].tolist() == [0]
+    alike = forecast.forecast(plan(TINY, tmp_path), NOWHERE, record)
+    assert alike["unknown"].tolist() == [0]
 
 
 def test_finished_jobs_are_recorded_and_cost_nothing(finished):
@@ -75,3 +80,24 @@ def test_a_record_can_be_added_to(tmp_path):
     both = forecast.added(new, earlier)
     assert len(both) == len(earlier) and both["seconds"].head(3).tolist() == [1, 2, 3]
     assert both["seconds"].tail(len(both) - 3).tolist() == earlier["seconds"].tolist()[3:]
+
+
+def test_noise_is_searched_once_for_images_and_their_features(tmp_path):
+    """A job that the rules have, in the folder where they put it."""
+    config = copy.deepcopy(TINY)
+    config["noises"] = {"random": {"epsilon": 0.1}}
+    config["datasets"]["digits"]["held_out"] = 0.5
+    noisy = {"name": "digits", "noise": "random"}
+    config["models"]["mlp"] = {"hidden": 16}
+    config["experiments"]["accuracy"] |= {
+        "dataset": [noisy, noisy | {"features": "random_conv"}], "model": "mlp", "request": "noised"
+    }  # fmt: skip
+    searches = [job for _, job in forecast.jobs(plan(config, tmp_path)) if job.rule == "noise"]
+    assert [job.folder for job in searches] == ["noise/digits/random"]
+
+
+@pytest.mark.parametrize("flags", [["--add"], ["--whole", "--record", "results/tiny"]])
+def test_flags_that_do_not_go_together(flags):
+    call = [sys.executable, "-m", "benchmarks.forecast", *flags]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "--record" in done.stderr.splitlines()[-1]

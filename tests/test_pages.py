@@ -52,11 +52,12 @@ def test_a_page_of_a_finished_study(finished):
 
 
 def test_experiments_of_another_day_stand_beside_those_shown(finished, tmp_path):
-    """`--add` takes nothing away, and replaces what has the same name."""
+    """`--add` takes nothing of others away, and replaces all of what has the same name."""
     folder = tmp_path / "results"
     pages.copy(finished.results(), folder)
     pages.artifacts.write_json(folder / "other.json", {"commit": "c" * 40})
     pages.artifacts.write_json(folder / "accuracy.json", {"commit": "d" * 40})
+    (folder / "accuracy.md").write_text("of a study with a summary")
     earlier = {"study": "tiny", "seeds": 7, "experiments": {"other": {"model": "mlp"}}}
     pages.artifacts.write_json(folder / "study.json", earlier)
     pages.copy(finished.results(), folder, add=True)
@@ -64,5 +65,44 @@ def test_experiments_of_another_day_stand_beside_those_shown(finished, tmp_path)
     assert shown.made("other")["commit"] == "c" * 7 != shown.made("accuracy")["commit"] != "d" * 7
     assert {"other", "accuracy"} <= shown.study()["experiments"].keys()
     assert shown.study()["seeds"] == 7 and "recipes" in shown.study()
+    assert not (folder / "accuracy.md").exists()
     pages.copy(finished.results(), folder)
     assert not shown.finished("other") and "other" not in shown.study()["experiments"]
+
+
+def test_figures_are_drawn_again_from_the_tables_that_are_shown(finished, tmp_path):
+    """The same code draws the same bytes, without results."""
+    folder = tmp_path / "docs/results"
+    pages.copy(finished.results(), folder)
+    picture = folder / "accuracy.png"
+    before = picture.read_bytes()
+    picture.write_bytes(b"")
+    call = [sys.executable, "-m", "scripts.pages", "--redraw", "--docs", tmp_path / "docs"]
+    subprocess.run(call, cwd=ROOT, check=True, capture_output=True)
+    assert picture.read_bytes() == before
+
+
+def test_nothing_is_lost_to_a_study_that_is_not_finished(finished, tmp_path):
+    """What is shown stays until all that takes its place is there."""
+    folder, results = tmp_path / "docs/results", tmp_path / "unfinished"
+    pages.copy(finished.results(), folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    results.mkdir()
+    call = [sys.executable, "-m", "scripts.pages", "--docs", tmp_path / "docs", "--results"]
+    for missing in ("study.json", "provenance.json", "accuracy.csv", "accuracy.png"):
+        done = subprocess.run(
+            [*call, results], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2 and missing in done.stderr.splitlines()[-1]
+        source = next(finished.results().rglob(missing))
+        target = results / source.relative_to(finished.results())
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    subprocess.run([*call, results], cwd=ROOT, capture_output=True, check=True)
+    earlier = pages.Shown(folder).study()
+    other = earlier | {"recipes": {"quick": {"epochs": 3}}}
+    pages.artifacts.write_json(folder / "study.json", other)
+    with pytest.raises(pages.PageError, match=r"recipes: quick is .* in the study to be added"):
+        pages.copy(finished.results(), folder, add=True)
+    pages.artifacts.write_json(folder / "study.json", earlier)
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}

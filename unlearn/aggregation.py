@@ -1,7 +1,7 @@
 """How the distributions of several models become one.
 
 `logs`: log-probabilities N x C of each model; `weights`: a weight each. Results are
-log-probabilities N x C, too, in float64.
+log-probabilities N x C, too, in float64; of a point on which a model is not finite, NaN.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,8 @@ def vote(logs: Sequence[torch.Tensor], weights: torch.Tensor, tie: str) -> torch
     winner = rank.masked_fill(~most, -torch.inf).argmax(1, keepdim=True)
     shares = (ballots / weights.double().sum()).log().clamp_min(LEAST)
     margin = torch.full_like(shares[:, :1], 1e-3)  # a tie is decided, whatever the rounding
-    return shares.scatter_add(1, winner, margin).log_softmax(1)
+    decided = shares.scatter_add(1, winner, margin).log_softmax(1)
+    return decided.masked_fill(average.isnan(), torch.nan)
 
 
 def _mean(logs: Sequence[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:

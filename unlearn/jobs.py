@@ -1,4 +1,4 @@
-"""The two jobs that need torch, a fleet each: train it, unlearn it.
+"""The jobs that need torch: train a fleet, unlearn from it, make noise for training images.
 
 They turn a description of the job (plain dictionaries, as they stand in a rule's parameters) and
 an opened data set into states, outputs and costs. Files are the caller's business.

@@ -52,6 +52,12 @@ _WORDS = {
 }
 """Values that say little beside the bare name of their column."""
 
+_METRICS = {
+    "vote_accuracy": "accuracy of plain votes",
+    "lone_accuracy": "accuracy of the average constituent",
+}
+"""Metrics whose names say little."""
+
 _FIELDS = {"dataset": ("dataset.", "noise."), "model": ("model.", "recipe.")}
 
 
@@ -167,7 +173,7 @@ def text(shown) -> str:
 def title(column: str, shown) -> str:
     """What a panel is about: names as they are, numbers with their column."""
     if column == "metric":
-        return shown.replace("_", " ")
+        return _METRICS.get(shown, shown.replace("_", " "))
     if column in _WORDS:
         return _WORDS[column](shown)
     bare = column.rpartition(".")[2]

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
+from unlearn import training
 from unlearn.dataset import Dataset
 from unlearn.requests import Request
 from unlearn.task import Task, points
@@ -17,7 +18,7 @@ class Predictor:
 
     In groups: the sample, the other points of the request, the test points. So what a model says of
     the first and the last does not depend on the request, and constituents of an ensemble that
-    training has asked already are not asked again.
+    training or the step before has asked already are not asked again.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Predictor:
         request: Request | None = None,
         constituents: Mapping[str, np.ndarray] = MappingProxyType({}),
     ):
+        """`constituents`: what `constituents()` returned after training; read when needed."""
         data, evaluated = task.data, dataset.evaluated(request)
         ids = {"sample": dataset.sample, "request": np.setdiff1d(evaluated, dataset.sample)}
         index = {g: points(its).to(data.train_images.device) for g, its in ids.items() if len(its)}
@@ -34,10 +36,9 @@ class Predictor:
         self.pixels["test"] = data.test_images
         order = np.argsort(np.concatenate([*ids.values()]))
         self.order = np.append(order, len(evaluated) + np.arange(len(data.test_images)))
-        rows = {"sample": slice(len(dataset.sample)), "test": slice(len(dataset.sample), None)}
-        said = {digest: torch.as_tensor(logits) for digest, logits in constituents.items()}
-        self.trained = {g: {d: z[its] for d, z in said.items()} for g, its in rows.items()}
-        self.known: dict[str, dict[str, torch.Tensor]] = {}
+        self.rows = {"sample": slice(len(dataset.sample)), "test": slice(len(dataset.sample), None)}
+        self.trained = constituents
+        self.known: dict[str, dict[str, torch.Tensor]] = {}  # digest, group: of the last state
         self.task, self.seconds = task, 0.0
         self.logits: list[np.ndarray] = []
         self.votes: list[np.ndarray] = []
@@ -45,21 +46,43 @@ class Predictor:
     def __call__(self, state: Mapping) -> None:
         """Add what a state predicts to `logits` P x C and `votes` S x P, one entry a state."""
         start = time.process_time()
-        logits, votes = zip(*(self._outputs(group, state) for group in self.pixels), strict=True)
+        task, trainer = self.task, self.task.trainer
+        said, logits, votes = self._constituents(state), [], []
+        for group, pixels in self.pixels.items():
+            its = () if said is None else ([answers[group] for answers in said],)
+            logits.append(trainer.predict(task, state, pixels, *its))
+            votes.append(trainer.votes(task, state, pixels, *its))
         self.logits.append(torch.cat(logits).numpy()[self.order])
         self.votes.append(np.concatenate(votes, axis=1)[:, self.order])
         self.seconds += time.process_time() - start
 
     def constituents(self) -> dict[str, np.ndarray]:
         """What those of the last state say of the sample, then of the test points, by digest."""
-        parts = [self.known[group] for group in ("sample", "test") if group in self.known]
-        digests = self.known.get("test", ())
-        return {d: torch.cat([part[d] for part in parts]).numpy() for d in digests}
+        groups = [group for group in self.rows if group in self.pixels]
+        return {
+            digest: torch.cat([answers[group] for group in groups]).numpy()
+            for digest, answers in self.known.items()
+        }
 
-    def _outputs(self, group: str, state: Mapping) -> tuple[torch.Tensor, np.ndarray]:
-        task, trainer, arguments = self.task, self.task.trainer, [state, self.pixels[group]]
-        if hasattr(trainer, "constituents"):
-            known = self.trained.get(group, {}) | self.known.get(group, {})
-            arguments.append(trainer.constituents(task, *arguments, known))
-            self.known[group] = dict(arguments[-1])
-        return trainer.predict(task, *arguments), trainer.votes(task, *arguments)
+    def _constituents(self, state: Mapping) -> list[dict[str, torch.Tensor]] | None:
+        """Logits of each constituent for every group; None if the trainer makes single models."""
+        if not hasattr(self.task.trainer, "constituents"):
+            return None
+        said = [
+            (digest, self._ask(digest, weights))
+            for digest, weights in self.task.trainer.constituents(self.task, state)
+        ]
+        self.known = dict(said)
+        return [answers for _, answers in said]
+
+    def _ask(self, digest: str, weights: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+        found = dict(self.known.get(digest, {}))
+        trained = None if found else self.trained.get(digest)
+        if trained is not None:
+            logits = torch.as_tensor(trained)
+            found = {group: logits[rows] for group, rows in self.rows.items()}
+        for group, pixels in self.pixels.items():
+            if group not in found:
+                model = self.task.model(weights)
+                found[group] = training.predict(self.task, model, pixels)
+        return found

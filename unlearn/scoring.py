@@ -74,6 +74,9 @@ MOST = ("peak_memory_bytes", "largest_residual")
 LAST = ("bytes_stored", "diverged", "active_fraction")
 """The costs that do not add up over the steps of a request."""
 
+WHOLE = ("expected_gradient_evaluations",)
+"""The costs that are known of some steps only, and then not of all together."""
+
 OF_POINTS = (
     "accuracy",
     "loss",
@@ -203,7 +206,7 @@ def _rows(labels, splits, k, t, model, oracle, original, learned, references):
         yield "loss", split, losses(own, its).mean() if finite else None
         for suffix, other in compared.items():
             yield from _gaps(own, other and other.logits[k, t][ids], its, split, suffix)
-        if model.votes.shape[2]:
+        if model.votes.shape[2] and finite:
             yield from _ensemble(model.votes[k, t][:, ids], its, split)
     if model is oracle and finite:
         yield from _floor(oracle, k, t, splits)
@@ -269,8 +272,10 @@ def _ensemble(votes, labels, split):
     yield "lone_accuracy_max", split, lone.max(initial=0) if lone.size else None
 
 
-def _total(costs: Sequence[Mapping], cost: str) -> float:
+def _total(costs: Sequence[Mapping], cost: str) -> float | None:
     """The cost of all steps so far; of MOST the most, of LAST the last."""
+    if cost in WHOLE and not all(cost in step for step in costs):
+        return None
     values = [step.get(cost, 0) for step in costs]
     if cost in MOST:
         return max(values)

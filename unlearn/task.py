@@ -12,8 +12,9 @@ from unlearn.costs import Meter
 from unlearn.machine import Machine
 from unlearn.progress import Progress
 
-State = Mapping[str, torch.Tensor]
-"""A trained or unlearned model as named tensors on the CPU."""
+State = Mapping[str, torch.Tensor | np.ndarray]
+"""A trained or unlearned model as named tensors on the CPU; those that come from disk are numpy
+arrays, and are read when they are asked for."""
 
 
 class Changed(Mapping):

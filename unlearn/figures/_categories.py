@@ -37,7 +37,7 @@ def of(part: pd.DataFrame, column: str) -> list | None:
 
 def height(part: pd.DataFrame, column: str) -> float:
     """Inches that a panel needs for the names and for the lines that share one."""
-    text = sum(1 + label.count("\n") for label in labels(of(part, column)))
+    text = sum(1 + 1.25 * label.count("\n") for label in labels(of(part, column)))
     shared = sum(part.groupby(column)["line"].nunique())
     return max(1.1, 0.35 + ROW * max(text, 0.7 * shared))
 
@@ -72,6 +72,9 @@ def draw(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping, names: Sequen
         if line[spec["x"]].isna().all():
             style.pop("marker")
             axis.axvline(x[0], label=name, **style)
+            if np.isfinite(low[0]):
+                low, high = _style.clamped(line["metric"].iloc[0], low, high)
+                axis.axvspan(low[0], high[0], color=style["color"], alpha=0.12, linewidth=0)
             continue
         place = (lines.index(name) - (len(lines) - 1) / 2) / len(lines)
         apart = 0.7 * place if shared > 1 else 0

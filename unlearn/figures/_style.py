@@ -33,7 +33,8 @@ METHODS = (
     "gradient_ascent",
     "naive_finetuning",
 )
-"""Each has the colour and marker of its place in every figure whose lines are methods."""
+"""Each has the colour and marker of its place in every figure whose lines are methods; what else is
+in such a figure has those of no method, while there are any."""
 
 LEGEND_LINES, LEGEND_LINE = 2, 0.17
 """Lines of a legend that a figure has room for; inches that one more takes."""
@@ -168,8 +169,8 @@ def write_numbers(axis) -> None:
     low, high = axis.get_view_interval()
     if axis.get_scale() == "log":
         axis.set_major_formatter(Numbers())
-        # of minor ticks those are labelled that an axis of less than a decade needs
-        axis.set_minor_formatter(Numbers(minor_thresholds=(1, 0.4)))
+        # of minor ticks some are labelled where powers of ten are two at most
+        axis.set_minor_formatter(Numbers(minor_thresholds=(2, 0.4)))
     elif axis.get_scale() == "linear" and max(abs(low), abs(high)) >= MILLIONS:
         axis.set_major_formatter(EngFormatter(sep=""))
     elif axis.get_scale() == "linear" and max(abs(low), abs(high)) >= THOUSANDS:
@@ -179,7 +180,8 @@ def write_numbers(axis) -> None:
 def panels(rows: int, columns: int, tall: float | None = None) -> tuple[Figure, np.ndarray]:
     """A grid of axes, 7.1 inches (two columns of a paper) wide for two panels or more.
 
-    `tall`: inches of a panel, where what is drawn says it; such panels have names at the left.
+    `tall`: inches of a panel, where what is drawn says it; such panels have room for names at the
+    left.
     """
     width = min(7.1, 3.5 * columns + (1.2 if tall else 0))
     height = 0.6 + rows * (tall or max(1.7, 2.3 - 0.2 * rows))
@@ -282,7 +284,9 @@ def _numbers(
         method, shade = methods.get(name), shades[name]
         if name in own and method in METHODS and METHODS.index(method) not in taken.values():
             taken[shade] = METHODS.index(method)
-    free = (number for number in itertools.count() if number not in taken.values())
+    nobodys = range(len(METHODS), len(PALETTE)) if taken else ()
+    numbers = itertools.chain(nobodys, itertools.count())
+    free = (number for number in numbers if number not in taken.values())
     return {
         name: taken[shade] if shade in taken else taken.setdefault(shade, next(free))
         for name, shade in shades.items()

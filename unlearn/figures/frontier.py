@@ -15,9 +15,14 @@ X = "metric"
 
 ANOTHER = "another retraining"
 OWN = (
-    "a method is compared with the oracle of its own trainer; rings and lines in its colour: "
-    "retrain, original and another retraining of that trainer"
+    "a method is compared with the oracle of its own trainer; rings and dash-dotted lines in its "
+    "colour: retrain and another retraining of that trainer"
 )
+TALL = 2.3
+"""Inches of a panel: points that lie close must be told apart."""
+
+EDGE = 0.012
+"""The width of the interval of a line across the panel, as a share of it, at the left."""
 ZERO = 0.1  # share of a logarithmic y axis below its first decade, where 0 is
 MOST_DECADES = 6  # that are labelled
 WHERE = ["dataset", "model", "variant", "request", "step"]
@@ -39,7 +44,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     metrics = list(dict.fromkeys((p.get("metric"), p.get("split")) for p, _ in panels))
     rows = list(dict.fromkeys(_where(place) for place, _ in panels))
     styles = _styles(pd.concat([part for _, part in panels]))
-    figure, axes = _style.panels(len(rows), len(metrics))
+    figure, axes = _style.panels(len(rows), len(metrics), TALL)
     for axis in axes.flat:
         axis.set_visible(False)
     for place, part in panels:
@@ -89,12 +94,12 @@ def _where(place: Mapping) -> tuple:
 
 
 def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
-    points, idle = [], {}
+    points, idle, least = [], {}, {}
     for row in part[part["n"] > 0].to_dict("records"):
         control = row["method"] in layout.CONTROLS
         own = control and _trainer(row)
         style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
-        name = "_" if own else row["line"]
+        name = row["line"]
         x, left, right = (row[f"{c}_cost"] for c in ("mean", "ci_low", "ci_high"))
         y, low, high = (row[c] for c in ("mean", "ci_low", "ci_high"))
         free = row["method"] == "original" and spec["x"].split("/")[0] in layout.SPENT
@@ -103,32 +108,38 @@ def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
             width = 1.8 if own else 1  # one is seen behind the other
             axis.axhline(y, label=name, color=style["color"], linestyle=":", linewidth=width)
             if np.isfinite(low):
+                least[_trainer(row)] = max(low, least.get(_trainer(row), low))
                 low, high = _style.clamped(row["metric"], low, high)
-                axis.axhspan(low, high, color=style["color"], alpha=0.08, linewidth=0)
+                start = 2 * EDGE * (len(idle) - 1)
+                axis.axhspan(low, high, start, start + EDGE, color=style["color"], linewidth=0)
             continue
-        points.append((x, y, _trainer(row)))
+        points.append((x, y, high if np.isfinite(high) else y, _trainer(row)))
         left, right = _style.clamped(spec["x"], left, right)
         low, high = _style.clamped(row["metric"], low, high)
         bars = {"xerr": _bars(x, left, right), "yerr": _bars(y, low, high)}
         axis.errorbar(x, y, fmt="none", ecolor=style["color"], elinewidth=0.8, **bars)
         if control:  # rings, for they all are at 0
             style |= {"markerfacecolor": "none", "markersize": 10 if own else 7.5}
+        name = "_" if own else name
         axis.plot(x, y, label=name, linestyle="none", clip_on=False, **style)
-    _frontier(axis, points, idle)
+    _frontier(axis, points, idle | least)
     axis.set_xscale(spec["xscale"])
-    positive = [y for y in (*(y for _, y, _ in points), *idle.values()) if y > 0]
+    positive = [y for y in (*(y for _, y, *_ in points), *idle.values()) if y > 0]
     if spec["yscale"] == "log" and positive:  # the oracle's distance to itself is 0
         _from_zero(axis, min(positive), max(positive))
     axis.set_ylim(bottom=0)
 
 
-def _frontier(axis, points: list[tuple[float, float, str]], idle: Mapping[str, float]) -> None:
-    """Join the points that none beats in both; who is no better than doing nothing is none of them.
+def _frontier(
+    axis, points: list[tuple[float, float, float, str]], idle: Mapping[str, float]
+) -> None:
+    """Join the points that none beats in both; who is not told from doing nothing is none of them.
 
-    `points`: x, y and trainer; `idle`: what doing nothing leaves, by trainer.
+    `points`: x, y, the end of its interval, and trainer; `idle`: where the interval of doing
+    nothing begins, by trainer.
     """
     nothing = {trainer: idle.get(trainer, idle.get("", np.inf)) for *_, trainer in points}
-    good = sorted((x, y) for x, y, trainer in points if y < nothing[trainer])
+    good = sorted((x, y) for x, y, high, trainer in points if high < nothing[trainer])
     if good:
         xs, ys = zip(*good, strict=True)
         best = np.minimum.accumulate(ys)

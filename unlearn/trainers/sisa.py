@@ -3,8 +3,7 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -27,8 +26,8 @@ METRICS = (
 )
 ABSTAINS = -1e9  # the logit of a class that a constituent never saw
 
-Said = list[tuple[str, torch.Tensor]]
-"""What constituents say: a digest of the weights of each, and its logits."""
+Said = Sequence[torch.Tensor]
+"""The logits N x classes of each constituent present."""
 
 
 class Sisa:
@@ -40,7 +39,7 @@ class Sisa:
     `shard003/slice01/model/*`      parameters and buffers after the stage that adds the slice
     `shard003/slice01/optimizer/*`  state of the optimiser, where another stage follows
     `shard003/slice01/ids`          sorted ids of the slice
-    `shard003/slice01/key`          SHA-256 of ids, model, recipe, schedule, seed, device, torch
+    `shard003/slice01/key`          SHA-256 of ids and of all else that it depends on, see `_keys`
     `shard003/classes`              whether a class occurs in the shard
     `shard003/points`               number of points in the shard; where it is 0 that is all
 
@@ -103,33 +102,21 @@ class Sisa:
         return Changed(trained, changes)
 
     def constituents(
-        self,
-        task: Task,
-        state: State,
-        pixels: torch.Tensor,
-        known: Mapping[str, torch.Tensor] = MappingProxyType({}),
-    ) -> Said:
-        """Of every constituent present, a digest of its weights and its logits N x classes.
-
-        Logits are taken from `known` where it has the digest.
-        """
-        said, names = [], task.new_model(0).state_dict()
+        self, task: Task, state: State
+    ) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:
+        """Of every constituent present, a digest of its weights, and these."""
+        names = task.new_model(0).state_dict()
         for shard in self._present(state):
             place = f"shard{shard:03d}/slice{self.slices - 1:02d}/model"
             weights = {name: np.asarray(state[f"{place}/{name}"]) for name in names}
-            digest = artifacts.digest(*weights.values())
-            logits = known.get(digest)
-            if logits is None:
-                logits = training.predict(task, task.model(weights), pixels)
-            said.append((digest, logits))
-        return said
+            yield artifacts.digest(*weights.values()), weights
 
     def predict(
         self, task: Task, state: State, pixels: torch.Tensor, said: Said | None = None
     ) -> torch.Tensor:
         """The aggregated prediction, as log-probabilities N x classes.
 
-        `said`: what `constituents` returned, where that is known already.
+        `said`: what the constituents say of the pixels, where that is known already.
         """
         logs, sizes = self._logs(task, state, pixels, said)
         weights = sizes if self.weights == "shard_size" else torch.ones(len(logs))
@@ -260,8 +247,9 @@ class Sisa:
         if stored != keys[stage]:
             raise ValueError(
                 f"checkpoint {place} has key {stored.hex()[:12] or 'none'}, "
-                f"{keys[stage].hex()[:12]} is needed: it was made from other points, another "
-                "model, recipe, seed or torch"
+                f"{keys[stage].hex()[:12]} is needed: it was made from other points, with another "
+                "model, recipe, seed or number of slices, on another device, in another precision, "
+                "or by another torch"
             )
         parts = {"model": {}, "optimizer": {}}
         for name in [n for n in trained if n.startswith(f"{place}/")]:
@@ -284,8 +272,10 @@ class Sisa:
         Classes that a shard does not have are none of its constituent's business: it abstains.
         """
         logs, sizes = [], []
-        said = self.constituents(task, state, pixels) if said is None else said
-        for shard, (_, logits) in zip(self._present(state), said, strict=True):
+        if said is None:
+            its = self.constituents(task, state)
+            said = [training.predict(task, task.model(weights), pixels) for _, weights in its]
+        for shard, logits in zip(self._present(state), said, strict=True):
             seen = torch.as_tensor(np.asarray(state[f"shard{shard:03d}/classes"]))
             logs.append(logits.masked_fill(~seen, ABSTAINS).log_softmax(1))
             sizes.append(int(state[f"shard{shard:03d}/points"]))
