@@ -36,6 +36,14 @@ wildcard_constraints:
     picture=one_of(STUDY.pictures),
 
 
+onstart:
+    # With the default limit, 100 jobs a second, Snakemake 9 looks for jobs to start once a second
+    # more for every job that has ended: after a hundred that keeps a core busy.
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter and limiter.max_jobs >= 100 * limiter.timespan:
+        workflow.scheduler.job_rate_limiter = None
+
+
 rule all:
     """Everything a study promises; `complete` fails when a cell failed."""
     default_target: True

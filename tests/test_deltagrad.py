@@ -1,67 +1,17 @@
 """DeltaGrad: retraining where every step is exact, close to it and cheap where few are."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
-from conftest import job, raw_data
+from conftest import raw_data
+from deltagrad_runs import FULL, Run, deletion, described, distance
 from torch.nn import functional
 
-from unlearn import artifacts, dataset, jobs, seeding, training, trajectories
-from unlearn.costs import Meter
+from unlearn import dataset, jobs, seeding, training
 from unlearn.replay import Schedule, Stack
 from unlearn.requests import NOBODY, Request
 
 pytestmark = pytest.mark.filterwarnings("ignore:(batch_size|burn_in|lr|overflow)")
-
-GD = {"batch_size": 60, "epochs": 12, "lr": 0.1, "schedule": "constant", "weight_decay": 0.01}
-FULL = GD | {"batch_size": 200, "epochs": 40}
-
-
-def described(model="logistic", how=None, trainer=None, **recipe):
-    found = job(model, method="deltagrad", trainer=trainer, **(GD | recipe))
-    found["method"]["parameters"] |= how or {}
-    return found
-
-
-class Run:
-    """A trained model, and what happens to it."""
-
-    def __init__(self, data, model="logistic", trainer=None, **recipe):
-        self.data, self.how = data, (model, trainer, recipe)
-        self.task = jobs.new_task(data, described(model, None, trainer, **recipe))
-        self.trained = self.task.trainer.train(self.task, data.base, 0)
-
-    def unlearn(self, request, **how):
-        """The states after each step, and the meters."""
-        model, trainer, recipe = self.how
-        method = jobs._instance("methods", described(model, how, trainer, **recipe)["method"])
-        state, states, self.meters = self.trained, [], []
-        for step in request.steps(len(self.data.train_labels), self.data.base):
-            self.task.meter = Meter()
-            state = method.unlearn(self.task, state, step, 0)
-            states.append(state)
-            self.meters.append(self.task.meter)
-        return states
-
-    def retrain(self, request):
-        self.task.meter = Meter()
-        steps = request.steps(len(self.data.train_labels), self.data.base)
-        return [self.task.trainer.retrain(self.task, step.retain, 0) for step in steps]
-
-    def counts(self):
-        return self.meters[-1].counts
-
-
-def distance(a, b):
-    names = [name for name in b if not name.startswith("cache/")]
-    squares = (np.sum((np.asarray(a[n]) - np.asarray(b[n])) ** 2) for n in names)
-    return float(np.sqrt(sum(squares)))
-
-
-def deletion(*steps):
-    return Request([np.sort(np.asarray(ids)) for ids in steps], [NOBODY] * len(steps))
 
 
 def minibatch(data, iteration, **recipe):
@@ -273,35 +223,6 @@ def test_columns_follow_the_pixels_of_colour_images():
     assert torch.allclose(found, expected, atol=1e-5)
 
 
-# -- the cache -------------------------------------------------------------------------------------
-
-
-def test_the_cache_is_the_trajectory(digits):
-    run = Run(digits, "mlp")
-    weights, gradients = (np.asarray(run.trained[f"cache/{n}"]) for n in ("weights", "gradients"))
-    assert weights.shape == gradients.shape == (48, 65 * 128 + 129 * 10)
-    size = trajectories.cache_bytes(*weights.shape, "float64")
-    assert weights.nbytes + gradients.nbytes == size == 16 * weights.size
-    steps = weights[1:] - weights[:-1]
-    assert np.allclose(steps, -0.1 * (gradients + 0.01 * weights)[:-1], atol=1e-12)
-    assert np.array_equal(np.flatnonzero(run.trained["cache/present"]), digits.base)
-    state = run.unlearn(deletion(digits.base[:9]), mode="online", period=1)[0]
-    fewer = type(digits)(
-        **vars(digits) | {"held_out": np.union1d(digits.held_out, digits.base[:9])}
-    )
-    fresh = Run(fewer, "mlp").trained
-    assert all(np.allclose(state[n], fresh[n], atol=1e-12) for n in fresh)
-
-
-def test_half_the_cache_costs_little_accuracy(digits):
-    request, errors = deletion(digits.base[:9]), []
-    for cache in ("float64", "float32"):
-        run = Run(digits, trainer={"cache": cache}, **FULL)
-        errors.append(distance(run.unlearn(request)[0], run.retrain(request)[0]))
-        assert np.asarray(run.trained["cache/weights"]).itemsize == int(cache[-2:]) // 8
-    assert 0 < abs(errors[0] - errors[1]) < 0.05 * errors[0]
-
-
 def test_a_stream_of_deletions_drifts_little(digits):
     """Twenty deletions one by one, against retraining and against one batch of all."""
     ids = digits.base[::8]
@@ -312,94 +233,6 @@ def test_a_stream_of_deletions_drifts_little(digits):
         batch = run.unlearn(deletion(ids))[0]
         assert distance(states[-1], right) < 0.1 * distance(run.trained, right)
         assert (distance(states[-1], batch) == 0) is (mode == "batch")
-
-
-def test_rows_of_the_cache_are_read_from_disk(digits, tmp_path):
-    result = jobs.train(digits, described())
-    artifacts.write_fleet(tmp_path / "fleet", result.states, {})
-    fleet = artifacts.Fleet(tmp_path / "fleet")
-    request = deletion(digits.base[:7])
-    expected, found = (
-        jobs.unlearn(digits, described(), states, request).states[0]
-        for states in (result.states, fleet)
-    )
-    assert set(found) == {"1.weight", "1.bias"}  # not the cache
-    assert all(np.array_equal(found[n], expected[n]) for n in found)
-    assert fleet.read_seconds > 0
-
-
-def test_a_truncated_cache_is_refused(digits, tmp_path):
-    run = Run(digits)
-    for name in ("weights", "gradients"):
-        torn = run.trained | {f"cache/{name}": run.trained[f"cache/{name}"][:-1]}
-        run.trained, whole = torn, run.trained
-        with pytest.raises(ValueError, match=rf"cache/{name} is \(47, 650\), \(48, 650\)"):
-            run.unlearn(deletion(digits.base[:1]))
-        run.trained = whole
-    artifacts.write_fleet(tmp_path / "fleet", jobs.train(digits, described()).states, {})
-    data = (tmp_path / "fleet").read_bytes()
-    (tmp_path / "fleet").write_bytes(data[: len(data) // 2])
-    with pytest.raises(artifacts.ArtifactError, match="fleet"):
-        artifacts.Fleet(tmp_path / "fleet")
-
-
-# -- bad input -------------------------------------------------------------------------------------
-
-
-def test_a_rate_that_diverges_names_itself_and_the_bound(digits):
-    with pytest.raises(ValueError, match=r"lr: 1e\+20 diverges; stable below about 2/L = 0\.\d+"):
-        Run(digits, lr=1e20, epochs=400)
-    with pytest.warns(UserWarning, match=r"lr: 3.0 is above 2/L, about 0\.\d+"):
-        Run(digits, lr=3.0)
-
-
-def test_the_bound_on_the_rate_is_that_of_the_hessian(digits):
-    """No rate below it makes full-batch descent rise."""
-    run = Run(digits, **FULL)
-    replay = run.task.trainer.replay(run.task, 0)
-    bound = run.task.trainer.bound(replay, digits.base)
-    rows = replay.stack.inputs[digits.base].double() * replay.stack.scale - replay.stack.shift
-    rows = torch.cat([rows, torch.ones(160, 1).double()], 1)
-    largest = torch.linalg.eigvalsh(rows.T @ rows / 160)[-1] / 2 + 0.01
-    assert bound == pytest.approx(2 / float(largest), rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("recipe", "message"),
-    [
-        ({"momentum": 0.9}, "momentum: 0.9 cannot be replayed; allowed: 0"),
-        ({"optimizer": "adam"}, "optimizer: adam"),
-        ({"flip": True}, "flip: True"),
-        ({"crop": 1}, "crop: 1"),
-    ],
-)
-def test_only_plain_descent_can_be_replayed(digits, recipe, message):
-    with pytest.raises(ValueError, match=message):
-        Run(digits, **recipe)
-
-
-def test_convolutions_and_empty_sets_are_refused(digits):
-    with pytest.raises(ValueError, match="allowed are logistic and mlp"):
-        Run(digits, "cnn1")
-    run = Run(digits)
-    with pytest.raises(ValueError, match="no training data left"):
-        run.unlearn(deletion(digits.base))
-    with pytest.raises(ValueError, match="no training data left"):
-        run.retrain(deletion(digits.base))
-
-
-def test_a_cache_that_is_too_large_is_refused_before_training(digits):
-    with pytest.raises(ValueError, match=r"would take 0\.00 GB, max_cache_gb: 1e-05"):
-        Run(digits, trainer={"max_cache_gb": 1e-5})
-
-
-def test_short_burn_ins_and_small_minibatches_are_allowed_with_a_warning(digits):
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        Run(digits).unlearn(deletion(digits.base[:1]), burn_in=1, history=3)
-    messages = " ".join(str(w.message) for w in found)
-    assert "burn_in: 1 is shorter than history: 3" in messages
-    assert "batch_size: minibatches of 60" in messages
 
 
 # -- on MNIST --------------------------------------------------------------------------------------

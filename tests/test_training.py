@@ -1,16 +1,12 @@
-"""The training loop: pairing of original and retrained model, schedules, costs."""
-
-import subprocess
-import sys
+"""The training loop: pairing of original and retrained model, schedules, descent."""
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, job, raw_data, task
+from conftest import job, raw_data, task
 from torch import nn
 
-from unlearn import costs, dataset, jobs, models, schema, seeding, training
-from unlearn.augmentation import augmentation, mixed
+from unlearn import dataset, jobs, seeding, training
 from unlearn.task import state_of
 
 
@@ -74,70 +70,6 @@ def test_the_pixels_of_deleted_points_do_not_matter(digits):
     a = fit(digits, retained, crop=1, flip=True)
     b = fit(noisy, retained, crop=1, flip=True)
     assert all(torch.equal(a[name], b[name]) for name in a)
-
-
-PLAIN = {"crop": 0, "flip": False, "cutout": 0}
-
-
-def test_squares_are_blanked_around_drawn_pixels(digits):
-    here = task(digits)
-    pixels = torch.from_numpy(np.array(digits.train_images[:60]))
-    pixels[pixels == 128] = 129  # the mean colour
-    blank = augmentation(PLAIN | {"cutout": 4}, here.data)
-    found = blank(pixels, np.arange(60), 3)
-    assert torch.equal(blank(pixels[7:9], np.arange(7, 9), 3), found[7:9])
-    changed = (found != pixels)[..., 0]
-    assert (found[changed] == 128).all()
-    rows, columns = changed.any(2), changed.any(1)
-    assert torch.equal(changed, rows[:, :, None] & columns[:, None, :])
-    assert rows.sum(1).min() > 0 and rows.sum(1).max() == columns.sum(1).max() == 4
-    assert (blank(pixels, np.arange(60), 4) != found).any()
-
-
-def test_mixed_minibatches_are_between_their_images(digits):
-    images, labels = torch.rand(5, 3), torch.tensor([0, 1, 2, 1, 0])
-    x, soft = mixed(images, labels, 1.0, 3, 7)
-    share = float(soft[0, 0] if labels[0] != labels[4] else soft[1, 1])
-    assert torch.allclose(x, share * images + (1 - share) * images.roll(1, 0))
-    assert torch.allclose(soft.sum(1), torch.ones(5)) and 0 < share < 1
-    here = task(digits, mixup=0.4, epochs=1)
-    model = here.new_model(0)
-    training.fit(here, model, np.arange(200), here.recipe, 0)
-    other = task(digits, epochs=1)
-    plain = other.new_model(0)
-    training.fit(other, plain, np.arange(200), other.recipe, 0)
-    assert not torch.equal(model[1].weight, plain[1].weight)
-
-
-def test_augmentation_is_drawn_by_point(digits):
-    pixels = torch.from_numpy(np.array(digits.train_images))
-    augment = augmentation(PLAIN | {"crop": 2, "flip": True}, None)
-    whole = augment(pixels, np.arange(200), 7)
-    part = augment(pixels[50:60], np.arange(50, 60), 7)
-    assert torch.equal(whole[50:60], part)
-    assert not torch.equal(whole, augment(pixels, np.arange(200), 8))
-    plain = augmentation(PLAIN | {"flip": True}, None)(pixels, np.arange(200), 7)
-    mirrored = torch.flip(pixels, (2,))
-    flipped = [torch.equal(plain[i], mirrored[i]) for i in range(200)]
-    assert all(f or torch.equal(plain[i], pixels[i]) for i, f in enumerate(flipped))
-    assert 70 < sum(flipped) < 130
-
-
-def test_crops_are_shifts(digits):
-    pixels = torch.from_numpy(np.array(digits.train_images[:50]))
-    cropped = augmentation(PLAIN | {"crop": 1}, None)(pixels, np.arange(50), 3)
-    padded = torch.nn.functional.pad(pixels, (0, 0, 1, 1, 1, 1))
-    shifts = set()
-    for i in range(50):
-        fits = [
-            (top, left)
-            for top in range(3)
-            for left in range(3)
-            if torch.equal(cropped[i], padded[i, top : top + 8, left : left + 8])
-        ]
-        assert fits
-        shifts |= set(fits)
-    assert len(shifts) == 9
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
@@ -234,104 +166,6 @@ def test_a_schedule_can_end_within_an_epoch(digits):
         np.intersect1d(
             seeding.shuffled(np.arange(200), seeding.derive(0, "epoch", 1))[:64], np.arange(100)
         )
-    )
-
-
-def test_gradient_evaluations_are_counted(digits):
-    here = task(digits, epochs=2)
-    training.fit(here, here.new_model(0), np.arange(100), here.recipe, 0)
-    assert here.meter.gradient_evaluations == 200
-
-
-def test_flops_of_known_layers():
-    assert costs.flops_per_sample(nn.Linear(784, 10), torch.zeros(1, 784)) == (15_680, 15_680)
-    mlp = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
-    assert sum(costs.flops_per_sample(mlp, torch.zeros(1, 784))) == 409_088
-    conv = nn.Conv2d(1, 16, 3, padding=1)
-    flat = nn.Sequential(conv, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    assert costs.flops_per_sample(flat, torch.zeros(1, 1, 28, 28)) == (225_792, 225_792)
-
-
-def test_flops_are_those_of_torch_s_counter_without_its_compiler():
-    """In a process of its own: importing the compiler would take two seconds of every job."""
-    program = """if True:
-        import sys
-        import torch
-        from torch.nn import functional
-        from torch.utils.flop_counter import FlopCounterMode
-        from unlearn import costs, models
-        model = models.build("resnet9", (8, 8, 3), 10, {"width": 2}).eval()
-        image = torch.randn(1, 3, 8, 8)
-        ours = costs.flops_per_sample(model, image)
-        assert "torch._dynamo" not in sys.modules
-        with FlopCounterMode(display=False) as forward:
-            logits = model(image)
-        with FlopCounterMode(display=False) as backward:
-            functional.cross_entropy(logits, torch.zeros(1, dtype=int)).backward()
-        assert ours == (forward.get_total_flops(), backward.get_total_flops())
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_counting_flops_changes_nothing_of_the_model():
-    model = models.seeded("resnet9", (8, 8, 1), 10, {"width": 2}, 0)
-    before = state_of(model)
-    costs.flops_per_sample(model, torch.randn(1, 1, 8, 8))
-    assert model.training
-    assert all(torch.equal(before[n], t) for n, t in model.state_dict().items())
-    assert all(p.grad is None for p in model.parameters())
-
-
-def test_measure_sees_time_and_memory(digits):
-    here = task(digits)
-
-    def work():
-        block = np.ones(25_000_000)  # 200 MB
-        return float(block.sum())
-
-    _, large = costs.measure(here.machine, costs.Meter(), work)
-    _, small = costs.measure(here.machine, costs.Meter(), lambda: None)
-    assert large["peak_memory_bytes"] - small["peak_memory_bytes"] > 150e6
-    assert large["wall_seconds"] > 0 and large["cpu_seconds"] > 0
-    import time
-
-    _, asleep = costs.measure(here.machine, costs.Meter(), lambda: time.sleep(0.3))
-    assert asleep["wall_seconds"] >= 0.3 and asleep["cpu_seconds"] < 0.1
-
-
-def test_parameter_counts_of_the_architectures():
-    def count(kind, shape, **parameters):
-        model = models.build(kind, shape, 10, parameters)
-        return sum(p.numel() for p in model.parameters())
-
-    grey, colour = (28, 28, 1), (32, 32, 3)
-    assert count("logistic", grey) == 7_850
-    assert count("mlp", grey, hidden=128) == 101_770
-    assert count("cnn1", grey, width=None) == 15_770
-    assert count("cnn1", colour, width=None) == 41_418
-    assert count("cnn2", grey, width=None) == 206_922
-    assert count("cnn2", colour, width=None) == 545_098
-    assert count("resnet18", colour) == 11_173_962
-
-
-def test_every_architecture_has_a_schema():
-    assert set(models._BUILDERS) == set(schema.read("models"))
-
-
-@pytest.mark.parametrize("kind", sorted(models._BUILDERS))
-@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3)])
-def test_architectures_take_every_data_set(kind, shape):
-    parameters = schema.with_defaults({}, schema.read("models")[kind])
-    parameters.pop("recipe")
-    model = models.seeded(kind, shape, 7, parameters, 0)
-    height, width, channels = shape
-    assert model(torch.zeros(2, channels, height, width)).shape == (2, 7)
-    same = models.seeded(kind, shape, 7, parameters, 0)
-    assert all(
-        torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True)
     )
 
 

@@ -37,7 +37,7 @@ def of(part: pd.DataFrame, column: str) -> list | None:
 
 def height(part: pd.DataFrame, column: str) -> float:
     """Inches that a panel needs for the names and for the lines that share one."""
-    text = sum(1 + 1.25 * label.count("\n") for label in labels(of(part, column)))
+    text = sum(1 + 1.6 * label.count("\n") for label in labels(of(part, column)))
     shared = sum(part.groupby(column)["line"].nunique())
     return max(1.1, 0.35 + ROW * max(text, 0.7 * shared))
 

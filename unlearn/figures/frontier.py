@@ -18,10 +18,14 @@ OWN = (
     "a method is compared with the oracle of its own trainer; rings and dash-dotted lines in its "
     "colour: retrain and another retraining of that trainer"
 )
+FRONTIER = (
+    "frontier: methods that none beats in both, whose intervals lie below that of doing nothing; "
+    "drawn where there are two or more"
+)
 TALL = 2.3
 """Inches of a panel: points that lie close must be told apart."""
 
-EDGE = 0.012
+EDGE = 0.008
 """The width of the interval of a line across the panel, as a share of it, at the left."""
 ZERO = 0.1  # share of a logarithmic y axis below its first decade, where 0 is
 MOST_DECADES = 6  # that are labelled
@@ -86,7 +90,7 @@ def _trainer(row: Mapping) -> str:
 def _notes(everything: pd.DataFrame) -> list[str]:
     controls = everything[everything["method"].isin(layout.CONTROLS)]
     own = any(map(_trainer, controls.to_dict("records")))
-    return [*lines.notes(everything), *([OWN] if own else [])]
+    return [*lines.notes(everything), *([OWN] if own else []), FRONTIER]
 
 
 def _where(place: Mapping) -> tuple:
@@ -140,7 +144,7 @@ def _frontier(
     """
     nothing = {trainer: idle.get(trainer, idle.get("", np.inf)) for *_, trainer in points}
     good = sorted((x, y) for x, y, high, trainer in points if high < nothing[trainer])
-    if good:
+    if good[1:]:
         xs, ys = zip(*good, strict=True)
         best = np.minimum.accumulate(ys)
         axis.step(xs, best, where="post", color="0.7", linewidth=0.8, zorder=0, label="frontier")
