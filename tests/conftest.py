@@ -154,7 +154,8 @@ def finished_project(tmp_path_factory, name: str, study: dict) -> Project:
             shutil.rmtree(project.root, ignore_errors=True)
             project = new_project(project.root)
             project.write_study(study)
-            project.run()
+            done = project.snakemake("--cores", "1", "--verbose")
+            (project.root / "verbose.log").write_text(done.stdout + done.stderr)
     return project
 
 

@@ -151,6 +151,13 @@ def test_the_plan_imports_neither_torch_nor_pandas(finished):
 # -- reruns only what changed --------------------------------------------------------------------
 
 
+def test_the_scheduler_rests_while_jobs_run(finished):
+    """Once a job ends or starts it looks for more, not once a second for each that has ended."""
+    log = (finished.root / "verbose.log").read_text()
+    ended = log.count("Finished jobid:")
+    assert ended > 20 and log.count("Ready jobs: ") <= 2 * ended
+
+
 def test_nothing_changed(finished):
     assert "Nothing to be done" in finished.run().stdout + finished.run().stderr
 
