@@ -27,6 +27,7 @@ CODE = ("Snakefile", "pyproject.toml", "rules", "scripts", "schemas", "unlearn",
 SCORES = "results/many/scores.csv"
 COMMAND = re.compile(r"^    shell:\n(        .*\n)+", re.M)
 TOUCH = '    shell:\n        "touch {output:q} {log:q}"\n'
+SCHEDULER = ("--scheduler", "greedy", "--scheduler-subsample", "1000")  # as the profiles have it
 BARE = """\
 rule all:
     input: expand("second/{{i}}", i=range({pairs}))
@@ -63,7 +64,7 @@ def main() -> None:
         bare.mkdir()
         (bare / "Snakefile").write_text(BARE.format(pairs=jobs // 2))
         for place, options in ((root, config), (bare, ())):
-            call(place, "--cores", "2", "--scheduler", "greedy", *options)
+            call(place, "--cores", "2", *SCHEDULER, *options)
         calls = {"start": (bare, "--version"), "bare": (bare,), "study": (root, *config)}
         calls["one batch of ten"] = (root, "--batch", "scores=1/10", SCORES, *config)
         costs = {name: [] for name in calls}
