@@ -110,6 +110,10 @@ BAD = {
         lambda c, e: c["datasets"]["digits"].update(subset=5000),
         ["subset: 5000 is too many; digits has 1437"],
     ),
+    "more test points than there are": (
+        lambda c, e: c["datasets"]["digits"].update(test_subset=361),
+        ["test_subset: 361 is too many; digits has 360 test points"],
+    ),
     "alias that hides a registered name": (
         lambda c, e: c["datasets"]["digits"].update(name="mnist"),
         ["datasets.digits.name: digits is no other name for mnist"],

@@ -59,6 +59,20 @@ def test_subset_is_stratified_nested_and_seeded():
     assert not np.array_equal(chosen, stratified(labels, 32, 1))
 
 
+def test_a_part_of_the_test_points_leaves_training_as_it_is():
+    every, some = build("digits", "unused"), build("digits", "unused", test_subset=100)
+    assert len(some.test_labels) == some.description["test_points"] == 100
+    assert np.ptp(np.bincount(some.test_labels)) <= 1
+    there = {
+        image.tobytes(): label
+        for image, label in zip(every.test_images, every.test_labels, strict=True)
+    }
+    pairs = zip(some.test_images, some.test_labels, strict=True)
+    assert all(there[image.tobytes()] == label for image, label in pairs)
+    assert np.array_equal(some.train_images, every.train_images)
+    assert some.description["sha256"] != every.description["sha256"]
+
+
 def test_held_out_points_are_not_in_base_training():
     data = build("digits", "unused", subset=200, held_out=0.2)
     assert len(data.held_out) == 40 and len(data.base) == 160

@@ -15,12 +15,13 @@ LEAST_RESERVE = 100
 
 
 def dataset(block: Dataset) -> None:
-    """A subset that exists, and something left to train on."""
+    """Subsets that exist, and something left to train on."""
     facts = catalogue.facts("data", block.kind)
     points, held_out = sizes(block)
-    if points > facts["TRAIN"]:
-        allowed = f"{block.kind} has {facts['TRAIN']} training points"
-        raise InvalidError("subset", f"{points} is too many; {allowed}")
+    for key, part, what in (("subset", "TRAIN", "training"), ("test_subset", "TEST", "test")):
+        if (block.parameters[key] or 0) > facts[part]:
+            allowed = f"{block.kind} has {facts[part]} {what} points"
+            raise InvalidError(key, f"{block.parameters[key]} is too many; {allowed}")
     if held_out >= points:
         share = block.parameters["held_out"]
         raise InvalidError("held_out", f"{share} of {points} points leaves none to train on")

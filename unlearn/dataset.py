@@ -106,14 +106,18 @@ def build(
     held_out: float,
     held_out_seed: int,
     retain_sample: int | None,
+    test_subset: int | None = None,
     pixels: str = "standardised",
 ) -> Dataset:
-    """Load a registered data set and take the asked subset of its training points."""
+    """Load a registered data set and take the asked subsets of its training and test points."""
     module = importlib.import_module(f"unlearn.data.{kind}")
     train_images, train_labels, test_images, test_labels = module.load(folder)
     if subset is not None:
         ids = stratified(train_labels, subset, subset_seed)
         train_images, train_labels = train_images[ids], train_labels[ids]
+    if test_subset is not None:
+        ids = stratified(test_labels, test_subset, subset_seed)
+        test_images, test_labels = test_images[ids], test_labels[ids]
     everyone = np.arange(len(train_labels))
     order = seeding.shuffled(everyone, seeding.derive(held_out_seed, "held out"))
     outside = np.sort(order[: round(held_out * len(everyone))])
