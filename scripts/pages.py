@@ -22,12 +22,17 @@ Templates say
 import argparse
 import datetime
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 
 from scripts import figure
 from unlearn import artifacts, intervals, layout, study, tables
+from unlearn.naming import SECTIONS
+
+DRAWN = ("experiments", "pictures")
+"""The parts of a configuration that make figures."""
 
 
 class PageError(ValueError):
@@ -156,22 +161,41 @@ def redraw(folder: Path) -> None:
 
 def _together(shown: dict, added: dict) -> dict:
     """One configuration of both: experiments of the added one in place of others of their name,
-    settings as shown. PageError where a name means two things.
+    settings as shown, definitions as far as they are in use. PageError where a name means two
+    things.
     """
     both = added | shown
-    for kind, block in added.items():
-        if not isinstance(block, dict):
-            continue
-        earlier = shown.get(kind, {})
-        if kind not in ("experiments", "pictures"):
-            for name in earlier.keys() & block.keys():
-                if earlier[name] != block[name]:
-                    raise PageError(
-                        f"{kind}: {name} is {block[name]} in the study to be added, "
-                        f"{earlier[name]} in what is shown; give it another name"
-                    )
-        both[kind] = earlier | block
-    return both
+    left = {
+        key: {n: b for n, b in shown.get(key, {}).items() if n not in added.get(key, {})}
+        for key in DRAWN
+    }
+    earlier, now = _used(shown | left), _used(added)
+    for section in SECTIONS:
+        for name in earlier[section].keys() & now[section].keys():
+            if earlier[section][name] != now[section][name]:
+                raise PageError(
+                    f"{section}: {name} is {now[section][name]} in the study to be added, "
+                    f"{earlier[section][name]} in what is shown; give it another name"
+                )
+    return both | {key: earlier[key] | now[key] for key in earlier}
+
+
+def _used(config: dict) -> dict:
+    """What is drawn, and of each section the blocks that it names, or that those name."""
+    used = {key: config.get(key, {}) for key in DRAWN} | {section: {} for section in SECTIONS}
+    ahead = [*used.values(), "standard"]  # the recipe where none is named
+    while ahead:
+        part = ahead.pop()
+        if isinstance(part, Mapping):
+            ahead.extend(part.values())
+        elif isinstance(part, list):
+            ahead.extend(part)
+        for section in SECTIONS:
+            block = config.get(section, {})
+            if isinstance(part, str) and part in block and part not in used[section]:
+                used[section][part] = block[part]
+                ahead.append(block[part])
+    return used
 
 
 def render(template: Path, folder: Path) -> str:

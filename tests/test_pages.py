@@ -70,6 +70,28 @@ def test_experiments_of_another_day_stand_beside_those_shown(finished, tmp_path)
     assert not shown.finished("other") and "other" not in shown.study()["experiments"]
 
 
+def test_names_mean_what_the_experiments_that_are_shown_mean(finished, tmp_path):
+    """Definitions go with the last experiment that used them."""
+    folder = tmp_path / "results"
+    pages.copy(finished.results(), folder)
+    now = pages.Shown(folder).study()
+    assert now["datasets"].keys() == {"digits"} and "mlp" not in now["models"]
+    earlier = now | {"recipes": {"quick": {"epochs": 3}, "slow": {"epochs": 9}}}
+    earlier["datasets"] = {
+        "digits": {"recipe": "quick"},
+        "own": {"name": "mnist", "recipe": "slow"},
+    }
+    earlier["experiments"] = now["experiments"] | {"other": {"dataset": "own", "model": "cnn1"}}
+    pages.artifacts.write_json(folder / "study.json", earlier)
+    pages.copy(finished.results(), folder, add=True)
+    shown = pages.Shown(folder).study()
+    assert shown["recipes"] == {"quick": now["recipes"]["quick"], "slow": {"epochs": 9}}
+    assert shown["datasets"] == {
+        "digits": now["datasets"]["digits"],
+        "own": earlier["datasets"]["own"],
+    }
+
+
 def test_figures_are_drawn_again_from_the_tables_that_are_shown(finished, tmp_path):
     """The same code draws the same bytes, without results."""
     folder = tmp_path / "docs/results"
@@ -101,6 +123,7 @@ def test_nothing_is_lost_to_a_study_that_is_not_finished(finished, tmp_path):
     subprocess.run([*call, results], cwd=ROOT, capture_output=True, check=True)
     earlier = pages.Shown(folder).study()
     other = earlier | {"recipes": {"quick": {"epochs": 3}}}
+    other["experiments"] = other["experiments"] | {"other": other["experiments"]["accuracy"]}
     pages.artifacts.write_json(folder / "study.json", other)
     with pytest.raises(pages.PageError, match=r"recipes: quick is .* in the study to be added"):
         pages.copy(finished.results(), folder, add=True)
