@@ -101,3 +101,10 @@ def test_flags_that_do_not_go_together(flags):
     call = [sys.executable, "-m", "benchmarks.forecast", *flags]
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "--record" in done.stderr.splitlines()[-1]
+
+
+def test_the_full_study_costs_at_most_eight_core_hours():
+    """By the record in the project, of a CPU without bfloat16; little of it may be a guess."""
+    found = forecast.whole(forecast.load([ROOT / "config.yaml"]), forecast._recorded())
+    assert found["core-hours"] <= 8
+    assert found["guessed"] < 0.1 and found["jobs without a forecast"] == 0
