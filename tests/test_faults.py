@@ -138,19 +138,17 @@ def test_killed_in_the_middle(small, small_once):
 
 
 def test_a_killed_job_is_no_result(finished_small):
-    """A job that the system kills fails; the others stay; the next call resumes."""
-    small = finished_small
-    small.edit(
-        "unlearn/methods/finetune.py",
-        HEAD,
-        "        import os\n        os.kill(os.getpid(), 9)\n" + HEAD,
-    )
-    done = small.run(check=False)
+    """A job that the system kills fails; what others did stays; the next call resumes."""
+    good = stable(finished_small.results("scores.csv"))
+    kill = "        import os\n        os.kill(os.getpid(), 9)\n"
+    finished_small.edit("unlearn/methods/finetune.py", HEAD, kill + HEAD)
+    done = finished_small.run(check=False)
     assert done.returncode != 0
-    assert not list(small.results("unlearned").rglob("finetune/**/*.*"))
-    assert len(list(small.results("scores").rglob("scores.csv"))) == 2
-    small.edit("unlearn/methods/finetune.py", "        os.kill(os.getpid(), 9)\n", "")
-    small.run("scores.csv")
+    assert not list(finished_small.results("unlearned").rglob("finetune/**/*.*"))
+    assert not any(job.startswith("unlearn original") for job in finished_small.planned())
+    finished_small.edit("unlearn/methods/finetune.py", kill, "")
+    finished_small.run("scores.csv")
+    assert stable(finished_small.results("scores.csv")) == good
 
 
 def test_artefact_of_another_study(finished_small):
