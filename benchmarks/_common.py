@@ -1,6 +1,7 @@
 """What the benchmarks share: options, data sets, descriptions of jobs."""
 
 import argparse
+import inspect
 import os
 
 from unlearn import dataset, schema
@@ -18,9 +19,13 @@ def options(doc: str, **defaults: int) -> argparse.Namespace:
 
 
 def dataset_of(kind: str, folder: str, **change) -> dataset.Dataset:
-    """A registered data set, or part of it."""
-    whole = {"subset": None, "subset_seed": 0, "held_out": 0, "held_out_seed": 0}
-    return dataset.build(kind, folder, **whole | {"retain_sample": 1} | change)
+    """A registered data set, or part of it; what is not said is the default, but for the points
+    that are evaluated: one.
+    """
+    defaults = schema.with_defaults({}, schema.read("datasets")[kind]).items()
+    known = inspect.signature(dataset.build).parameters
+    options = {key: value for key, value in defaults if key in known}
+    return dataset.build(kind, folder, **options | {"retain_sample": 1} | change)
 
 
 def mnist(folder: str, **change) -> dataset.Dataset:

@@ -22,13 +22,12 @@ Templates say
 import argparse
 import datetime
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 
 from scripts import figure
-from unlearn import artifacts, intervals, layout, study, tables
+from unlearn import artifacts, intervals, layout, schema, study, tables
 from unlearn.naming import SECTIONS
 
 DRAWN = ("experiments", "pictures")
@@ -164,7 +163,6 @@ def _together(shown: dict, added: dict) -> dict:
     settings as shown, definitions as far as they are in use. PageError where a name means two
     things.
     """
-    both = added | shown
     left = {
         key: {n: b for n, b in shown.get(key, {}).items() if n not in added.get(key, {})}
         for key in DRAWN
@@ -177,25 +175,31 @@ def _together(shown: dict, added: dict) -> dict:
                     f"{section}: {name} is {now[section][name]} in the study to be added, "
                     f"{earlier[section][name]} in what is shown; give it another name"
                 )
-    return both | {key: earlier[key] | now[key] for key in earlier}
+    return added | shown | {key: earlier[key] | now[key] for key in earlier}
 
 
 def _used(config: dict) -> dict:
     """What is drawn, and of each section the blocks that it names, or that those name."""
     used = {key: config.get(key, {}) for key in DRAWN} | {section: {} for section in SECTIONS}
-    ahead = [*used.values(), "standard"]  # the recipe where none is named
+    ahead = [*used.values(), *_implicit()]
     while ahead:
         part = ahead.pop()
-        if isinstance(part, Mapping):
+        if isinstance(part, dict):
             ahead.extend(part.values())
         elif isinstance(part, list):
             ahead.extend(part)
-        for section in SECTIONS:
-            block = config.get(section, {})
-            if isinstance(part, str) and part in block and part not in used[section]:
-                used[section][part] = block[part]
-                ahead.append(block[part])
+        elif isinstance(part, str):
+            for section in SECTIONS:
+                block = config.get(section, {}).get(part)
+                if block is not None and part not in used[section]:
+                    used[section][part] = block
+                    ahead.append(block)
     return used
+
+
+def _implicit() -> set[str]:
+    """The recipes of data sets that name none."""
+    return {block["properties"]["recipe"]["default"] for block in schema.read("datasets").values()}
 
 
 def render(template: Path, folder: Path) -> str:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from benchmarks._common import dataset_of
 from unlearn import catalogue, dataset, jobs, schema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -199,18 +200,15 @@ def slurm():
     shutil.rmtree(folder)
 
 
+def build(kind: str, folder: str | Path = "unused", **change) -> dataset.Dataset:
+    """A data set with the schema's defaults; all of its training points are evaluated."""
+    return dataset_of(kind, folder, **{"retain_sample": None} | change)
+
+
 @pytest.fixture(scope="session")
 def digits():
     """200 digits, 40 of them held out of base training."""
-    return dataset.build(
-        "digits",
-        Path("unused"),
-        subset=200,
-        subset_seed=0,
-        held_out=0.2,
-        held_out_seed=0,
-        retain_sample=None,
-    )
+    return build("digits", subset=200, held_out=0.2)
 
 
 def job(

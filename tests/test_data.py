@@ -4,23 +4,12 @@ import hashlib
 
 import numpy as np
 import pytest
-from conftest import raw_data
+from conftest import build, raw_data
 
 from unlearn import catalogue, dataset
 from unlearn.data import _torchvision
 from unlearn.data._splitting import stratified
 from unlearn.data._torchvision import DataError, complete
-
-
-def build(kind, folder, **change):
-    options = {
-        "subset": None,
-        "subset_seed": 0,
-        "held_out": 0,
-        "held_out_seed": 0,
-        "retain_sample": None,
-    } | change
-    return dataset.build(kind, folder, **options)
 
 
 def check_facts(kind, data):
@@ -33,7 +22,7 @@ def check_facts(kind, data):
 
 
 def test_digits():
-    data = build("digits", "unused")
+    data = build("digits")
     check_facts("digits", data)
     assert len(data.train_labels) == 1437
     assert data.train_images.max() == 255
@@ -60,7 +49,7 @@ def test_subset_is_stratified_nested_and_seeded():
 
 
 def test_a_part_of_the_test_points_leaves_training_as_it_is():
-    every, some = build("digits", "unused"), build("digits", "unused", test_subset=100)
+    every, some = build("digits"), build("digits", test_subset=100)
     assert len(some.test_labels) == some.description["test_points"] == 100
     assert np.ptp(np.bincount(some.test_labels)) <= 1
     there = {
@@ -74,15 +63,15 @@ def test_a_part_of_the_test_points_leaves_training_as_it_is():
 
 
 def test_held_out_points_are_not_in_base_training():
-    data = build("digits", "unused", subset=200, held_out=0.2)
+    data = build("digits", subset=200, held_out=0.2)
     assert len(data.held_out) == 40 and len(data.base) == 160
     assert not np.intersect1d(data.held_out, data.base).size
-    larger = build("digits", "unused", subset=200, held_out=0.3)
+    larger = build("digits", subset=200, held_out=0.3)
     assert set(data.held_out) < set(larger.held_out)
 
 
 def test_saved_data_come_back_and_truncated_arrays_are_named(tmp_path):
-    data = build("digits", "unused", subset=100)
+    data = build("digits", subset=100)
     dataset.save(data, tmp_path)
     again = dataset.load(tmp_path)
     assert np.array_equal(again.train_images, data.train_images)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from conftest import raw_data
+from conftest import build, raw_data
 from deltagrad_runs import FULL, Run, deletion, described, distance
 from torch.nn import functional
 
-from unlearn import dataset, jobs, seeding, training
+from unlearn import jobs, seeding, training
 from unlearn.replay import Schedule, Stack
 from unlearn.requests import NOBODY, Request
 
@@ -212,9 +212,7 @@ def test_gradients_are_those_of_autograd(digits, model, levels):
 
 def test_columns_follow_the_pixels_of_colour_images():
     folder = raw_data("cifar-10-batches-py")
-    data = dataset.build(
-        "cifar10", folder, subset=40, subset_seed=0, held_out=0, held_out_seed=0, retain_sample=1
-    )
+    data = build("cifar10", folder, subset=40)
     task = jobs.new_task(data, described())
     network = task.new_model(1)
     stack = Stack(task.data, network)
@@ -241,16 +239,8 @@ def test_a_stream_of_deletions_drifts_little(digits):
 @pytest.mark.parametrize("added", [False, True])
 def test_mnist_reproduces_the_published_distances(added):
     """Half of MNIST, the published recipe: 0.1 and 1 % of the points, within a factor of 2."""
-    data = dataset.build(
-        "mnist",
-        raw_data("MNIST"),
-        subset=30000,
-        subset_seed=0,
-        held_out=0.02,
-        held_out_seed=0,
-        retain_sample=1,
-        pixels="unit",
-    )
+    part = {"subset": 30000, "held_out": 0.02, "retain_sample": 1}
+    data = build("mnist", raw_data("MNIST"), pixels="unit", **part)
     recipe = {"epochs": 32, "batch_size": 8192, "lr": 0.1, "weight_decay": 0.005}
     run = Run(data, **recipe)
     published = {0.001: (0.0044, 8e-5), 0.01: (0.0138, 2.8e-4)}

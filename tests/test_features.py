@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import RESULTS, TINY, raw_data
+from conftest import RESULTS, TINY, build, raw_data
 
-from unlearn import catalogue, dataset, features, schema, study
+from unlearn import catalogue, features, study
 
 NAMES = [name for name in catalogue.names("features") if name != "imagenet"]
 
@@ -40,8 +40,7 @@ def test_features_are_of_one_image(name, side):
 
 
 def small(**change):
-    options = {"subset": 300, "subset_seed": 0, "held_out": 0.4, "held_out_seed": 0}
-    data = dataset.build("cifar10", raw_data("cifar-10-batches-py"), retain_sample=1, **options)
+    data = build("cifar10", raw_data("cifar-10-batches-py"), subset=300, held_out=0.4)
     few = {f"test_{kind}": getattr(data, f"test_{kind}")[:300] for kind in ("images", "labels")}
     return type(data)(**vars(data) | few)
 
@@ -171,9 +170,5 @@ def test_parameters_have_their_range(parameter, value):
 
 def test_pixels_can_be_seen_in_other_ranges():
     for pixels, mean, std in (("unit", (0.0,), (1.0,)), ("symmetric", (0.5,), (0.5,))):
-        rules = schema.read("datasets")["digits"]
-        options = schema.with_defaults({"pixels": pixels}, rules)
-        others = ("recipe", "features", "noise", "noised", "noised_seed")
-        options = {k: v for k, v in options.items() if k not in others}
-        data = dataset.build("digits", "unused", **options)
+        data = build("digits", pixels=pixels)
         assert (data.description["mean"], data.description["std"]) == (mean, std)

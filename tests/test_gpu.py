@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import job, new_project, raw_data
+from conftest import build, job, new_project, raw_data
 from test_faults import stable
 
-from unlearn import catalogue, dataset, jobs, schema
+from unlearn import catalogue, jobs, schema
 from unlearn.requests import NOBODY, Request
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -55,15 +55,7 @@ def test_a_study_gives_the_same_bytes_twice(tmp_path):
 
 def test_noise_for_all_of_cifar10_with_resnet18(capsys):
     """50,000 images, two rounds of the search; the bounds hold and the source is fooled."""
-    data = dataset.build(
-        "cifar10",
-        raw_data("cifar-10-batches-py"),
-        subset=None,
-        subset_seed=0,
-        held_out=0,
-        held_out_seed=0,
-        retain_sample=1000,
-    )
+    data = build("cifar10", raw_data("cifar-10-batches-py"), retain_sample=1000)
     block = {"model": "resnet18", "rounds": 2, "steps": 3, "training_steps": 50, "batch_size": 128}
     block = schema.with_defaults(block, schema.read("noises")["error_minimizing"])
     described = on("cuda", "cnn2", precision="auto")

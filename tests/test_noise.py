@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from conftest import job, task
+from conftest import build, job, task
 from torch import nn
 from torch.nn import functional
 
@@ -201,11 +201,7 @@ def test_the_source_is_trained_on_noisy_images(digits, monkeypatch):
 
 def test_noisy_images_teach_less_than_randomly_noisy_ones():
     """A model that is trained on nothing else, by its accuracy on clean images."""
-    from conftest import ROOT
-
-    whole = dataset.build(
-        "digits", ROOT, subset=None, subset_seed=0, held_out=0, held_out_seed=0, retain_sample=1
-    )
+    whole = build("digits", retain_sample=1)
 
     def accuracy(data):
         result = jobs.train(data, job("cnn1", seeds=(0, 1, 2), epochs=20, batch_size=64))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import TINY
+from conftest import TINY, build, raw_data
 from test_noise import made
 
 from unlearn import artifacts, dataset, study
@@ -165,12 +165,7 @@ def test_shares_share_noise_and_images():
 
 def test_examples_of_real_images():
     """CIFAR-10, noise rounded to whole steps, at both ends of the range."""
-    from conftest import raw_data
-
-    data = dataset.build(
-        "cifar10", raw_data("cifar-10-batches-py"), subset=60, subset_seed=0, held_out=0,
-        held_out_seed=0, retain_sample=1,
-    )  # fmt: skip
+    data = build("cifar10", raw_data("cifar-10-batches-py"), subset=60)
     values, record = made(data, "random", epsilon=0.0314)
     assert record["largest"] == 8 and 0.3 < record["negative"] < 0.6
     noisy = dataset.with_noise(data, values, record | {"share": 1, "seed": 0})

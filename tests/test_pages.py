@@ -76,7 +76,8 @@ def test_names_mean_what_the_experiments_that_are_shown_mean(finished, tmp_path)
     pages.copy(finished.results(), folder)
     now = pages.Shown(folder).study()
     assert now["datasets"].keys() == {"digits"} and "mlp" not in now["models"]
-    earlier = now | {"recipes": {"quick": {"epochs": 3}, "slow": {"epochs": 9}}}
+    others = {"slow": {"epochs": 9}, "standard": {"lr": 0.3}}  # that of data sets that name none
+    earlier = now | {"recipes": {"quick": {"epochs": 3}, "unused": {"epochs": 1}} | others}
     earlier["datasets"] = {
         "digits": {"recipe": "quick"},
         "own": {"name": "mnist", "recipe": "slow"},
@@ -85,7 +86,7 @@ def test_names_mean_what_the_experiments_that_are_shown_mean(finished, tmp_path)
     pages.artifacts.write_json(folder / "study.json", earlier)
     pages.copy(finished.results(), folder, add=True)
     shown = pages.Shown(folder).study()
-    assert shown["recipes"] == {"quick": now["recipes"]["quick"], "slow": {"epochs": 9}}
+    assert shown["recipes"] == {"quick": now["recipes"]["quick"]} | others
     assert shown["datasets"] == {
         "digits": now["datasets"]["digits"],
         "own": earlier["datasets"]["own"],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import job, raw_data, task
+from conftest import build, job, raw_data, task
 from torch import nn
 
 from unlearn import dataset, jobs, seeding, training
@@ -192,10 +192,7 @@ def test_the_fleet_is_the_models_of_its_seeds(digits):
 
 
 def test_mnist_trains():
-    folder = raw_data("MNIST")
-    data = dataset.build(
-        "mnist", folder, subset=3000, subset_seed=0, held_out=0, held_out_seed=0, retain_sample=None
-    )
+    data = build("mnist", raw_data("MNIST"), subset=3000)
     described = job("cnn2", precision="auto", epochs=3, batch_size=32, schedule="one_cycle")
     result = jobs.train(data, described)
     correct = result.logits[0, 3000:].argmax(1) == data.test_labels
@@ -203,16 +200,7 @@ def test_mnist_trains():
 
 
 def test_cifar10_trains():
-    folder = raw_data("cifar-10-batches-py")
-    data = dataset.build(
-        "cifar10",
-        folder,
-        subset=2000,
-        subset_seed=0,
-        held_out=0,
-        held_out_seed=0,
-        retain_sample=None,
-    )
+    data = build("cifar10", raw_data("cifar-10-batches-py"), subset=2000)
     described = job("cnn2", precision="auto", epochs=4, batch_size=64, flip=True, crop=2)
     result = jobs.train(data, described)
     correct = result.logits[0, 2000:].argmax(1) == data.test_labels

@@ -106,8 +106,8 @@ def build(
     held_out: float,
     held_out_seed: int,
     retain_sample: int | None,
-    test_subset: int | None = None,
-    pixels: str = "standardised",
+    test_subset: int | None,
+    pixels: str,
 ) -> Dataset:
     """Load a registered data set and take the asked subsets of its training and test points."""
     module = importlib.import_module(f"unlearn.data.{kind}")
