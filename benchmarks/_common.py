@@ -4,7 +4,8 @@ import argparse
 import inspect
 import os
 
-from unlearn import dataset, schema
+from unlearn.data import dataset
+from unlearn.study import schema
 
 
 def options(doc: str, **defaults: int) -> argparse.Namespace:

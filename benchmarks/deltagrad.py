@@ -22,9 +22,14 @@ import torch
 from torch import nn
 
 from benchmarks._common import job, mnist, options
-from unlearn import artifacts, jobs, seeding
-from unlearn.replay import BLOCK, Replay
-from unlearn.requests import NOBODY, Request
+from unlearn.algorithms.deltagrad.replay import BLOCK, Replay
+from unlearn.core import seeding
+from unlearn.jobs.result import Result
+from unlearn.jobs.setup import new_task
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.requests.request import NOBODY, Request
+from unlearn.storage.fleet import Fleet, write_fleet
 
 RECIPE = {
     "epochs": 32,
@@ -46,21 +51,21 @@ class Service:
         self.method = own | {"mode": "batch"} | method
         path = folder / f"{data.description['held_out_points']}-{cache}.safetensors"
         if not path.exists():
-            artifacts.write_fleet(path, jobs.train(data, self.job).states, {})
-        self.trained = artifacts.Fleet(path)
+            write_fleet(path, train_fleet(data, self.job).states, {})
+        self.trained = Fleet(path)
 
-    def serve(self, method: str, request: Request) -> jobs.Result:
+    def serve(self, method: str, request: Request) -> Result:
         """The result of a request, whose costs hold what it took."""
         parameters = self.method if method == "deltagrad" else {}
         described = self.job | {"method": {"kind": method, "parameters": parameters}}
-        return jobs.unlearn(self.data, described, self.trained, request, store=self._store)
+        return unlearn_fleet(self.data, described, self.trained, request, store=self._store)
 
     def seconds(self, method: str, request: Request) -> float:
         """The seconds that a request took, reading and writing included."""
         return self.serve(method, request).costs[0][0]["wall_seconds"]
 
     def _store(self, tensors) -> None:
-        artifacts.write_fleet(self.scratch, [tensors], {})
+        write_fleet(self.scratch, [tensors], {})
 
 
 def plain(replay: Replay, inputs: torch.Tensor, retain: np.ndarray) -> float:
@@ -159,7 +164,7 @@ def main() -> None:
             return
         some = mnist(arguments.data, pixels="unit", held_out=0.001)
         served, enlarged = Service(whole, folder), Service(some, folder)
-        replay = Replay(jobs.new_task(whole, served.job), 0)
+        replay = Replay(new_task(whole, served.job), 0)
         inputs = replay.stack.inputs.to(torch.float64) / 255
         rounds = []
         for repeat in range(arguments.repeats):

@@ -16,8 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._common import job, mnist, options
-from unlearn import artifacts, jobs, schema, seeding
-from unlearn.requests import NOBODY, Request
+from unlearn.core import seeding
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.requests.request import NOBODY, Request
+from unlearn.storage.fleet import Fleet, write_fleet
+from unlearn.study import schema
 
 SHARE = 0.05
 TEACHER = {"epochs": 5, "batch_size": 128, "lr": 0.1, "schedule": "one_cycle"}
@@ -40,8 +44,8 @@ class Service:
         self.data, self.epochs, self.folder = data, epochs, folder
         self.job = job({"kind": "cnn2"}, {"kind": "distillation"}, TEACHER, "auto")
         path = folder / "trained.safetensors"
-        artifacts.write_fleet(path, jobs.train(data, self.job).states, {})
-        self.trained = artifacts.Fleet(path)
+        write_fleet(path, train_fleet(data, self.job).states, {})
+        self.trained = Fleet(path)
         gone = seeding.shuffled(data.base, 0)[: round(SHARE * len(data.base))]
         self.request = Request([np.sort(gone)], [NOBODY])
 
@@ -54,13 +58,13 @@ class Service:
             own = schema.with_defaults(own, rules)
             method = {"kind": "influence_distillation", "parameters": own}
         described = self.job | {"method": method}
-        done = jobs.unlearn(self.data, described, self.trained, self.request, store=self._store)
+        done = unlearn_fleet(self.data, described, self.trained, self.request, store=self._store)
         labels = self.data.test_labels
         right = done.logits[0, 0, -len(labels) :].argmax(1) == labels
         return done.costs[0][0] | {"accuracy": float(right.mean())}
 
     def _store(self, tensors) -> None:
-        artifacts.write_fleet(self.folder / "scratch", [tensors], {})
+        write_fleet(self.folder / "scratch", [tensors], {})
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from benchmarks._common import dataset_of, job, options
-from unlearn import features, jobs
+from unlearn.data.features import standardised
+from unlearn.jobs.setup import new_task
 
 SETS = (
     ("pixels",),
@@ -56,7 +57,7 @@ def accuracy(data, epochs: int) -> dict:
 
     def task_at(rate: float):
         described = job({"kind": "logistic"}, {"kind": "deltagrad"}, recipe | {"lr": rate})
-        return jobs.new_task(data, described)
+        return new_task(data, described)
 
     task = task_at(1.0)
     rate = task.trainer.bound(task.trainer.replay(task, 0), data.base) / 2
@@ -75,13 +76,13 @@ def main() -> None:
     pixels = dataset_of("cifar10", arguments.data, pixels="symmetric", **options_)
     images = len(pixels.train_labels) + len(pixels.test_labels)
     modules = {"scattering": scattering()}
-    modules |= {n: importlib.import_module(f"unlearn.features.{n}") for n in ("hog", "random_conv")}
+    modules |= {n: importlib.import_module(f"unlearn.data.features.{n}") for n in ("hog", "random_conv")}
     result = {}
     for names in SETS:
         if any(modules.get(name, True) is None for name in names):
             continue
         start = time.perf_counter()
-        data = pixels if names == ("pixels",) else features.of(pixels, [modules[n] for n in names])
+        data = pixels if names == ("pixels",) else standardised.of(pixels, [modules[n] for n in names])
         seconds = time.perf_counter() - start
         count = int(np.prod(data.train_images.shape[1:]))
         found = {"features": count, "ms an image": round(1000 * seconds / images, 2)}

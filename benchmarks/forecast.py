@@ -27,7 +27,8 @@ import pandas as pd
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
-from unlearn import artifacts, study
+from unlearn.storage.files import read_json, write_text
+from unlearn.study.load import Study, load_study
 
 RECORD = Path(__file__).with_name("recorded.csv")
 START = 4.0
@@ -57,7 +58,7 @@ class Job(NamedTuple):
     """Of its outputs, in the folder of the study's results."""
 
 
-def jobs(plan: study.Study) -> Iterator[tuple[str, Job]]:
+def jobs(plan: Study) -> Iterator[tuple[str, Job]]:
     """Each job of a study once, with the first experiment that needs it."""
     seen = set()
     for name, experiment in plan.experiments.items():
@@ -85,7 +86,7 @@ def took(results: Path, job: Job) -> float | None:
     path = results / job.folder / ("noise.json" if job.rule == "noise" else "costs.json")
     if not path.exists():
         return None
-    record = artifacts.read_json(path)
+    record = read_json(path)
     if job.rule == "noise":
         return record["wall_seconds"]
     if record["error"]:
@@ -100,7 +101,7 @@ def added(record: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([record, earlier]).drop_duplicates(LEVELS[0])
 
 
-def record(plan: study.Study, results: Path) -> pd.DataFrame:
+def record(plan: Study, results: Path) -> pd.DataFrame:
     """The seconds of every finished job of a study."""
     rows = [
         {key: getattr(job, key) for key in LEVELS[0]} | {"seconds": round(seconds, 2)}
@@ -110,7 +111,7 @@ def record(plan: study.Study, results: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*LEVELS[0], "seconds"]).drop_duplicates(LEVELS[0])
 
 
-def whole(plan: study.Study, recorded: pd.DataFrame) -> dict:
+def whole(plan: Study, recorded: pd.DataFrame) -> dict:
     """The core-minutes of a study by experiment, nothing finished; the share that is guessed."""
     table = forecast(plan, None, recorded)
     total = table.sum()
@@ -123,12 +124,12 @@ def whole(plan: study.Study, recorded: pd.DataFrame) -> dict:
     }
 
 
-def models(plan: study.Study, job: Job) -> int:
+def models(plan: Study, job: Job) -> int:
     """The models of a job; the search for noise is one."""
     return len(plan.fleets[job.fleet]) if job.fleet else 1
 
 
-def forecast(plan: study.Study, results: Path | None, recorded: pd.DataFrame) -> pd.DataFrame:
+def forecast(plan: Study, results: Path | None, recorded: pd.DataFrame) -> pd.DataFrame:
     """One row an experiment: jobs left, seconds of one core, how many of them are guessed, and jobs
     that nothing recorded is like, `unknown`, without seconds. Without results none are finished.
     """
@@ -161,12 +162,12 @@ def _recorded() -> pd.DataFrame:
     return pd.read_csv(RECORD, keep_default_na=False)
 
 
-def load(paths: list[Path]) -> study.Study:
+def load(paths: list[Path]) -> Study:
     """The study of some configuration files, later ones laid over earlier ones."""
     config: dict = {}
     for path in paths:
         update_config(config, load_configfile(path))
-    return study.load(config, " + ".join(map(str, paths)))
+    return load_study(config, " + ".join(map(str, paths)))
 
 
 def main() -> None:
@@ -189,7 +190,7 @@ def main() -> None:
                 f"{arguments.record}: no finished job of {plan.name}; name its configuration"
             )
         found = added(found, _recorded()) if arguments.add and RECORD.exists() else found
-        artifacts.write_text(RECORD, found.to_csv(index=False, lineterminator="\n"))
+        write_text(RECORD, found.to_csv(index=False, lineterminator="\n"))
         return
     if not RECORD.exists():
         parser.error(f"{RECORD.name}: no run is recorded yet; say --record results/STUDY after one")

@@ -18,7 +18,10 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks._common import dataset_of, job, options
-from unlearn import jobs, models, noise, training
+from unlearn.jobs.setup import new_task
+from unlearn.models import networks
+from unlearn.perturbations import search
+from unlearn.training.loop import normalised
 
 STEPS, BATCH = 5, 128
 RADIUS, STEP = 8, 0.8  # of 255
@@ -47,7 +50,7 @@ def passes(task, model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -
     """Forward and back to the images, and nothing else; `images` as the model sees them."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    for x, y in zip(images.split(noise.CHUNK), labels.split(noise.CHUNK), strict=True):
+    for x, y in zip(images.split(search.CHUNK), labels.split(search.CHUNK), strict=True):
         x.requires_grad_(True)
         for _ in range(STEPS):
             with task.machine.autocast():
@@ -68,19 +71,19 @@ def measured(kind: str, data, images: int, repeats: int) -> dict:
     """Image gradients a second with one architecture."""
     recipe = {"epochs": 1, "batch_size": BATCH}
     description = job({"kind": kind, **NETWORKS[kind]}, {"kind": "standard"}, recipe, "auto")
-    task = jobs.new_task(data, description)
+    task = new_task(data, description)
     model = task.new_model(0).eval()
-    scripted = models.seeded(kind, task.data.shape, 10, NETWORKS[kind], 0).eval()
+    scripted = networks.seeded(kind, task.data.shape, 10, NETWORKS[kind], 0).eval()
     for parameter in scripted.parameters():
         parameter.requires_grad_(False)
     pixels, labels = task.data.train_images[:images], task.data.train_labels[:images]
     raw = (pixels.permute(0, 3, 1, 2).float() / 255).contiguous()
-    seen = training.normalised(pixels, task.data)
+    seen = normalised(pixels, task.data)
     own = torch.zeros(pixels.shape)
     how = {"radius": RADIUS, "step": STEP, "steps": STEPS}
 
     def search() -> None:
-        noise.follow(task, model, pixels, labels, own.zero_(), **how)
+        search.follow(task, model, pixels, labels, own.zero_(), **how)
 
     calls = {
         "plain loop": lambda: plain(scripted, raw, labels),

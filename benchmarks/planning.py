@@ -21,7 +21,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks import _common
-from unlearn import layout
+from unlearn.evaluation import placement
 
 CODE = ("Snakefile", "pyproject.toml", "rules", "scripts", "schemas", "unlearn", "envs", "report")
 SCORES = "results/many/scores.csv"
@@ -82,7 +82,7 @@ def main() -> None:
 def study_of(cells: int) -> dict:
     """A study of about so many cells: `finetune` at many rates of learning, on many requests."""
     requests = max(1, round(cells**0.5 / 10) * 10)
-    variants = cells // requests - len(layout.CONTROLS)
+    variants = cells // requests - len(placement.CONTROLS)
     return {
         "study": "many",
         "recipes": {"quick": {"epochs": 1}},

@@ -21,8 +21,14 @@ import torch
 from torch import nn
 
 from benchmarks._common import job, mnist, options
-from unlearn import artifacts, dataset, jobs, sharding, training
-from unlearn.requests import NOBODY, Request
+from unlearn.data import dataset
+from unlearn.jobs.setup import new_task
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.partitions import sharding
+from unlearn.requests.request import NOBODY, Request
+from unlearn.storage.fleet import Fleet, write_fleet
+from unlearn.training.loop import normalised
 
 BATCH = 16
 
@@ -67,19 +73,19 @@ class Service:
         self.job = job({"kind": "mlp", "hidden": 128}, {"kind": "sisa", "shards": shards}, recipe)
         self.data, self.scratch = data, folder / "scratch"
         path = folder / f"shards{shards}.safetensors"
-        artifacts.write_fleet(path, jobs.train(data, self.job).states, {})
-        self.trained = artifacts.Fleet(path)
+        write_fleet(path, train_fleet(data, self.job).states, {})
+        self.trained = Fleet(path)
 
     def delete(self, method: str, point: int) -> dict:
         """What it costs to delete one point."""
         described = self.job | {"method": {"kind": method, "parameters": {}}}
         request = Request([np.array([point])], [NOBODY])
-        return jobs.unlearn(self.data, described, self.trained, request, store=self._store).costs[
+        return unlearn_fleet(self.data, described, self.trained, request, store=self._store).costs[
             0
         ][0]
 
     def _store(self, tensors) -> None:
-        artifacts.write_fleet(self.scratch, [tensors], {})
+        write_fleet(self.scratch, [tensors], {})
 
 
 def main() -> None:
@@ -88,10 +94,10 @@ def main() -> None:
     data = mnist(arguments.data)
     with tempfile.TemporaryDirectory() as folder:
         few, many = (Service(data, s, arguments.epochs, Path(folder)) for s in (5, 20))
-        task = jobs.new_task(data, few.job)
+        task = new_task(data, few.job)
         shard = sharding.layout(few.trained[0]["assignment"], 5, 1)[0][0]
         index = torch.from_numpy(shard)
-        images = training.normalised(task.data.train_images[index], task.data).flatten(1).numpy()
+        images = normalised(task.data.train_images[index], task.data).flatten(1).numpy()
         labels = data.train_labels[shard]
         steps = arguments.epochs * len(shard) // BATCH
         rounds = []

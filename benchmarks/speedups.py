@@ -12,8 +12,9 @@ import statistics
 import numpy as np
 
 from benchmarks._common import job, mnist, options
-from unlearn import jobs
-from unlearn.requests import NOBODY, Request
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.requests.request import NOBODY, Request
 
 SHARDS, EPOCHS = 20, 5
 
@@ -27,7 +28,7 @@ def main() -> None:
         trainer = {"kind": "sisa", "shards": SHARDS, "slices": slices}
         described = job({"kind": "mlp"}, trainer, {"epochs": EPOCHS, "batch_size": 16})
         described |= {"method": {"kind": "sisa", "parameters": {}}}
-        trained = jobs.train(data, described).states
+        trained = train_fleet(data, described).states
         whole = EPOCHS * len(data.base)
         for deletions in (1, 8, 18):
             costs = []
@@ -35,7 +36,7 @@ def main() -> None:
                 random = np.random.default_rng([draw, deletions])
                 ids = np.sort(random.choice(data.base, deletions, replace=False))
                 request = Request([ids], [NOBODY])
-                costs.append(jobs.unlearn(data, described, trained, request).costs[0][0])
+                costs.append(unlearn_fleet(data, described, trained, request).costs[0][0])
             means = {
                 name: statistics.mean(cost[f"{prefix}gradient_evaluations"] for cost in costs)
                 for name, prefix in (("formula", "expected_"), ("measured", ""))

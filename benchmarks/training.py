@@ -19,7 +19,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks._common import job, mnist, options
-from unlearn import jobs, training
+from unlearn.jobs.setup import new_task
+from unlearn.training.loop import fit, normalised
 
 POINTS = 12_800
 
@@ -58,7 +59,7 @@ def ours(task, points: int) -> float:
     """Images a second of one epoch of the project's loop."""
     model = task.new_model(0)
     start = time.perf_counter()
-    training.fit(task, model, np.arange(points), task.recipe, 0, among=np.arange(points))
+    fit(task, model, np.arange(points), task.recipe, 0, among=np.arange(points))
     return points / (time.perf_counter() - start)
 
 
@@ -68,8 +69,8 @@ def main() -> None:
     data = mnist(arguments.data, subset=POINTS)
     recipe = {"epochs": 1, "batch_size": arguments.batch}
     described = job({"kind": "cnn2"}, {"kind": "standard"}, recipe)
-    tasks = {p: jobs.new_task(data, described | {"precision": p}) for p in ("auto", "float32")}
-    images = training.normalised(tasks["auto"].data.train_images, tasks["auto"].data).contiguous()
+    tasks = {p: new_task(data, described | {"precision": p}) for p in ("auto", "float32")}
+    images = normalised(tasks["auto"].data.train_images, tasks["auto"].data).contiguous()
     labels = tasks["auto"].data.train_labels
     rates = {"plain": [], **{name: [] for name in tasks}}
     for repeat in range(arguments.repeats + 1):  # the first is a warm-up

@@ -7,8 +7,9 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
-from unlearn import catalogue, cells, checks, codehash, study
-from unlearn.cells import Cell
+from unlearn.study import codehash, compatibility, grid, registry
+from unlearn.study.grid import Cell
+from unlearn.study.load import StudyError, load_study
 
 # Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
 os.environ.update(
@@ -19,12 +20,12 @@ if not os.path.isfile("scripts/command.py"):
     raise WorkflowError(f"start snakemake in the project's root, {workflow.basedir}")
 
 try:
-    STUDY = study.load(config, " + ".join(map(os.path.relpath, workflow.configfiles)))
-except study.StudyError as error:
+    STUDY = load_study(config, " + ".join(map(os.path.relpath, workflow.configfiles)))
+except StudyError as error:
     raise WorkflowError(str(error))
 
 CELLS = frozenset(STUDY.cells)
-GRIDS = cells.covering([e.grid for e in STUDY.experiments.values()])
+GRIDS = grid.covering([e.grid for e in STUDY.experiments.values()])
 
 # Not a parameter: where the raw data lie must not decide what reruns.
 os.environ.setdefault("UNLEARN_DATA", STUDY.settings["data"])
@@ -87,7 +88,7 @@ def growing(amount):
 # -- files -------------------------------------------------------------------------------------
 
 
-FEATURED = [name for name, part in STUDY.datasets.items() if checks.featured(part)]
+FEATURED = [name for name, part in STUDY.datasets.items() if compatibility.featured(part)]
 DERIVED = [name for name, part in STUDY.datasets.items() if part.source]
 NOISED = [name for name in DERIVED if name not in FEATURED]
 PLAIN = [name for name in STUDY.datasets if name not in DERIVED]
@@ -158,14 +159,14 @@ def _fleet_of(variant, wildcards):
 
 
 def listed_scores(wildcards):
-    """The scores of an experiment's cells, or of all cells, as `cells.files` lists them."""
+    """The scores of an experiment's cells, or of all cells, as `grid.files` lists them."""
     name = getattr(wildcards, "experiment", None)
     grids = [STUDY.experiments[name].grid] if name else GRIDS
     return {"grids": grids, "patterns": [_below(CELL_SCORES)]}
 
 
 def listed_costs(_):
-    """The records of every training and unlearning job, as `cells.files` lists them."""
+    """The records of every training and unlearning job, as `grid.files` lists them."""
     return {
         "grids": GRIDS,
         "patterns": [_below(f"{folder}/costs.json") for folder in (TRAINED, UNLEARNED)],
@@ -179,11 +180,11 @@ def _below(path):
 
 
 def score_files(wildcards):
-    return cells.files(listed_scores(wildcards), RESULTS)
+    return grid.files(listed_scores(wildcards), RESULTS)
 
 
 def cost_files(wildcards):
-    return cells.files(listed_costs(wildcards), RESULTS)
+    return grid.files(listed_costs(wildcards), RESULTS)
 
 
 def tables():

@@ -4,7 +4,9 @@ import functools
 import importlib.metadata
 import json
 
-from unlearn import architectures, layout, schema
+from unlearn.evaluation import placement
+from unlearn.models import architectures
+from unlearn.study import schema
 
 # -- parameters: one JSON string a job, keys sorted, because Snakemake compares params by value
 
@@ -41,7 +43,7 @@ def noised_share(wildcards):
 
 
 def features_of(wildcards):
-    return as_json(checks.featured(STUDY.datasets[wildcards.dataset]))
+    return as_json(compatibility.featured(STUDY.datasets[wildcards.dataset]))
 
 
 def request_block(wildcards):
@@ -94,7 +96,7 @@ def table_job(wildcards):
     figure = experiment.figure
     pairs = [pair.split("/") for pair in experiment.summary]
     metrics = dict.fromkeys(
-        [*figure["y"], *layout.floors(figure), *(metric for metric, _ in pairs)]
+        [*figure["y"], *placement.floors(figure), *(metric for metric, _ in pairs)]
     )
     splits = figure["split"] and dict.fromkeys(
         [*figure["split"], *(split for _, split in pairs)]
@@ -182,18 +184,18 @@ def code(*modules):
 
 def data_code(wildcards):
     kind = STUDY.datasets[wildcards.dataset].kind
-    return code("scripts.data", f"unlearn.data.{kind}")
+    return code("scripts.data", registry.module("data", kind))
 
 
 def features_code(wildcards):
-    names = checks.featured(STUDY.datasets[wildcards.dataset])
-    return code("scripts.features", *(f"unlearn.features.{name}" for name in names))
+    names = compatibility.featured(STUDY.datasets[wildcards.dataset])
+    return code("scripts.features", *(registry.module("features", name) for name in names))
 
 
 def noise_code(wildcards):
     noise = STUDY.noises[wildcards.noise]
     return code(
-        "scripts.noise", f"unlearn.noises.{noise.kind}", "unlearn.trainers.standard"
+        "scripts.noise", registry.module("noises", noise.kind), "unlearn.trainers.standard"
     )
 
 
@@ -214,13 +216,13 @@ def unlearn_code(wildcards):
 
 
 def _modules(family, part):
-    used = catalogue.used(family, part.kind, part.parameters)
-    return [f"unlearn.{family}.{part.kind}", *used]
+    used = registry.used(family, part.kind, part.parameters)
+    return [registry.module(family, part.kind), *used]
 
 
 def figure_code(wildcards):
     kind = STUDY.experiments[wildcards.experiment].figure["kind"]
-    return code("scripts.figure", f"unlearn.figures.{kind}")
+    return code("scripts.figure", registry.module("figures", kind))
 
 
 def retraining_first(wildcards):

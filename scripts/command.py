@@ -9,8 +9,8 @@ import os
 import sys
 import traceback
 
-from unlearn import cells, codehash
-from unlearn.artifacts import ArtifactError
+from unlearn.storage.files import ArtifactError
+from unlearn.study import codehash, grid
 
 
 class CommandError(Exception):
@@ -26,13 +26,13 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def add_listed(arguments: argparse.ArgumentParser, name: str) -> None:
     """An argument that stands for many files, and the folder that they lie in."""
-    arguments.add_argument(name, required=True, help="JSON: what unlearn.cells.files lists")
+    arguments.add_argument(name, required=True, help="JSON: what unlearn.study.grid.files lists")
     arguments.add_argument("--results", required=True, help="folder of the study's results")
 
 
 def listed(block: str, results: str) -> list[str]:
     """The files that such an argument stands for."""
-    return cells.files(json.loads(block), os.path.normpath(results))
+    return grid.files(json.loads(block), os.path.normpath(results))
 
 
 def run(main, arguments: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ The artefacts of what failed are removed: the next call tries it again.
 from pathlib import Path
 
 from scripts import command
-from unlearn import artifacts
+from unlearn.storage.files import read_json, write_json
 
 
 def main(arguments):
@@ -14,7 +14,7 @@ def main(arguments):
     failed = {}
     costs = command.listed(arguments.costs, arguments.results)
     for path in map(Path, costs):
-        record = artifacts.read_json(path)
+        record = read_json(path)
         if record["status"] == "failed":
             failed[path.parent] = record["error"]
     for folder in failed:
@@ -28,7 +28,7 @@ def main(arguments):
             f"{len(failed)} of {len(costs)} fleets failed; tables, figures and report "
             "show them as failed, the next call tries them again:\n" + "\n".join(lines)
         )
-    artifacts.write_json(arguments.output, {"fleets": len(costs), "failed": 0})
+    write_json(arguments.output, {"fleets": len(costs), "failed": 0})
 
 
 if __name__ == "__main__":

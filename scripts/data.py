@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from scripts import command
-from unlearn import dataset
-from unlearn.data._torchvision import DataError
+from unlearn.data import dataset
+from unlearn.data.download import DataError
 
 
 def main(arguments):

@@ -5,17 +5,18 @@ import json
 from pathlib import Path
 
 from scripts import command
-from unlearn import dataset, features
+from unlearn.data import dataset
+from unlearn.data.features import standardised
 
 
 def main(arguments):
     """Compute the features and write the data set beside `--output`."""
     data = dataset.load(Path(arguments.dataset).parent)
     names = json.loads(arguments.features)
-    modules = [importlib.import_module(f"unlearn.features.{name}") for name in names]
+    modules = [importlib.import_module(f"unlearn.data.features.{name}") for name in names]
     try:
-        built = features.of(data, modules)
-    except features.FeaturesError as error:
+        built = standardised.of(data, modules)
+    except standardised.FeaturesError as error:
         raise command.CommandError(f"{'+'.join(names)}: {error}") from error
     dataset.save(built, Path(arguments.output).parent)
 

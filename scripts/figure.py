@@ -5,16 +5,17 @@ import json
 from collections.abc import Mapping, Sequence
 
 from scripts import command
-from unlearn import artifacts, tables
-from unlearn.figures import _style
+from unlearn.evaluation import tables
+from unlearn.report.figures import _style
+from unlearn.storage.files import replacing
 
 
 def draw(table: str, block: Mapping, outputs: Sequence[str]) -> None:
     """Draw what a figure block asks for from a table, and save it in the formats of the outputs."""
-    kind = importlib.import_module(f"unlearn.figures.{block['kind']}")
+    kind = importlib.import_module(f"unlearn.report.figures.{block['kind']}")
     figure = kind.draw(tables.read(table), block)
     for path in outputs:
-        with artifacts.replacing(path) as partial:
+        with replacing(path) as partial:
             _style.save(figure, partial, str(path).rpartition(".")[2])
     _style.pyplot.close(figure)
 

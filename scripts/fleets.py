@@ -13,7 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unlearn import artifacts, jobs, machine
+from unlearn.jobs.measure import Store
+from unlearn.jobs.result import Result
+from unlearn.storage.files import ArtifactError, digest, write_array, write_json
+from unlearn.storage.fleet import write_fleet
+from unlearn.training.device import MachineError
 
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +32,12 @@ def write(
     arguments: argparse.Namespace,
     job: Mapping,
     identity: Mapping[str, str],
-    work: Callable[[jobs.Store], jobs.Result],
+    work: Callable[[Store], Result],
 ) -> None:
     """Do the work and write its result or its failure."""
     try:
         result, error = work(_storage(Path(arguments.fleet))), None
-    except (OSError, MemoryError, artifacts.ArtifactError, machine.MachineError):
+    except (OSError, MemoryError, ArtifactError, MachineError):
         raise
     except Exception as failure:
         # torch has an exception of its own for too little memory on a GPU, none on a CPU
@@ -41,13 +45,13 @@ def write(
             raise
         traceback.print_exc()
         nothing = np.empty(0, np.float32), np.empty(0, np.int16)
-        result = jobs.Result([], *nothing, [], [], [], {}, 0.0)
+        result = Result([], *nothing, [], [], [], {}, 0.0)
         error = f"{type(failure).__name__}: {failure}"
-    artifacts.write_fleet(arguments.fleet, result.states, identity)
-    artifacts.write_array(arguments.logits, result.logits)
-    artifacts.write_array(arguments.votes, result.votes)
+    write_fleet(arguments.fleet, result.states, identity)
+    write_array(arguments.logits, result.logits)
+    write_array(arguments.votes, result.votes)
     if "constituents" in arguments:
-        artifacts.write_fleet(arguments.constituents, [result.constituents], identity)
+        write_fleet(arguments.constituents, [result.constituents], identity)
     record = {
         "status": "failed" if error else "ok",
         "error": error,
@@ -57,17 +61,17 @@ def write(
         "weights": result.parameters,
         "evaluation_seconds": result.evaluation_seconds,
         "superseded": result.superseded,
-        "outputs_sha256": artifacts.digest(result.logits, result.votes),
+        "outputs_sha256": digest(result.logits, result.votes),
     }
-    artifacts.write_json(arguments.costs, record)
+    write_json(arguments.costs, record)
 
 
-def _storage(fleet: Path) -> jobs.Store:
+def _storage(fleet: Path) -> Store:
     """Writes tensors as a service would, beside where the fleet will lie, and removes them."""
     scratch = fleet.with_name(f".{fleet.name}.timed")
 
     def store(tensors: Mapping[str, np.ndarray]) -> None:
-        artifacts.write_fleet(scratch, [tensors], {})
+        write_fleet(scratch, [tensors], {})
         scratch.unlink()
 
     return store

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 from scripts import command
-from unlearn import artifacts, dataset, jobs
+from unlearn.data import dataset
+from unlearn.jobs.perturb import make_noise
+from unlearn.storage.files import digest, write_array, write_json
 
 
 def main(arguments):
@@ -13,7 +15,7 @@ def main(arguments):
     job = json.loads(arguments.job)
     label = f"{job['noise']['kind']} noise on {data.description['name']}: "
     try:
-        values, record = jobs.make_noise(data, job, label)
+        values, record = make_noise(data, job, label)
     except ValueError as error:
         raise command.CommandError(f"noise: {error}") from error
     if not record["converged"]:
@@ -21,9 +23,9 @@ def main(arguments):
             f"{label}NOT CONVERGED in {record['rounds']} rounds: {record['error']:.1%} mistakes "
             "are left; the noise is kept"
         )
-    artifacts.write_array(arguments.values, values)
-    record |= {"dataset": data.description["sha256"], "sha256": artifacts.digest(values)}
-    artifacts.write_json(arguments.output, record)
+    write_array(arguments.values, values)
+    record |= {"dataset": data.description["sha256"], "sha256": digest(values)}
+    write_json(arguments.output, record)
 
 
 if __name__ == "__main__":

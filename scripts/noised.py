@@ -4,17 +4,18 @@ import json
 from pathlib import Path
 
 from scripts import command
-from unlearn import artifacts, dataset
+from unlearn.data import dataset
+from unlearn.storage.files import digest, read_array, read_json
 
 
 def main(arguments):
     """Add the noise to the share of the images that is to carry it."""
     data = dataset.load(Path(arguments.dataset).parent)
-    record = artifacts.read_json(arguments.noise)
-    values = artifacts.read_array(Path(arguments.noise).with_suffix(".npy"))
+    record = read_json(arguments.noise)
+    values = read_array(Path(arguments.noise).with_suffix(".npy"))
     if record["dataset"] != data.description["sha256"]:
         raise command.CommandError(f"{arguments.noise}: made for another data set; delete it")
-    if record["sha256"] != artifacts.digest(values):
+    if record["sha256"] != digest(values):
         raise command.CommandError(f"{arguments.noise}: noise.npy beside it is not of this noise")
     share = json.loads(arguments.share)
     built = dataset.with_noise(data, values, record | share)

@@ -27,8 +27,11 @@ from pathlib import Path
 import jinja2
 
 from scripts import figure
-from unlearn import artifacts, intervals, layout, schema, study, tables
-from unlearn.naming import SECTIONS
+from unlearn.evaluation import formatting, placement, tables
+from unlearn.storage.files import read_json, write_json, write_text
+from unlearn.study import schema
+from unlearn.study.load import load_study
+from unlearn.study.resolve import SECTIONS
 
 DRAWN = ("experiments", "pictures")
 """The parts of a configuration that make figures."""
@@ -56,12 +59,12 @@ class Shown:
 
     def number(self, experiment: str, metric: str, **where) -> str:
         """`mean ± half of the 95 % interval`, percentages in percent."""
-        return intervals.shown(self._row(experiment, metric, where))
+        return formatting.shown(self._row(experiment, metric, where))
 
     def mean(self, experiment: str, metric: str, **where) -> float:
         """The mean, percentages in percent."""
         row = self._row(experiment, metric, where)
-        return row["mean"] * (100 if row["metric"] in layout.PERCENT else 1)
+        return row["mean"] * (100 if row["metric"] in placement.PERCENT else 1)
 
     def table(self, experiment: str) -> str:
         """The wide table, in Markdown."""
@@ -69,11 +72,11 @@ class Shown:
 
     def measured(self, benchmark: str) -> dict:
         """The record of a benchmark."""
-        return artifacts.read_json(self.folder / f"benchmark_{benchmark}.json")
+        return read_json(self.folder / f"benchmark_{benchmark}.json")
 
     def made(self, experiment: str) -> dict:
         """Commit (in short), day and machines of an experiment, and its description."""
-        about = artifacts.read_json(self.folder / f"{experiment}.json")
+        about = read_json(self.folder / f"{experiment}.json")
         commit, *remark = about["commit"].split(" ", 1)
         return about | {"commit": " ".join([commit[:7], *remark])}
 
@@ -87,7 +90,7 @@ class Shown:
 
     def study(self) -> dict:
         """The configuration of the study that is shown."""
-        return artifacts.read_json(self.folder / "study.json")
+        return read_json(self.folder / "study.json")
 
     def _row(self, experiment: str, metric: str, where: dict) -> dict:
         name, split = metric.split("/")
@@ -113,7 +116,7 @@ def copy(results: Path, folder: Path, add: bool = False) -> None:
         for name in config["experiments"] | config.get("pictures", {})
     }
     there = add and (folder / "study.json").exists()
-    together = _together(artifacts.read_json(folder / "study.json") if there else {}, config)
+    together = _together(read_json(folder / "study.json") if there else {}, config)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.json"):
         if not old.name.startswith("benchmark_") and (not add or old.stem in files):
@@ -128,8 +131,8 @@ def copy(results: Path, folder: Path, add: bool = False) -> None:
         for source in sources:
             if name in config["experiments"] or source.suffix != ".csv":
                 shutil.copyfile(source, folder / source.name)
-        artifacts.write_json(folder / f"{name}.json", record)
-    artifacts.write_json(folder / "study.json", together)
+        write_json(folder / f"{name}.json", record)
+    write_json(folder / "study.json", together)
 
 
 def _record(path: Path) -> dict:
@@ -137,7 +140,7 @@ def _record(path: Path) -> dict:
         raise PageError(
             f"{path}: there is none, so this is not a finished study; run it to its end"
         )
-    return artifacts.read_json(path)
+    return read_json(path)
 
 
 def _files(results: Path, name: str, config: dict) -> list[Path]:
@@ -151,7 +154,7 @@ def _files(results: Path, name: str, config: dict) -> list[Path]:
 
 def redraw(folder: Path) -> None:
     """The figures of the experiments that are shown, from their tables, as the code draws today."""
-    plan = study.load(artifacts.read_json(folder / "study.json"), str(folder / "study.json"))
+    plan = load_study(read_json(folder / "study.json"), str(folder / "study.json"))
     for name, experiment in plan.experiments.items():
         table = folder / f"{name}.csv"
         if table.exists():
@@ -231,7 +234,7 @@ def main() -> None:
         redraw(arguments.docs / "results")
     for template in sorted(arguments.docs.glob("*.md.j2")):
         page = render(template, arguments.docs / "results")
-        artifacts.write_text(template.with_suffix(""), page)
+        write_text(template.with_suffix(""), page)
         print(template.with_suffix(""))
 
 

@@ -3,15 +3,15 @@
 import pandas as pd
 
 from scripts import command
-from unlearn import artifacts
-from unlearn.figures import _pictures, _style
+from unlearn.report.figures import _noise_gallery, _style
+from unlearn.storage.files import replacing
 
 
 def main(arguments):
     """Draw and save as SVG and PNG."""
-    figure = _pictures.draw(pd.read_csv(arguments.table))
+    figure = _noise_gallery.draw(pd.read_csv(arguments.table))
     for path in (arguments.svg, arguments.png):
-        with artifacts.replacing(path) as partial:
+        with replacing(path) as partial:
             _style.save(figure, partial, path.rpartition(".")[2])
 
 

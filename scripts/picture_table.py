@@ -5,7 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from scripts import command
-from unlearn import artifacts, dataset, pictures
+from unlearn.data import dataset
+from unlearn.report import noise_gallery
+from unlearn.storage.files import write_text
 
 
 def main(arguments):
@@ -13,10 +15,10 @@ def main(arguments):
     parts = []
     for clean, noisy in zip(arguments.clean, arguments.noisy, strict=True):
         one, two = (dataset.load(Path(path).parent) for path in (clean, noisy))
-        part = pictures.pixels(one, two, arguments.classes)
+        part = noise_gallery.pixels(one, two, arguments.classes)
         parts.append(part.assign(dataset=Path(noisy).parent.name))
-    table = pd.concat(parts)[["dataset", *pictures.COLUMNS]]
-    artifacts.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+    table = pd.concat(parts)[["dataset", *noise_gallery.COLUMNS]]
+    write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 from scripts import command
-from unlearn import artifacts, overview, tables
+from unlearn.evaluation import tables
+from unlearn.report import landing_page
+from unlearn.storage.files import read_json, replacing, write_json, write_text
 
 PACKAGES = (
     "snakemake",
@@ -25,11 +27,11 @@ PACKAGES = (
 def main(arguments):
     """Gather provenance, write the landing page, have Snakemake make the report."""
     config = json.loads(arguments.config)
-    artifacts.write_json(arguments.study, config)
+    write_json(arguments.study, config)
     costs = command.listed(arguments.costs, arguments.results)
-    records = {path: artifacts.read_json(path) for path in costs}
+    records = {path: read_json(path) for path in costs}
     datasets = [
-        artifacts.read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets
+        read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets
     ]
     machines = {json.dumps(r["machine"], sort_keys=True): r["machine"] for r in records.values()}
     machines.pop("{}", None)
@@ -43,13 +45,13 @@ def main(arguments):
         "machines": list(machines.values()),
         "failed": {str(Path(p).parent): r["error"] for p, r in records.items() if r["error"]},
     }
-    artifacts.write_json(arguments.provenance, provenance)
+    write_json(arguments.provenance, provenance)
     experiments = {}
     for path in arguments.tables:
         shown = json.loads(arguments.experiments)[Path(path).stem]
         table = tables.read(path)
         experiments[Path(path).stem] = (shown["description"], shown["figure"], table)
-    page = overview.page(
+    page = landing_page.page(
         config["study"],
         _facts(provenance),
         datasets,
@@ -57,8 +59,8 @@ def main(arguments):
         experiments,
         provenance["failed"],
     )
-    artifacts.write_text(arguments.overview, page)
-    with artifacts.replacing(arguments.report) as partial:
+    write_text(arguments.overview, page)
+    with replacing(arguments.report) as partial:
         made = Path(f"{partial}.html")  # snakemake tells the format from the ending
         try:
             _snakemake(arguments.study, made, [*arguments.tables, *arguments.figures])

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from scripts import command
-from unlearn import artifacts, dataset
+from unlearn.data import dataset
+from unlearn.storage.request import write_request
 
 
 def main(arguments):
@@ -21,7 +22,7 @@ def main(arguments):
     except ValueError as error:
         raise command.CommandError(f"request {block['kind']}: {error}") from error
     fingerprint = data.description["sha256"]
-    artifacts.write_request(arguments.output, request, fingerprint, block["parameters"])
+    write_request(arguments.output, request, fingerprint, block["parameters"])
 
 
 if __name__ == "__main__":

@@ -6,24 +6,28 @@ import json
 from pathlib import Path
 
 from scripts import command
-from unlearn import artifacts, dataset, scoring
+from unlearn.data import dataset
+from unlearn.evaluation import score
+from unlearn.storage.files import CURE, ArtifactError, digest, read_array, read_json, write_text
+from unlearn.storage.fleet import Fleet
+from unlearn.storage.request import read_request, request_digest
 
-COLUMNS = (*scoring.CELL, "seed", "metric", "split", "value")
+COLUMNS = (*score.CELL, "seed", "metric", "split", "value")
 
 
 def main(arguments):
     """Write the tidy rows of the cell."""
     data = dataset.load(Path(arguments.dataset).parent)
-    request = artifacts.read_request(arguments.request, data.description["sha256"])
+    request = read_request(arguments.request, data.description["sha256"])
     steps = list(request.steps(len(data.train_labels), data.base))
     job = json.loads(arguments.job)
     cell = job["cell"]
     changed = {step.index: len(step.forget) + len(step.added) for step in steps}
     cell.setdefault("rate", changed[len(steps)] / len(data.base))
-    learned = artifacts.read_json(arguments.trained)
+    learned = read_json(arguments.trained)
     weights = Path(arguments.trained).with_name("trained.safetensors")
-    original = artifacts.Fleet(weights, {"dataset": data.description["sha256"]})
-    served = original.identity | {"request": artifacts.request_digest(request)}
+    original = Fleet(weights, {"dataset": data.description["sha256"]})
+    served = original.identity | {"request": request_digest(request)}
     others = dict(zip(job["references"], arguments.references, strict=True))
     compared = [*filter(None, [arguments.oracle]), *others.values()]
     _check_machines(arguments.trained, arguments.unlearned, *compared)
@@ -32,8 +36,8 @@ def main(arguments):
     oracle = model if arguments.oracle == arguments.unlearned else None
     if arguments.oracle and oracle is None:
         oracle = _fleet(arguments.oracle, of_oracle)
-    rows = scoring.score(
-        scoring.Points(data.evaluated(request), data.sample, data.train_labels, data.test_labels),
+    rows = score.score(
+        score.Points(data.evaluated(request), data.sample, data.train_labels, data.test_labels),
         steps,
         learned["seeds"],
         model,
@@ -49,21 +53,21 @@ def main(arguments):
         cell |= {"step": step, "points": changed[step], "seed": seed}
         cell |= {"metric": metric, "split": split}
         writer.writerow([*(cell[c] for c in COLUMNS[:-1]), "" if value is None else repr(value)])
-    artifacts.write_text(arguments.output, table.getvalue())
+    write_text(arguments.output, table.getvalue())
 
 
 def _noise_costs(data: dataset.Dataset) -> dict:
     """What making the noise of the images took, as a part of learning."""
     made = data.description.get("noise") if len(data.noised) else None
     made = made or {}
-    return {f"noise_{name}": made[name] for name in scoring.OF_NOISE if name in made}
+    return {f"noise_{name}": made[name] for name in score.OF_NOISE if name in made}
 
 
 def _check_machines(*paths: str) -> None:
     """CommandError unless all fleets come from the same kind of device and arithmetic."""
     found = {}
     for path in paths:
-        machine = artifacts.read_json(path)["machine"]
+        machine = read_json(path)["machine"]
         if machine:  # a failed fleet has none
             found[machine["device"], machine["precision"]] = path
     if len(found) > 1:
@@ -74,22 +78,22 @@ def _check_machines(*paths: str) -> None:
         )
 
 
-def _fleet(path: str, origin: dict[str, str]) -> scoring.Fleet | None:
+def _fleet(path: str, origin: dict[str, str]) -> score.Fleet | None:
     """The fleet that `costs.json` belongs to; None if it failed.
 
     ArtifactError if the weights are of another origin or the logits are not those recorded.
     """
-    costs = artifacts.read_json(path)
+    costs = read_json(path)
     if costs["status"] == "failed":
         return None
-    weights = artifacts.Fleet(Path(path).with_name("unlearned.safetensors"), origin)
-    logits = artifacts.read_array(Path(path).with_name("logits.npy"))
-    votes = artifacts.read_array(Path(path).with_name("votes.npy"))
-    if artifacts.digest(logits, votes) != costs["outputs_sha256"]:
-        raise artifacts.ArtifactError(
-            f"{path}: logits.npy and votes.npy beside it are not of this fleet; {artifacts.CURE}"
+    weights = Fleet(Path(path).with_name("unlearned.safetensors"), origin)
+    logits = read_array(Path(path).with_name("logits.npy"))
+    votes = read_array(Path(path).with_name("votes.npy"))
+    if digest(logits, votes) != costs["outputs_sha256"]:
+        raise ArtifactError(
+            f"{path}: logits.npy and votes.npy beside it are not of this fleet; {CURE}"
         )
-    return scoring.Fleet(
+    return score.Fleet(
         logits=logits,
         votes=votes,
         weights=lambda k, t: {name: weights[k][name][t] for name in costs["weights"]},

@@ -1,7 +1,7 @@
 """Rule `scores`: the scores of all cells in one file."""
 
 from scripts import command
-from unlearn import artifacts
+from unlearn.storage.files import write_text
 
 
 def main(arguments):
@@ -12,7 +12,7 @@ def main(arguments):
             header = file.readline()
             for line in file:
                 rows.setdefault(line.rpartition(",")[0], line)
-    artifacts.write_text(arguments.output, "".join([header, *rows.values()]))
+    write_text(arguments.output, "".join([header, *rows.values()]))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import json
 
 from scripts import command
-from unlearn import artifacts, summaries, tables
+from unlearn.evaluation import tables, wide_tables
+from unlearn.storage.files import write_text
 
 
 def main(arguments):
@@ -11,12 +12,12 @@ def main(arguments):
     job = json.loads(arguments.job)
     table, columns = tables.read(arguments.table), job["columns"]
     table = table[~table["variant"].isin(job["hidden"])]
-    numbers = summaries.wide(table, columns)
-    artifacts.write_text(arguments.csv, numbers.to_csv(index=False, lineterminator="\n"))
-    text = summaries.readable(table, columns)
-    artifacts.write_text(arguments.markdown, text.to_markdown(index=False, disable_numparse=True))
+    numbers = wide_tables.wide(table, columns)
+    write_text(arguments.csv, numbers.to_csv(index=False, lineterminator="\n"))
+    text = wide_tables.readable(table, columns)
+    write_text(arguments.markdown, text.to_markdown(index=False, disable_numparse=True))
     latex = text.to_latex(index=False, escape=True).replace("±", r"$\pm$")
-    artifacts.write_text(arguments.latex, latex)
+    write_text(arguments.latex, latex)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import json
 
 from scripts import command
-from unlearn import artifacts, tables
+from unlearn.evaluation import tables
+from unlearn.storage.files import write_text
 
 
 def main(arguments):
@@ -11,7 +12,7 @@ def main(arguments):
     job = json.loads(arguments.job)
     scores = tables.read_scores(command.listed(arguments.scores, arguments.results))
     table = tables.summarise(scores, job["y"], job["split"], job["columns"])
-    artifacts.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+    write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
 
 
 if __name__ == "__main__":

@@ -4,16 +4,18 @@ import json
 from pathlib import Path
 
 from scripts import command, fleets
-from unlearn import dataset, jobs
+from unlearn.data import dataset
+from unlearn.jobs.setup import fleet_identity
+from unlearn.jobs.train import train_fleet
 
 
 def main(arguments):
     """Train, or record why that failed."""
     data = dataset.load(Path(arguments.dataset).parent)
     job = json.loads(arguments.job)
-    identity = jobs.identity(data, job)
+    identity = fleet_identity(data, job)
     label = f"train {job['model']['kind']} on {data.description['name']}: "
-    fleets.write(arguments, job, identity, lambda store: jobs.train(data, job, label, store))
+    fleets.write(arguments, job, identity, lambda store: train_fleet(data, job, label, store))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,12 @@ import one_node
 import pytest
 import yaml
 from filelock import FileLock
+from unlearn.jobs.fleets import append
 
 from benchmarks._common import dataset_of
-from unlearn import catalogue, dataset, jobs, schema
+from unlearn.data import dataset
+from unlearn.jobs.setup import new_task
+from unlearn.study import registry, schema
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,7 +84,7 @@ class Project:
     def planned(self, *arguments: str) -> list[str]:
         """What a call would run: `rule` or `rule variant` of every job, sorted."""
         done = self.snakemake("-n", "--cores", "1", *arguments)
-        jobs, rule, wildcards = [], None, ""
+        fleets, rule, wildcards = [], None, ""
         for line in [*done.stdout.splitlines(), *done.stderr.splitlines(), ""]:
             if line.startswith(("rule ", "localrule ")):
                 rule, wildcards = line.split()[1].rstrip(":"), ""
@@ -94,9 +97,9 @@ class Project:
                 names = [
                     found[k] for k in ("variant", "request", "fleet", "experiment") if k in found
                 ]
-                jobs.append(" ".join([rule, *names]))
+                append(" ".join([rule, *names]))
                 rule = None
-        return sorted(set(jobs) - {"all"})
+        return sorted(set(fleets) - {"all"})
 
     def edit(self, path: str, old: str, new: str) -> None:
         file = self.root / path
@@ -238,7 +241,7 @@ def job(
 
 
 def described_trainer(method: str | None, parameters: dict) -> dict:
-    declared = catalogue.facts("methods", method)["trainer"] if method else None
+    declared = registry.facts("methods", method)["trainer"] if method else None
     kind = parameters.get("kind") or declared or "standard"
     own = {name: value for name, value in parameters.items() if name != "kind"}
     rules = schema.read("trainers")[kind]
@@ -246,7 +249,7 @@ def described_trainer(method: str | None, parameters: dict) -> dict:
 
 
 def task(data, **keywords):
-    return jobs.new_task(data, job(**keywords))
+    return new_task(data, job(**keywords))
 
 
 def raw_data(name: str) -> Path:

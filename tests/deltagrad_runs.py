@@ -3,9 +3,9 @@
 import numpy as np
 from conftest import job
 
-from unlearn import jobs
-from unlearn.costs import Meter
-from unlearn.requests import NOBODY, Request
+from unlearn.jobs.setup import component, new_task
+from unlearn.requests.request import NOBODY, Request
+from unlearn.training.meter import Meter
 
 GD = {"batch_size": 60, "epochs": 12, "lr": 0.1, "schedule": "constant", "weight_decay": 0.01}
 FULL = GD | {"batch_size": 200, "epochs": 40}
@@ -22,13 +22,13 @@ class Run:
 
     def __init__(self, data, model="logistic", trainer=None, **recipe):
         self.data, self.how = data, (model, trainer, recipe)
-        self.task = jobs.new_task(data, described(model, None, trainer, **recipe))
+        self.task = new_task(data, described(model, None, trainer, **recipe))
         self.trained = self.task.trainer.train(self.task, data.base, 0)
 
     def unlearn(self, request, **how):
         """The states after each step, and the meters."""
         model, trainer, recipe = self.how
-        method = jobs._instance("methods", described(model, how, trainer, **recipe)["method"])
+        method = component("methods", described(model, how, trainer, **recipe)["method"])
         state, states, self.meters = self.trained, [], []
         for step in request.steps(len(self.data.train_labels), self.data.base):
             self.task.meter = Meter()

@@ -3,8 +3,9 @@
 import numpy as np
 from conftest import job
 
-from unlearn import jobs, sharding
-from unlearn.requests import NOBODY, Request
+from unlearn.jobs.setup import component, new_task
+from unlearn.partitions import sharding
+from unlearn.requests.request import NOBODY, Request
 
 # 160 points in base training: 3 shards of 53 or 54, which 7 slices do not divide
 SMALL = {"shards": 3, "slices": 3}
@@ -21,9 +22,9 @@ def deletion(*steps):
 
 def final(data, request, train=None, method="sisa", seed=0, **keywords):
     """The state after a request, and the costs of its steps."""
-    task = jobs.new_task(data, described(**keywords))
+    task = new_task(data, described(**keywords))
     state = train or task.trainer.train(task, data.base, seed)
-    method = jobs._instance("methods", {"kind": method, "parameters": {}})
+    method = component("methods", {"kind": method, "parameters": {}})
     for step in request.steps(len(data.train_labels), data.base):
         state = method.unlearn(task, state, step, seed)
     return {name: np.asarray(state[name]) for name in state}, task
@@ -40,6 +41,6 @@ def same(a, b):
 
 
 def slices(data, trainer=SMALL):
-    task = jobs.new_task(data, described(trainer=trainer))
+    task = new_task(data, described(trainer=trainer))
     places = task.trainer._assignment(task, data.base)
     return sharding.layout(places, task.trainer.shards, task.trainer.slices)

@@ -6,16 +6,25 @@ import signal
 import numpy as np
 import pytest
 
-from unlearn import artifacts
-from unlearn.artifacts import ArtifactError
+from unlearn.storage.files import (
+    ArtifactError,
+    digest,
+    read_array,
+    read_arrays,
+    read_json,
+    write_array,
+    write_arrays,
+    write_json,
+)
+from unlearn.storage.fleet import Fleet, write_fleet
 
 STATES = [{"w": np.full((2, 3), k, np.float32), "n": np.array(k)} for k in range(3)]
 
 
 def test_fleet_round_trip_reads_one_model_at_a_time(tmp_path):
     path = tmp_path / "a" / "fleet.safetensors"
-    artifacts.write_fleet(path, STATES, {"dataset": "x"})
-    fleet = artifacts.Fleet(path, {"dataset": "x"})
+    write_fleet(path, STATES, {"dataset": "x"})
+    fleet = Fleet(path, {"dataset": "x"})
     assert len(fleet) == 3
     for k, state in enumerate(STATES):
         assert set(fleet[k]) == {"w", "n"}
@@ -28,29 +37,29 @@ def test_fleet_keeps_values_whatever_their_order_in_memory(tmp_path):
     values = np.arange(2 * 3 * 4 * 4, dtype=np.float32).reshape(2, 3, 4, 4)
     strided = values.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
     assert not strided.flags.c_contiguous
-    artifacts.write_fleet(tmp_path / "f", [{"w": strided}, {"w": strided + 1}], {})
-    fleet = artifacts.Fleet(tmp_path / "f")
+    write_fleet(tmp_path / "f", [{"w": strided}, {"w": strided + 1}], {})
+    fleet = Fleet(tmp_path / "f")
     assert np.array_equal(fleet[0]["w"], values) and np.array_equal(fleet[1]["w"], values + 1)
 
 
 def test_empty_fleet(tmp_path):
-    artifacts.write_fleet(tmp_path / "f", [], {})
-    assert len(artifacts.Fleet(tmp_path / "f")) == 0
+    write_fleet(tmp_path / "f", [], {})
+    assert len(Fleet(tmp_path / "f")) == 0
 
 
 def test_fleet_of_another_study_is_refused(tmp_path):
-    artifacts.write_fleet(tmp_path / "f", STATES, {"dataset": "x"})
+    write_fleet(tmp_path / "f", STATES, {"dataset": "x"})
     with pytest.raises(ArtifactError, match="another study: dataset is x, here y"):
-        artifacts.Fleet(tmp_path / "f", {"dataset": "y"})
+        Fleet(tmp_path / "f", {"dataset": "y"})
 
 
 @pytest.mark.parametrize(
     ("write", "read"),
     [
-        (lambda p: artifacts.write_fleet(p, STATES, {}), lambda p: artifacts.Fleet(p)[0]["w"]),
-        (lambda p: artifacts.write_array(p, np.arange(99)), artifacts.read_array),
-        (lambda p: artifacts.write_arrays(p, {"a": np.arange(99)}), artifacts.read_arrays),
-        (lambda p: artifacts.write_json(p, {"a": 1}), artifacts.read_json),
+        (lambda p: write_fleet(p, STATES, {}), lambda p: Fleet(p)[0]["w"]),
+        (lambda p: write_array(p, np.arange(99)), read_array),
+        (lambda p: write_arrays(p, {"a": np.arange(99)}), read_arrays),
+        (lambda p: write_json(p, {"a": 1}), read_json),
     ],
 )
 def test_truncated_and_missing_files_are_named(tmp_path, write, read):
@@ -66,15 +75,15 @@ def test_truncated_and_missing_files_are_named(tmp_path, write, read):
 def test_pickles_are_never_read(tmp_path):
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ArtifactError, match="broken"):
-        artifacts.read_array(tmp_path / "evil.npy")
+        read_array(tmp_path / "evil.npy")
 
 
 def test_an_error_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.json"
-    artifacts.write_json(path, {"a": 1})
+    write_json(path, {"a": 1})
     with pytest.raises(ValueError):
-        artifacts.write_json(path, {"a": float("nan")})
-    assert artifacts.read_json(path) == {"a": 1}
+        write_json(path, {"a": float("nan")})
+    assert read_json(path) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -86,7 +95,7 @@ def test_no_space_is_a_clear_error_without_half_a_file(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         with pytest.raises(ArtifactError, match=r"big.npy: cannot be written"):
-            artifacts.write_array(path, np.zeros(10_000))
+            write_array(path, np.zeros(10_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, ignored)
@@ -96,5 +105,5 @@ def test_no_space_is_a_clear_error_without_half_a_file(tmp_path):
 def test_digest_sees_values_shape_and_type():
     a = np.arange(6)
     others = [a + 1, a.reshape(2, 3), a.astype(np.int32)]
-    assert artifacts.digest(a) == artifacts.digest(a.copy())
-    assert len({artifacts.digest(x) for x in [a, *others]}) == 4
+    assert digest(a) == digest(a.copy())
+    assert len({digest(x) for x in [a, *others]}) == 4

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from conftest import task
 
-from unlearn import training
-from unlearn.augmentation import augmentation, mixed
+from unlearn.training.augmentation import augmentation, mixed
+from unlearn.training.loop import fit
 
 PLAIN = {"crop": 0, "flip": False, "cutout": 0}
 
@@ -33,10 +33,10 @@ def test_mixed_minibatches_are_between_their_images(digits):
     assert torch.allclose(soft.sum(1), torch.ones(5)) and 0 < share < 1
     here = task(digits, mixup=0.4, epochs=1)
     model = here.new_model(0)
-    training.fit(here, model, np.arange(200), here.recipe, 0)
+    fit(here, model, np.arange(200), here.recipe, 0)
     other = task(digits, epochs=1)
     plain = other.new_model(0)
-    training.fit(other, plain, np.arange(200), other.recipe, 0)
+    fit(other, plain, np.arange(200), other.recipe, 0)
     assert not torch.equal(model[1].weight, plain[1].weight)
 
 

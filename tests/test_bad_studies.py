@@ -4,11 +4,11 @@ import pytest
 from conftest import TINY
 from test_study import load
 
-from unlearn import study
+from unlearn.study.load import StudyError
 
 
 def refused(change) -> str:
-    with pytest.raises(study.StudyError) as error:
+    with pytest.raises(StudyError) as error:
         load(change)
     message = str(error.value)
     assert message.startswith("my.yaml: ")

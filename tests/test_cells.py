@@ -7,8 +7,9 @@ import pytest
 import yaml
 from conftest import ROOT, TINY
 
-from unlearn import cells, study
-from unlearn.cells import Cell, Grid
+from unlearn.study import grid as grid_module
+from unlearn.study.grid import Cell, Grid
+from unlearn.study.load import load_study
 
 LONGEST = 128 * 1024 - 1
 """Bytes of one argument, on Linux; a job's command is one."""
@@ -27,7 +28,7 @@ def test_files_are_those_of_the_cells_each_once():
         "patterns": ["{dataset}/{model}/{trainer}/{fleet}", "{variant}/{request}"],
         "trainers": {"v": "standard", "w": "sisa"},
     }
-    found = cells.files(json.loads(json.dumps(block)), "x")
+    found = grid_module.files(json.loads(json.dumps(block)), "x")
     assert found[:2] == ["x/d/a/standard/f", "x/d/a/sisa/f"]
     assert found[2:] == ["x/v/r", "x/v/s", "x/w/r", "x/w/s", "x/v/t"]
 
@@ -36,17 +37,17 @@ def test_a_grid_of_known_cells_is_left_out():
     whole = Grid([("d", "a")], ["v", "w"], ["r", "s"], ["f"])
     part = Grid([("d", "a")], ["w"], ["s"], ["f"])
     more = Grid([("d", "a")], ["w"], ["t"], ["f"])
-    assert cells.covering([whole, part, more, whole]) == [whole, more]
+    assert grid_module.covering([whole, part, more, whole]) == [whole, more]
 
 
 @pytest.mark.parametrize("path", ["config.yaml", "configs/demo.yaml"])
 def test_grids_survive_as_parameters_of_jobs(path):
-    plan = study.load(yaml.safe_load((ROOT / path).read_text()), path)
+    plan = load_study(yaml.safe_load((ROOT / path).read_text()), path)
     grids = json.loads(json.dumps([e.grid for e in plan.experiments.values()]))
-    again = cells.union([Grid(*grid) for grid in grids])
+    again = grid_module.union([Grid(*grid) for grid in grids])
     assert again == plan.cells
     fields = "/".join(f"{{{field}}}" for field in Cell._fields)
-    assert len(cells.files({"grids": grids, "patterns": [fields]}, "")) == len(plan.cells)
+    assert len(grid_module.files({"grids": grids, "patterns": [fields]}, "")) == len(plan.cells)
 
 
 def test_no_command_is_too_long_for_thousands_of_cells(project):

@@ -9,23 +9,25 @@ import torch
 from conftest import ROOT, task
 from torch import nn
 
-from unlearn import costs, models, training
-from unlearn.task import state_of
+from unlearn.models import networks
+from unlearn.training.loop import fit
+from unlearn.training.meter import Meter, flops_per_sample, measure
+from unlearn.training.state import state_of
 
 
 def test_gradient_evaluations_are_counted(digits):
     here = task(digits, epochs=2)
-    training.fit(here, here.new_model(0), np.arange(100), here.recipe, 0)
+    fit(here, here.new_model(0), np.arange(100), here.recipe, 0)
     assert here.meter.gradient_evaluations == 200
 
 
 def test_flops_of_known_layers():
-    assert costs.flops_per_sample(nn.Linear(784, 10), torch.zeros(1, 784)) == (15_680, 15_680)
+    assert flops_per_sample(nn.Linear(784, 10), torch.zeros(1, 784)) == (15_680, 15_680)
     mlp = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
-    assert sum(costs.flops_per_sample(mlp, torch.zeros(1, 784))) == 409_088
+    assert sum(flops_per_sample(mlp, torch.zeros(1, 784))) == 409_088
     conv = nn.Conv2d(1, 16, 3, padding=1)
     flat = nn.Sequential(conv, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    assert costs.flops_per_sample(flat, torch.zeros(1, 1, 28, 28)) == (225_792, 225_792)
+    assert flops_per_sample(flat, torch.zeros(1, 1, 28, 28)) == (225_792, 225_792)
 
 
 def test_flops_are_those_of_torch_s_counter_without_its_compiler():
@@ -53,9 +55,9 @@ def test_flops_are_those_of_torch_s_counter_without_its_compiler():
 
 
 def test_counting_flops_changes_nothing_of_the_model():
-    model = models.seeded("resnet9", (8, 8, 1), 10, {"width": 2}, 0)
+    model = networks.seeded("resnet9", (8, 8, 1), 10, {"width": 2}, 0)
     before = state_of(model)
-    costs.flops_per_sample(model, torch.randn(1, 1, 8, 8))
+    flops_per_sample(model, torch.randn(1, 1, 8, 8))
     assert model.training
     assert all(torch.equal(before[n], t) for n, t in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
@@ -68,9 +70,9 @@ def test_measure_sees_time_and_memory(digits):
         block = np.ones(25_000_000)  # 200 MB
         return float(block.sum())
 
-    _, large = costs.measure(here.machine, costs.Meter(), work)
-    _, small = costs.measure(here.machine, costs.Meter(), lambda: None)
+    _, large = measure(here.machine, Meter(), work)
+    _, small = measure(here.machine, Meter(), lambda: None)
     assert large["peak_memory_bytes"] - small["peak_memory_bytes"] > 150e6
     assert large["wall_seconds"] > 0 and large["cpu_seconds"] > 0
-    _, asleep = costs.measure(here.machine, costs.Meter(), lambda: time.sleep(0.3))
+    _, asleep = measure(here.machine, Meter(), lambda: time.sleep(0.3))
     assert asleep["wall_seconds"] >= 0.3 and asleep["cpu_seconds"] < 0.1

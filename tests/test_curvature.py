@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from unlearn.curvature import Curvature
+from unlearn.algorithms.deltagrad.quasi_newton import Curvature
 
 
 def quadratic(size, seed=0):

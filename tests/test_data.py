@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from conftest import build, raw_data
 
-from unlearn import catalogue, dataset
-from unlearn.data import _torchvision
-from unlearn.data._splitting import stratified
-from unlearn.data._torchvision import DataError, complete
+from unlearn.data import dataset
+from unlearn.data import download as download_module
+from unlearn.data.download import DataError, complete
+from unlearn.data.splits import stratified
+from unlearn.study import registry
 
 
 def check_facts(kind, data):
-    facts = catalogue.facts("data", kind)
+    facts = registry.facts("data", kind)
     assert data.train_images.shape[1:] == facts["SHAPE"]
     assert len(data.test_labels) == facts["TEST"]
     assert set(data.train_labels) == set(range(facts["CLASSES"]))
@@ -104,7 +105,7 @@ def tree(folder):
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(_torchvision.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(download_module.time, "sleep", lambda seconds: None)
 
 
 def test_missing_files_are_downloaded_and_complete_copies_are_not(tmp_path):

@@ -7,15 +7,17 @@ from conftest import build, raw_data
 from deltagrad_runs import FULL, Run, deletion, described, distance
 from torch.nn import functional
 
-from unlearn import jobs, seeding, training
-from unlearn.replay import Schedule, Stack
-from unlearn.requests import NOBODY, Request
+from unlearn.algorithms.deltagrad.replay import Schedule, Stack
+from unlearn.core import seeding
+from unlearn.jobs.setup import new_task
+from unlearn.requests.request import NOBODY, Request
+from unlearn.training.loop import fit, predict
 
 pytestmark = pytest.mark.filterwarnings("ignore:(batch_size|burn_in|lr|overflow)")
 
 
 def minibatch(data, iteration, **recipe):
-    recipe = jobs.new_task(data, described(**recipe)).recipe
+    recipe = new_task(data, described(**recipe)).recipe
     mask = np.isin(np.arange(len(data.train_labels)), data.base)
     return Schedule(len(mask), recipe, 0).minibatch(iteration, mask)[0]
 
@@ -184,7 +186,7 @@ def test_minibatches_and_training_are_those_of_the_standard_trainer(digits):
         run = Run(digits, model, schedule="cosine")
         network = run.task.new_model(seeding.derive(0, "initial weights"))
         seed = seeding.derive(0, "training")
-        training.fit(run.task, network, digits.base, run.task.recipe, seed)
+        fit(run.task, network, digits.base, run.task.recipe, seed)
         for name, tensor in network.state_dict().items():
             assert np.allclose(tensor, run.trained[name], atol=2e-5)
 
@@ -192,7 +194,7 @@ def test_minibatches_and_training_are_those_of_the_standard_trainer(digits):
 @pytest.mark.parametrize("model", ["logistic", "mlp"])
 @pytest.mark.parametrize("levels", [16, 255])
 def test_gradients_are_those_of_autograd(digits, model, levels):
-    task = jobs.new_task(digits, described(model))
+    task = new_task(digits, described(model))
     task.data = type(task.data)(**vars(task.data) | {"mean": (0.3,), "std": (0.2,)})
     network = task.new_model(3).double()
     stack, ids = Stack(task.data, network), np.array([5, 3, 9, 150])
@@ -213,11 +215,11 @@ def test_gradients_are_those_of_autograd(digits, model, levels):
 def test_columns_follow_the_pixels_of_colour_images():
     folder = raw_data("cifar-10-batches-py")
     data = build("cifar10", folder, subset=40)
-    task = jobs.new_task(data, described())
+    task = new_task(data, described())
     network = task.new_model(1)
     stack = Stack(task.data, network)
     found = stack.logits(stack.vector(network.state_dict()), task.data.test_images[:50])
-    expected = training.predict(task, network, task.data.test_images[:50])
+    expected = predict(task, network, task.data.test_images[:50])
     assert torch.allclose(found, expected, atol=1e-5)
 
 

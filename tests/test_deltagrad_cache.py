@@ -7,7 +7,11 @@ import pytest
 import torch
 from deltagrad_runs import FULL, Run, deletion, described, distance
 
-from unlearn import artifacts, jobs, trajectories
+from unlearn.algorithms.deltagrad import trajectories
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.storage.files import ArtifactError
+from unlearn.storage.fleet import Fleet, write_fleet
 
 pytestmark = pytest.mark.filterwarnings("ignore:(batch_size|burn_in|lr|overflow)")
 
@@ -22,12 +26,12 @@ def test_half_the_cache_costs_little_accuracy(digits):
 
 
 def test_rows_of_the_cache_are_read_from_disk(digits, tmp_path):
-    result = jobs.train(digits, described())
-    artifacts.write_fleet(tmp_path / "fleet", result.states, {})
-    fleet = artifacts.Fleet(tmp_path / "fleet")
+    result = train_fleet(digits, described())
+    write_fleet(tmp_path / "fleet", result.states, {})
+    fleet = Fleet(tmp_path / "fleet")
     request = deletion(digits.base[:7])
     expected, found = (
-        jobs.unlearn(digits, described(), states, request).states[0]
+        unlearn_fleet(digits, described(), states, request).states[0]
         for states in (result.states, fleet)
     )
     assert set(found) == {"1.weight", "1.bias"}  # not the cache
@@ -43,11 +47,11 @@ def test_a_truncated_cache_is_refused(digits, tmp_path):
         with pytest.raises(ValueError, match=rf"cache/{name} is \(47, 650\), \(48, 650\)"):
             run.unlearn(deletion(digits.base[:1]))
         run.trained = whole
-    artifacts.write_fleet(tmp_path / "fleet", jobs.train(digits, described()).states, {})
+    write_fleet(tmp_path / "fleet", train_fleet(digits, described()).states, {})
     data = (tmp_path / "fleet").read_bytes()
     (tmp_path / "fleet").write_bytes(data[: len(data) // 2])
-    with pytest.raises(artifacts.ArtifactError, match="fleet"):
-        artifacts.Fleet(tmp_path / "fleet")
+    with pytest.raises(ArtifactError, match="fleet"):
+        Fleet(tmp_path / "fleet")
 
 
 def test_the_cache_is_the_trajectory(digits):

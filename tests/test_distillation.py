@@ -6,10 +6,15 @@ import torch
 from conftest import job
 from torch.nn import functional
 
-from unlearn import influence, jobs, seeding, training
-from unlearn.costs import Meter
-from unlearn.requests import NOBODY, Request
-from unlearn.task import state_of
+from unlearn.algorithms.influence import influences
+from unlearn.core import seeding
+from unlearn.jobs.setup import component, new_task
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.requests.request import NOBODY, Request
+from unlearn.training.loop import fit, normalised
+from unlearn.training.meter import Meter
+from unlearn.training.state import state_of
 
 torch.set_num_threads(1)
 
@@ -27,13 +32,13 @@ class Run:
 
     def __init__(self, data, model="mlp", **recipe):
         self.data, self.model, self.recipe = data, model, recipe
-        self.task = jobs.new_task(data, described(model, **recipe))
+        self.task = new_task(data, described(model, **recipe))
         self.trained = self.task.trainer.train(self.task, data.base, 0)
 
     def unlearn(self, request, trained=None, data=None, **how):
         """The states after each step, and the meters."""
-        method = jobs._instance("methods", described(self.model, how, **self.recipe)["method"])
-        self.task = jobs.new_task(data or self.data, described(self.model, **self.recipe))
+        method = component("methods", described(self.model, how, **self.recipe)["method"])
+        self.task = new_task(data or self.data, described(self.model, **self.recipe))
         self.own = method.models(self.task)
         state, states, self.meters = trained or self.trained, [], []
         for step in request.steps(len(self.data.train_labels), self.data.base):
@@ -86,10 +91,10 @@ def test_the_student_from_scratch_is_plain_training(run, digits):
     model = run.own.new_model(seeding.derive(0, "initial weights"))
     retained = np.setdiff1d(digits.base, ids)
     recipe |= {"schedule": "cosine", "batch_size": 32}
-    training.fit(run.own, model, retained, recipe, seeding.derive(0, "training"), clip=5.0)
+    fit(run.own, model, retained, recipe, seeding.derive(0, "training"), clip=5.0)
     assert same(state_of(model), state)
     free = run.own.new_model(seeding.derive(0, "initial weights"))
-    training.fit(run.own, free, retained, recipe, seeding.derive(0, "training"))
+    fit(run.own, free, retained, recipe, seeding.derive(0, "training"))
     assert same(state_of(free), run.unlearn(deletion(ids), **how | {"clip": None})[0])
     assert not any(n.startswith("teacher/") for n in state)  # nobody will ask it
     later = run.unlearn(deletion(ids[:9], ids[9:]), **how)[1]
@@ -168,21 +173,21 @@ def test_the_push_raises_the_loss_of_deleted_points(run, digits, weights):
 def test_weights_are_those_of_the_teacher(run, digits, monkeypatch):
     """Raw values against direct computation, point by point."""
     ids, seen = digits.base[::5], {}
-    original = influence.weights
+    original = influences.weights
     monkeypatch.setattr(
-        influence, "weights", lambda raw, cap, ids: seen.update(raw=raw) or original(raw, cap, ids)
+        influences, "weights", lambda raw, cap, ids: seen.update(raw=raw) or original(raw, cap, ids)
     )
     run.unlearn(deletion(ids), weights="teacher_loss")
     labels = torch.from_numpy(digits.train_labels[ids])
     network = run.task.model(run.trained).eval()
-    images = training.normalised(run.task.data.train_images[torch.from_numpy(ids)], run.task.data)
+    images = normalised(run.task.data.train_images[torch.from_numpy(ids)], run.task.data)
     losses = functional.cross_entropy(network(images), labels, reduction="none").detach()
     assert seen["raw"] == pytest.approx(losses.numpy(), rel=1e-4, abs=1e-6)
     run.unlearn(deletion(ids), weights="fisher", curvature_points=10_000, damping=0.3)
     rest = np.setdiff1d(digits.base, ids)
 
     def gradient(i):
-        image = training.normalised(run.task.data.train_images[i : i + 1], run.task.data)
+        image = normalised(run.task.data.train_images[i : i + 1], run.task.data)
         loss = functional.cross_entropy(network(image), run.task.data.train_labels[i : i + 1])
         return torch.cat([g.flatten() for g in torch.autograd.grad(loss, network.parameters())])
 
@@ -204,7 +209,7 @@ def test_systems_too_many_to_solve_are_refused(run, digits):
             curvature_points=5,
         )  # fmt: skip
     counts = run.meters[0].counts
-    assert counts["unconverged_solves"] > 0 and counts["largest_residual"] > influence.TOLERANCE
+    assert counts["unconverged_solves"] > 0 and counts["largest_residual"] > influences.TOLERANCE
 
 
 def test_a_memorised_set_is_weighted_evenly(run, digits):
@@ -229,12 +234,12 @@ def test_without_a_bound_divergence_is_a_result(digits):
     assert all(np.isfinite(np.asarray(t)).all() for t in state.values())
     how = described(how={"bounded": False, "beta": 1e30, "lr": 1e30, "clip": 1e30, "epochs": 20})
     with pytest.warns(UserWarning, match="diverged"):
-        result = jobs.unlearn(digits, how, jobs.train(digits, described()).states, deletion(ids))
+        result = unlearn_fleet(digits, how, train_fleet(digits, described()).states, deletion(ids))
     assert result.costs[0][0]["diverged"]
     how["method"]["parameters"] |= {"stream": "chained", "clip": None}
     later = Request([ids, NOBODY], [NOBODY, digits.held_out[:5]])
     with pytest.warns(UserWarning, match="diverged"):
-        result = jobs.unlearn(digits, how, jobs.train(digits, described()).states, later)
+        result = unlearn_fleet(digits, how, train_fleet(digits, described()).states, later)
     assert [cost["diverged"] for cost in result.costs[0]] == [True, True]
 
 
@@ -247,7 +252,7 @@ def test_batch_normalisation_is_warned_of(digits):
 def naive(digits, trained, request, **change):
     found = job("mlp", method="naive_finetuning", epochs=8)
     found["method"]["parameters"] |= change
-    return jobs.unlearn(digits, found, [trained], request)
+    return unlearn_fleet(digits, found, [trained], request)
 
 
 def test_naive_finetuning_raises_the_loss_up_to_its_bound(run, digits):
@@ -315,8 +320,8 @@ def test_new_points_are_shown_to_the_teacher_once(run, digits):
 
 def test_a_request_leaves_a_list_of_what_must_go(digits):
     described_ = described(how={"student": "cnn1"})
-    trained = jobs.train(digits, described_)
-    result = jobs.unlearn(digits, described_, trained.states, deletion(digits.base[:9]))
+    trained = train_fleet(digits, described_)
+    result = unlearn_fleet(digits, described_, trained.states, deletion(digits.base[:9]))
     own = set(trained.states[0]) - {"cache/logits", "cache/present"}
     assert set(result.superseded) == own
     assert set(result.states[0]) == {"0.weight", "0.bias", "4.weight", "4.bias"}
@@ -327,8 +332,8 @@ def test_a_request_leaves_a_list_of_what_must_go(digits):
 
 def test_its_models_are_those_of_the_standard_trainer(digits):
     for model in ("mlp", "cnn1"):
-        one = jobs.train(digits, job(model, precision="bfloat16"))
-        two = jobs.train(digits, job(model, precision="bfloat16", method="influence_distillation"))
+        one = train_fleet(digits, job(model, precision="bfloat16"))
+        two = train_fleet(digits, job(model, precision="bfloat16", method="influence_distillation"))
         assert same(one.states[0], two.states[0])
         names = {"cache/logits", "cache/present", "cache/generation"}
         assert set(two.states[0]) - set(one.states[0]) == names

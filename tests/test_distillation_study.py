@@ -5,7 +5,7 @@ import pytest
 import yaml
 from conftest import RESULTS, TINY
 
-from unlearn import study
+from unlearn.study.load import StudyError, load_study
 
 
 def config(method=None, figure=None, **change):
@@ -21,7 +21,7 @@ def config(method=None, figure=None, **change):
 
 
 def test_the_controls_of_the_standard_trainer_serve():
-    plan = study.load(config(figure={"x": "rate", "y": "accuracy"}))
+    plan = load_study(config(figure={"x": "rate", "y": "accuracy"}))
     assert set(plan.variants) == {
         "retrain", "original", "influence_distillation-curvature_points=20-epochs=2",
     }  # fmt: skip
@@ -31,14 +31,14 @@ def test_the_controls_of_the_standard_trainer_serve():
 
 def test_metrics_bring_the_references_that_they_need():
     name = "influence_distillation-curvature_points=20-epochs=2"
-    plan = study.load(config())
+    plan = load_study(config())
     assert plan.references == {
         name: {"scratch": "influence_distillation-alpha=0-epochs=2-weights=none"}
     }
     both = config(method={"weights": ["fisher", "uniform"], "temperature": [1, 4]})
     both["experiments"]["accuracy"]["figure"]["y"] = ["kl_scratch/test", "kl_taught/test"]
     both["experiments"]["accuracy"]["figure"]["colour"] = "variant"
-    plan = study.load(both)
+    plan = load_study(both)
     scratch = {r["scratch"] for r in plan.references.values()}
     taught = {r["taught"] for r in plan.references.values()}
     assert len(plan.references) == 4 and len(scratch) == 1 and len(taught) == 2
@@ -49,9 +49,9 @@ def test_metrics_bring_the_references_that_they_need():
     named["experiments"]["accuracy"]["method"] = [
         named["experiments"]["accuracy"]["method"], "alone",
     ]  # fmt: skip
-    assert study.load(named).references == {name: {"scratch": "alone"}}
+    assert load_study(named).references == {name: {"scratch": "alone"}}
     named["methods"]["alone"]["start"] = "teacher"  # which saw the deleted points
-    assert "alone" not in study.load(named).references[name].values()
+    assert "alone" not in load_study(named).references[name].values()
 
 
 def test_a_study_compares_students_with_their_references(project):
@@ -103,5 +103,5 @@ def test_a_study_compares_students_with_their_references(project):
     ids=str,
 )
 def test_what_cannot_be_is_refused_before_anything_runs(method, message):
-    with pytest.raises(study.StudyError, match=message):
-        study.load(config(method))
+    with pytest.raises(StudyError, match=message):
+        load_study(config(method))

@@ -78,7 +78,7 @@ OLDEST = '''"""Deletion of the first points."""
 
 import numpy as np
 
-from unlearn.requests import NOBODY, Request, split
+from unlearn.requests.request import NOBODY, Request, split
 
 ASKS = ("delete",)
 
@@ -129,9 +129,9 @@ def test_what_a_module_must_say_and_does_not_is_named(project):
 
 def test_adding_a_data_set_a_sampler_and_a_model(project):
     project.edit(
-        "unlearn/models.py", "def _resnet18(", block("python", "_patches") + "\n\ndef _resnet18("
+        "unlearn/models/networks.py", "def _resnet18(", block("python", "_patches") + "\n\ndef _resnet18("
     )
-    project.edit("unlearn/models.py", "_BUILDERS = {", '_BUILDERS = {\n    "patches": _patches,')
+    project.edit("unlearn/models/networks.py", "_BUILDERS = {", '_BUILDERS = {\n    "patches": _patches,')
     append(project, "schemas/models.schema.yaml", block("yaml", "patches:"))
     (project.root / "unlearn/data/letters.py").write_text(LETTERS)
     append(project, "schemas/datasets.schema.yaml", "letters: {<<: *dataset, description: x}\n")

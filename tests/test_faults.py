@@ -12,8 +12,8 @@ import pytest
 import yaml
 from conftest import SMALL, TINY
 
-from unlearn import scoring
-from unlearn.figures import lines
+from unlearn.evaluation import score
+from unlearn.report.figures import lines as lines_module
 
 pytestmark = pytest.mark.xdist_group("faults")
 
@@ -24,7 +24,7 @@ HEAD = "        model = task.model(trained)\n        recipe"
 def stable(scores):
     """The rows that must be reproducible to the last byte."""
     lines = scores.read_text().splitlines()
-    return [line for line in lines if line.split(",")[10] not in scoring.TIMED]
+    return [line for line in lines if line.split(",")[10] not in score.TIMED]
 
 
 def same_results(project, other):
@@ -47,7 +47,7 @@ def test_one_failing_method(finished_small):
     assert len(failed) == 2 and (failed["failed"] == 2).all() and (failed["n"] == 0).all()
     assert failed["mean"].isna().all()
     # text is drawn as glyphs: ask the drawing code, on the same table
-    assert "FAILED, left out: finetune (at most 2 of a cell's seeds)" in lines.notes(table)
+    assert "FAILED, left out: finetune (at most 2 of a cell's seeds)" in lines_module.notes(table)
     others = table.query("variant != 'finetune'")
     assert len(others) == 4 and (others["n"] == 2).all() and (others["failed"] == 0).all()
     report = finished_small.results("report.html").read_text()

@@ -8,13 +8,15 @@ import torch
 import yaml
 from conftest import RESULTS, TINY, build, raw_data
 
-from unlearn import catalogue, features, study
+from unlearn.data.features import standardised
+from unlearn.study import registry
+from unlearn.study.load import StudyError, load_study
 
-NAMES = [name for name in catalogue.names("features") if name != "imagenet"]
+NAMES = [name for name in registry.names("features") if name != "imagenet"]
 
 
 def modules(*names):
-    return [importlib.import_module(f"unlearn.features.{name}") for name in names]
+    return [importlib.import_module(f"unlearn.data.features.{name}") for name in names]
 
 
 def images(count=30, side=32, channels=3):
@@ -47,10 +49,10 @@ def small(**change):
 
 def test_private_points_have_no_influence_on_others():
     data = small()
-    found = features.of(data, modules("random_conv", "hog"))
+    found = standardised.of(data, modules("random_conv", "hog"))
     pixels = data.train_images.copy()
     pixels[data.base[0]] = 0
-    other = features.of(
+    other = standardised.of(
         type(data)(**vars(data) | {"train_images": pixels}), modules("random_conv", "hog")
     )
     rest = np.delete(np.arange(300), data.base[0])
@@ -62,7 +64,7 @@ def test_private_points_have_no_influence_on_others():
 
 def test_features_have_the_scale_of_public_points():
     data = small()
-    found = features.of(data, modules("random_conv"))
+    found = standardised.of(data, modules("random_conv"))
     public = found.train_images[data.held_out][:, 0, 0] * np.sqrt(2048)
     varied = public.std(0) > 0
     assert np.allclose(public.mean(0), 0, atol=1e-3)
@@ -78,13 +80,13 @@ def test_weights_that_were_not_published_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(
-        features.FeaturesError, match=r"resnet18-f37072fd\.pth cannot be downloaded"
+        standardised.FeaturesError, match=r"resnet18-f37072fd\.pth cannot be downloaded"
     ):
         module.extract(images(2))
     file = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(b"something else")
-    with pytest.raises(features.FeaturesError, match="published f37072fd; delete it"):
+    with pytest.raises(standardised.FeaturesError, match="published f37072fd; delete it"):
         module.extract(images(2))
 
 
@@ -116,11 +118,11 @@ def test_features_are_computed_once_in_a_rule_of_their_own(project):
     folder = project.results("data/digits")
     assert np.load(folder / "train_images.npy").shape == (200, 1, 1, 2048)
     assert project.planned(f"{RESULTS}/tables/accuracy.csv") == []
-    project.edit("unlearn/features/random_conv.py", "THRESHOLD = 1.0", "THRESHOLD = 0.5")
+    project.edit("unlearn/data/features/random_conv.py", "THRESHOLD = 1.0", "THRESHOLD = 0.5")
     again = project.planned()
     assert "features" in again and "data" not in again and "train seeds0-1" in again
-    project.edit("unlearn/features/random_conv.py", "THRESHOLD = 0.5", "THRESHOLD = 1.0")
-    project.edit("unlearn/features/hog.py", "CELL = 8", "CELL = 4")
+    project.edit("unlearn/data/features/random_conv.py", "THRESHOLD = 0.5", "THRESHOLD = 1.0")
+    project.edit("unlearn/data/features/hog.py", "CELL = 8", "CELL = 4")
     assert project.planned(f"{RESULTS}/tables/accuracy.csv") == []
 
 
@@ -145,8 +147,8 @@ def test_features_are_computed_once_in_a_rule_of_their_own(project):
     ids=str,
 )
 def test_what_does_not_fit_is_refused_before_anything_runs(change, message):
-    with pytest.raises(study.StudyError, match=message):
-        study.load(config(**change))
+    with pytest.raises(StudyError, match=message):
+        load_study(config(**change))
 
 
 @pytest.mark.parametrize(
@@ -164,8 +166,8 @@ def test_what_does_not_fit_is_refused_before_anything_runs(change, message):
     ],
 )
 def test_parameters_have_their_range(parameter, value):
-    with pytest.raises(study.StudyError, match=f"{parameter}.*{value}"):
-        study.load(config(method={"name": "deltagrad", parameter: value}))
+    with pytest.raises(StudyError, match=f"{parameter}.*{value}"):
+        load_study(config(method={"name": "deltagrad", parameter: value}))
 
 
 def test_pixels_can_be_seen_in_other_ranges():

@@ -7,8 +7,8 @@ import pytest
 from matplotlib import pyplot
 from test_figures import ONE, experiment, made_up
 
-from unlearn import tables
-from unlearn.figures import _categories, _style, lines
+from unlearn.evaluation import tables
+from unlearn.report.figures import _categories, _style, lines
 
 
 def test_lines_of_one_colour_differ_by_method():

@@ -9,8 +9,10 @@ import yaml
 from conftest import TINY
 from matplotlib import pyplot
 
-from unlearn import layout, overview, study, tables
-from unlearn.figures import lines
+from unlearn.evaluation import placement, tables
+from unlearn.report import landing_page
+from unlearn.report.figures import lines
+from unlearn.study.load import load_study
 
 BASE = {
     "dataset": "digits",
@@ -24,7 +26,7 @@ def experiment(figure, **parts):
     config = copy.deepcopy(TINY)
     config["datasets"]["digits"]["held_out"] = 0.2
     config["experiments"] = {"e": BASE | parts | {"figure": figure}}
-    return study.load(yaml.safe_load(yaml.safe_dump(config)))
+    return load_study(yaml.safe_load(yaml.safe_dump(config)))
 
 
 def made_up(plan, steps=1) -> pd.DataFrame:
@@ -226,11 +228,11 @@ def test_every_value_has_its_place(case):
     block = plan.experiments["e"].figure
     table = made_up(plan, steps=3 if figure["x"] == "step" else 1)
     panels = drawn(table, block)
-    chosen = [layout.chosen(row, block) for row in table.to_dict("records")]
+    chosen = [placement.chosen(row, block) for row in table.to_dict("records")]
     every_mean_is_drawn_once(table[chosen], panels)
     if expected is not None:
         assert {title: len(place) for title, place in panels.items()} == expected
-    page = overview.page("s", [], [], {}, {"e": ("", block, table)}, {})
+    page = landing_page.page("s", [], [], {}, {"e": ("", block, table)}, {})
     assert page.count("list-table") == 3 + len(tables.panels(table, block))
 
 

@@ -9,10 +9,12 @@ from conftest import SMALL
 from matplotlib import pyplot
 from test_figures import experiment, made_up
 
-from unlearn import layout, overview, scoring, study, summaries, tables
-from unlearn.figures import frontier
+from unlearn.evaluation import placement, score, tables, wide_tables
 from unlearn.metrics.divergence import jensen_shannon, kl
-from unlearn.requests import Request
+from unlearn.report import landing_page
+from unlearn.report.figures import frontier
+from unlearn.requests.request import Request
+from unlearn.study.load import StudyError
 
 FIGURE = {
     "kind": "frontier",
@@ -149,7 +151,7 @@ def test_another_retraining_is_drawn_where_the_table_has_it():
 
 def test_the_landing_page_has_one_table_of_a_frontier():
     e, table = compared()
-    page = overview.page("s", [], [], {}, {"e": ("", e.figure, table)}, {})
+    page = landing_page.page("s", [], [], {}, {"e": ("", e.figure, table)}, {})
     assert page.count("list-table") == 4
     for words in ("kl/forget", "kl/test", "gradient\\_evaluations/forget", "0.300"):
         assert words in page
@@ -159,14 +161,14 @@ def test_the_landing_page_has_one_table_of_a_frontier():
 def test_wide_tables_hold_the_numbers_of_the_long_one():
     _, table = compared()
     columns = ["kl/test", "gradient_evaluations/forget", "l2/weights"]
-    wide = summaries.wide(table, columns).set_index("variant")
+    wide = wide_tables.wide(table, columns).set_index("variant")
     assert wide["kl/test/mean"].to_dict() == DISTANCES
     assert wide["gradient_evaluations/forget/ci_low"].to_dict() == COSTS
     assert wide["l2/weights/mean"].isna().all()  # no value is empty, not 0
-    text = summaries.readable(table, columns).set_index("variant")
+    text = wide_tables.readable(table, columns).set_index("variant")
     assert text.loc["finetune", "kl/test"].startswith("0.300")
     assert wide["kl/test/n"].to_dict() == dict.fromkeys(DISTANCES, 2) and not wide["failed"].any()
-    assert "accuracy/test (%)" in summaries.readable(table, ["accuracy/test"])
+    assert "accuracy/test (%)" in wide_tables.readable(table, ["accuracy/test"])
     assert set(text["l2/weights"]) == {""}
     assert set(text["guarantee"]) == {"none", "exact"}
 
@@ -200,7 +202,7 @@ def test_the_floor_is_the_mean_over_the_other_seeds():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(3, 1, 4, 2))  # three seeds; points 0, 1 and two test points
     tensors = [{"w": np.array([float(k), 0.0])} for k in (0, 3, 7)]
-    fleet = scoring.Fleet(
+    fleet = score.Fleet(
         logits,
         np.empty((3, 1, 0, 4)),
         lambda k, t: tensors[k],
@@ -209,10 +211,10 @@ def test_the_floor_is_the_mean_over_the_other_seeds():
     )
     nobody = np.array([], int)
     steps = list(Request([np.array([0])], [nobody]).steps(2, np.arange(2)))
-    points = scoring.Points(np.array([0, 1]), np.array([1]), np.array([0, 1]), np.array([1, 0]))
+    points = score.Points(np.array([0, 1]), np.array([1]), np.array([0, 1]), np.array([1, 0]))
 
     def rows(model, oracle):
-        found = scoring.score(points, steps, [0, 1, 2], model, oracle, tensors, [])
+        found = score.score(points, steps, [0, 1, 2], model, oracle, tensors, [])
         return {(seed, metric, split): value for _, seed, metric, split, value in found}
 
     found = rows(fleet, fleet)
@@ -223,8 +225,8 @@ def test_the_floor_is_the_mean_over_the_other_seeds():
             assert found[seed, metric, "test"] == pytest.approx(mean, rel=1e-12)
     assert [found[seed, "l2_reseeded", "weights"] for seed in (0, 1, 2)] == [5, 3.5, 5.5]
     assert found[0, "kl", "test"] == 0
-    another = scoring.Fleet(*(getattr(fleet, n) for n in fleet.__dataclass_fields__))
-    assert not any(metric in scoring.FLOOR for _, metric, _ in rows(another, fleet))
+    another = score.Fleet(*(getattr(fleet, n) for n in fleet.__dataclass_fields__))
+    assert not any(metric in score.FLOOR for _, metric, _ in rows(another, fleet))
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_the_floor_is_the_mean_over_the_other_seeds():
     ],
 )
 def test_bad_axes_are_refused(change, message):
-    with pytest.raises(study.StudyError, match=message):
+    with pytest.raises(StudyError, match=message):
         experiment(FIGURE | change, **ONE)
 
 
@@ -251,12 +253,12 @@ def test_bad_axes_are_refused(change, message):
     ],
 )
 def test_a_frontier_is_of_distances_against_costs(change, message):
-    with pytest.raises(study.StudyError, match=message):
+    with pytest.raises(StudyError, match=message):
         experiment(FIGURE | change, **ONE)
 
 
 def test_a_fleet_of_one_has_no_floor():
-    with pytest.raises(study.StudyError, match=r"kl_reseeded compares .*, seed0 has one"):
+    with pytest.raises(StudyError, match=r"kl_reseeded compares .*, seed0 has one"):
         experiment(FIGURE, summary=["kl_reseeded/test"], seeds=1, **ONE)
     experiment(FIGURE, seeds=1, **ONE)  # drawn without one
 
@@ -270,7 +272,7 @@ def test_pairs_of_seeds_have_no_interval():
 
 
 def made_up_scores(values):
-    cell = dict.fromkeys(scoring.CELL, "x") | {"rate": 0.1, "step": 1, "points": 3}
+    cell = dict.fromkeys(score.CELL, "x") | {"rate": 0.1, "step": 1, "points": 3}
     found = [("completed", "forget", 1), ("diverged", "forget", 0)]
     rows = [
         cell | {"seed": seed, "metric": metric, "split": split, "value": value}
@@ -296,12 +298,12 @@ def test_wide_errors_stay_in_their_panel_and_costless_methods_are_lines():
 
 @pytest.mark.parametrize("pair", ["kl", "kl/learn", "nothing/forget", "kl/added"])
 def test_bad_summaries_are_refused(pair):
-    with pytest.raises(study.StudyError, match=r"experiments.e.summary"):
+    with pytest.raises(StudyError, match=r"experiments.e.summary"):
         experiment(FIGURE, summary=[pair], **ONE)
 
 
 def test_points_that_nothing_tells_apart_are_refused():
-    with pytest.raises(study.StudyError, match="would share one point"):
+    with pytest.raises(StudyError, match="would share one point"):
         experiment(FIGURE)
 
 
@@ -309,5 +311,5 @@ def test_only_the_splits_that_are_asked_for_are_drawn():
     e, table = compared()
     more = table[table["metric"] == "kl"].assign(split="retain")
     rows = pd.concat([table, more]).to_dict("records")
-    drawn = {(row["metric"], row["split"]) for row in rows if layout.chosen(row, e.figure)}
+    drawn = {(row["metric"], row["split"]) for row in rows if placement.chosen(row, e.figure)}
     assert drawn == {("kl", "forget"), ("kl", "test"), ("gradient_evaluations", "forget")}

@@ -12,8 +12,11 @@ import torch
 from conftest import build, job, new_project, raw_data
 from test_faults import stable
 
-from unlearn import catalogue, jobs, schema
-from unlearn.requests import NOBODY, Request
+from unlearn.jobs.perturb import make_noise
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.requests.request import NOBODY, Request
+from unlearn.study import registry, schema
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -25,19 +28,19 @@ def on(device: str, *arguments, **keywords) -> dict:
 @pytest.mark.parametrize("model", ["logistic", "mlp", "cnn2", "resnet9"])
 def test_training_agrees_with_the_cpu(digits, model):
     """In float32, as far as sums in another order allow; the labels given are the same."""
-    cpu, gpu = (jobs.train(digits, on(d, model, epochs=1, lr=0.02)) for d in ("cpu", "cuda"))
+    cpu, gpu = (train_fleet(digits, on(d, model, epochs=1, lr=0.02)) for d in ("cpu", "cuda"))
     assert gpu.machine["device"] != cpu.machine["device"] == "cpu"
     np.testing.assert_allclose(gpu.logits, cpu.logits, atol=2e-3)
     assert gpu.costs[0]["gradient_evaluations"] == cpu.costs[0]["gradient_evaluations"]
 
 
-@pytest.mark.parametrize("name", catalogue.names("methods"))
+@pytest.mark.parametrize("name", registry.names("methods"))
 def test_unlearning_agrees_with_the_cpu(digits, name):
     """From the same trained model: logits of the unlearned one."""
     described = {d: on(d, "mlp", method=name, lr=0.02) for d in ("cpu", "cuda")}
-    base = jobs.train(digits, described["cpu"])
+    base = train_fleet(digits, described["cpu"])
     request = Request([digits.base[::9]], [NOBODY])
-    cpu, gpu = (jobs.unlearn(digits, described[d], base.states, request) for d in ("cpu", "cuda"))
+    cpu, gpu = (unlearn_fleet(digits, described[d], base.states, request) for d in ("cpu", "cuda"))
     np.testing.assert_allclose(gpu.logits, cpu.logits, atol=5e-3)
 
 
@@ -61,7 +64,7 @@ def test_noise_for_all_of_cifar10_with_resnet18(capsys):
     described = on("cuda", "cnn2", precision="auto")
     described["noise"] = {"kind": "error_minimizing", "parameters": block}
     start = time.perf_counter()
-    values, record = jobs.make_noise(data, described)
+    values, record = make_noise(data, described)
     seconds = time.perf_counter() - start
     with capsys.disabled():
         print("\nresnet18, 50,000 images:", json.dumps(record), f"{seconds:.1f} s")

@@ -41,7 +41,7 @@ def test_files_fit_one_reading():
 
 def test_the_library_keeps_its_floors():
     """Metrics and figures without torch; methods do not import each other; nobody knows Snakemake."""
-    from unlearn import codehash
+    from unlearn.study import codehash
 
     for path in ROOT.glob("unlearn/**/*.py"):
         text = path.read_text()
@@ -56,9 +56,9 @@ def test_the_library_keeps_its_floors():
 
 
 def test_the_full_study_is_planned_from_its_configuration():
-    from unlearn import study
+    from unlearn.study.load import load_study
 
-    plan = study.load(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    plan = load_study(yaml.safe_load((ROOT / "config.yaml").read_text()))
     done = run(
         BIN / "snakemake", "-n", "--cores", "1", "--config", "results=/nonexistent/../tmp/none"
     )
@@ -110,7 +110,7 @@ def test_conda_environments_agree_with_the_pinned_requirements(file):
 
 def imported_packages(*modules):
     """Third-party packages that importing project modules can load."""
-    from unlearn import codehash
+    from unlearn.study import codehash
 
     packages = set()
     for module in codehash.closure(*modules):

@@ -9,8 +9,8 @@ from scipy.stats import spearmanr
 from torch import nn
 from torch.nn import functional
 
-from unlearn import influence
-from unlearn.influence import GaussNewton, Points
+from unlearn.algorithms.influence import influences
+from unlearn.algorithms.influence.influences import GaussNewton, Points
 
 torch.set_num_threads(1)
 
@@ -33,7 +33,7 @@ def part(points, rows):
 
 
 def some_weights(raw):
-    return influence.weights(raw, None, np.arange(len(raw)))[0]
+    return influences.weights(raw, None, np.arange(len(raw)))[0]
 
 
 def test_the_quadratic_toy_without_damping(toy):
@@ -41,11 +41,11 @@ def test_the_quadratic_toy_without_damping(toy):
     found = GaussNewton(model, points, 1e-12, half_square, 0)
     assert np.diag(found.matrix()) == pytest.approx([1.25, 2.5], abs=1e-12)
     assert found.influences(points) == pytest.approx([0.8, 3.2, 0.4, 14.4], abs=1e-6)
-    raw = influence.fisher(model, points, points, 1e-12, half_square)
+    raw = influences.fisher(model, points, points, 1e-12, half_square)
     assert raw == pytest.approx([0.8, 3.2, 0.10811, 3.89189], abs=1e-5)
     gone = part(points, [1, 3])
     assert some_weights(found.influences(gone)) == pytest.approx([0.36364, 1.63636], abs=1e-5)
-    raw = influence.fisher(model, gone, points, 1e-12, half_square)
+    raw = influences.fisher(model, gone, points, 1e-12, half_square)
     assert some_weights(raw) == pytest.approx([0.90244, 1.09756], abs=1e-5)
 
 
@@ -55,7 +55,7 @@ def test_the_quadratic_toy_with_damping(toy):
     gone = part(points, [1, 3])
     raw = GaussNewton(model, points, 0.25 / 1.875, half_square, 0).influences(gone)
     assert some_weights(raw) == pytest.approx([0.33846, 1.66154], abs=1e-5)
-    raw = influence.fisher(model, gone, points, 0.25 / 5.25, half_square)
+    raw = influences.fisher(model, gone, points, 0.25 / 5.25, half_square)
     assert some_weights(raw) == pytest.approx([0.82609, 1.17391], abs=1e-5)
 
 
@@ -83,11 +83,11 @@ def classifier(kind="softmax", points=60, seed=0):
 @pytest.mark.parametrize("kind", ["softmax", "network"])
 def test_conjugate_gradients_agree_with_the_factorisation(kind, monkeypatch):
     model, points = classifier(kind)
-    monkeypatch.setattr(influence, "TOLERANCE", 1e-10)
-    dense = GaussNewton(model, points, 0.1, influence.cross_entropy, 0)
+    monkeypatch.setattr(influences, "TOLERANCE", 1e-10)
+    dense = GaussNewton(model, points, 0.1, influences.cross_entropy, 0)
     expected = dense.influences(points)
-    monkeypatch.setattr(influence, "DENSE", 1)
-    found = GaussNewton(model, points, 0.1, influence.cross_entropy, 0)
+    monkeypatch.setattr(influences, "DENSE", 1)
+    found = GaussNewton(model, points, 0.1, influences.cross_entropy, 0)
     found.shift = dense.shift  # the mean of the diagonal is an estimate there
     assert found.influences(points) == pytest.approx(expected, rel=1e-6)
     assert found.unconverged == 0 and 0 < found.residual < 1e-9
@@ -101,7 +101,7 @@ def test_products_agree_with_an_independent_library():
     operator = library.GGNLinearOperator(
         model, nn.CrossEntropyLoss(), list(model.parameters()), [(points.inputs, points.labels)]
     )
-    own = GaussNewton(model, points, 0.1, influence.cross_entropy, 0)
+    own = GaussNewton(model, points, 0.1, influences.cross_entropy, 0)
     vector = torch.randn(own.size).double()
     expected = (operator @ vector).numpy()
     assert own.product(vector.numpy()) == pytest.approx(expected, rel=1e-9, abs=1e-12)
@@ -139,12 +139,12 @@ def test_influences_rank_points_as_retraining_without_them_does():
         fitted(other, points, without=i)
         alone = functional.cross_entropy(other(points.inputs[i : i + 1]), points.labels[i : i + 1])
         rises.append(float(alone.detach() - loss[i].detach()))
-    whole = GaussNewton(model, points, 1, influence.cross_entropy, 0)
+    whole = GaussNewton(model, points, 1, influences.cross_entropy, 0)
     mean = whole.shift  # damping 1 is the mean of the diagonal
-    exact = GaussNewton(model, points, 0.01 / mean, influence.cross_entropy, 0).influences(points)
+    exact = GaussNewton(model, points, 0.01 / mean, influences.cross_entropy, 0).influences(points)
     assert spearmanr(exact, rises).statistic >= 0.95
     assert 0.5 < np.median(exact / 80 / rises) < 1.1
-    fisher = influence.fisher(model, points, points, 0.1, influence.cross_entropy)
+    fisher = influences.fisher(model, points, points, 0.1, influences.cross_entropy)
     assert spearmanr(fisher, rises).statistic >= 0.95
 
 
@@ -152,27 +152,27 @@ def test_the_last_layer_is_the_model_on_what_it_sees():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 16, 3))
     points = Points(torch.randn(100, 1, 6, 6), torch.randint(0, 3, (100,)))
-    layer, seen = influence.last_layer(model, points)
+    layer, seen = influences.last_layer(model, points)
     assert torch.allclose(layer(seen.inputs).float(), model(points.inputs), atol=1e-5)
     frozen = nn.Sequential(*[m for m in model])
     for name, parameter in frozen.named_parameters():
         parameter.requires_grad_(name.startswith("2."))
-    raw = GaussNewton(layer, seen, 0.1, influence.cross_entropy, 0).influences(seen)
-    same = GaussNewton(frozen, points, 0.1, influence.cross_entropy, 0).influences(points)
+    raw = GaussNewton(layer, seen, 0.1, influences.cross_entropy, 0).influences(seen)
+    same = GaussNewton(frozen, points, 0.1, influences.cross_entropy, 0).influences(points)
     assert raw == pytest.approx(same, rel=1e-3)
     with pytest.raises(ValueError, match="ends in a linear layer"):
-        influence.last_layer(nn.Sequential(nn.Linear(36, 3), nn.ReLU()), points)
+        influences.last_layer(nn.Sequential(nn.Linear(36, 3), nn.ReLU()), points)
 
 
 def test_solutions_that_do_not_converge_are_counted(monkeypatch):
     model, points = classifier("network")
-    monkeypatch.setattr(influence, "DENSE", 1)
-    monkeypatch.setattr(influence, "STEPS", 1)
-    found = GaussNewton(model, points, 1e-9, influence.cross_entropy, 0)
+    monkeypatch.setattr(influences, "DENSE", 1)
+    monkeypatch.setattr(influences, "STEPS", 1)
+    found = GaussNewton(model, points, 1e-9, influences.cross_entropy, 0)
     found.influences(part(points, [0, 1, 2]))
-    assert found.unconverged == 3 and found.residual > influence.TOLERANCE
+    assert found.unconverged == 3 and found.residual > influences.TOLERANCE
     with pytest.warns(UserWarning, match=r"3 systems have not converged .* residual is \d"):
-        influence.warn_unconverged(found)
+        influences.warn_unconverged(found)
 
 
 # -- weights -------------------------------------------------------------------------------------
@@ -181,10 +181,10 @@ def test_solutions_that_do_not_converge_are_counted(monkeypatch):
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.floats(1, 50))
 def test_weights_have_mean_one_and_a_largest_value(raw, cap):
     ids = np.arange(len(raw))
-    found, _ = influence.weights(np.array(raw), cap, ids)
+    found, _ = influences.weights(np.array(raw), cap, ids)
     assert found.mean() == pytest.approx(1, abs=1e-6)
     assert found.max() <= cap * (1 + 1e-9) and found.min() >= 0
-    again, _ = influence.weights(1e3 * np.array(raw), cap, ids)
+    again, _ = influences.weights(1e3 * np.array(raw), cap, ids)
     assert again == pytest.approx(found, rel=1e-6)
     order = np.argsort(raw, kind="stable")
     assert (np.diff(found[order]) >= -1e-9).all()
@@ -196,9 +196,9 @@ def test_capping_is_what_repeated_cutting_and_scaling_tends_to():
     for _ in range(2000):
         expected = np.minimum(expected, 10)
         expected = expected / expected.mean()
-    assert influence.weights(raw, 10, np.arange(200))[0] == pytest.approx(expected, rel=1e-9)
-    assert influence.weights(np.ones(7), None, np.arange(7))[0] == pytest.approx(np.ones(7))
-    assert influence.weights(np.array([5.0]), 10, np.arange(1))[0] == [1]
+    assert influences.weights(raw, 10, np.arange(200))[0] == pytest.approx(expected, rel=1e-9)
+    assert influences.weights(np.ones(7), None, np.arange(7))[0] == pytest.approx(np.ones(7))
+    assert influences.weights(np.array([5.0]), 10, np.arange(1))[0] == [1]
 
 
 def test_just_enough_points_below_the_cap():
@@ -207,19 +207,19 @@ def test_just_enough_points_below_the_cap():
         count = int(random.integers(1, 8))
         raw = np.zeros(10 * count)
         raw[:count] = random.uniform(0, 1, count)
-        found, _ = influence.weights(raw, 10, np.arange(len(raw)))
+        found, _ = influences.weights(raw, 10, np.arange(len(raw)))
         assert np.isfinite(found).all() and found.mean() == pytest.approx(1, abs=1e-6)
 
 
 def test_odd_influences():
     ids = np.array([7, 8, 9])
     for nothing in (np.zeros(3), np.full(3, np.nan), np.full(3, np.inf)):
-        found, note = influence.weights(nothing, 10, ids)
+        found, note = influences.weights(nothing, 10, ids)
         assert (found == 1).all() and "all weights are 1" in note
-    assert (influence.weights(np.array([1.0, -1e-9, 3.0]), None, ids)[0] >= 0).all()
+    assert (influences.weights(np.array([1.0, -1e-9, 3.0]), None, ids)[0] >= 0).all()
     with pytest.raises(ValueError, match="point 8 is nan"):
-        influence.weights(np.array([1.0, np.nan, 3.0]), 10, ids)
+        influences.weights(np.array([1.0, np.nan, 3.0]), 10, ids)
     with pytest.raises(ValueError, match=r"point 9 is -0\.5, below 0"):
-        influence.weights(np.array([1.0, 0.0, -0.5]), 10, ids)
-    found, note = influence.weights(np.eye(100)[0], 10, np.arange(100))
+        influences.weights(np.array([1.0, 0.0, -0.5]), 10, ids)
+    found, note = influences.weights(np.eye(100)[0], 10, np.arange(100))
     assert found.max() <= 10 and found.min() > 0 and "get a little" in note

@@ -9,10 +9,14 @@ import pytest
 import torch
 from conftest import job
 
-from unlearn import catalogue, jobs, schema, training
-from unlearn.requests import NOBODY, Request, Step
+from unlearn.jobs.setup import component, new_task
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.requests.request import NOBODY, Request, Step
+from unlearn.study import registry, schema
+from unlearn.training.loop import normalised
 
-METHODS = catalogue.names("methods")
+METHODS = registry.names("methods")
 CHANGING = [name for name in METHODS if name != "original"]
 GUARANTEES = ("exact", "certified", "approximate", "none")
 
@@ -35,8 +39,8 @@ def described(model="mlp", **keywords):
 def model(request):
     """A model that the trainer of the method can work with."""
     name = request.node.callspec.params["name"]
-    trainer = catalogue.facts("methods", name)["trainer"] or "standard"
-    plan = catalogue.facts("trainers", trainer).get("PLAN")
+    trainer = registry.facts("methods", name)["trainer"] or "standard"
+    plan = registry.facts("trainers", trainer).get("PLAN")
     allowed = getattr(importlib.import_module(plan), "MODELS", MODELS) if plan else MODELS
     if request.param not in allowed:
         pytest.skip(f"{trainer} is not for {request.param}")
@@ -51,9 +55,9 @@ class Trained(dict):
 
     def __missing__(self, key):
         model, method = key
-        trainer = catalogue.facts("methods", method)["trainer"] or "standard"
+        trainer = registry.facts("methods", method)["trainer"] or "standard"
         if (model, trainer) not in self:
-            state = jobs.train(self.digits, described(model, method=method)).states[0]
+            state = train_fleet(self.digits, described(model, method=method)).states[0]
             self[model, trainer] = state
         return self[model, trainer]
 
@@ -75,11 +79,11 @@ def request(digits, ids) -> Step:
 
 def instance(name):
     parameters = schema.with_defaults({}, schema.read("methods")[name])
-    return jobs._instance("methods", {"kind": name, "parameters": parameters})
+    return component("methods", {"kind": name, "parameters": parameters})
 
 
 def serve(name, digits, trained, step, seed=0, model="mlp"):
-    task = jobs.new_task(digits, described(model, method=name))
+    task = new_task(digits, described(model, method=name))
     state = instance(name).unlearn(task, trained, step, seed)
     return {key: np.asarray(value) for key, value in state.items()}, task
 
@@ -98,10 +102,10 @@ def some(digits):
 @pytest.mark.parametrize("name", METHODS)
 class TestEveryMethod:
     def test_declares_itself(self, name):
-        facts = catalogue.facts("methods", name)
+        facts = registry.facts("methods", name)
         assert set(facts["serves"]) <= {"delete", "add"}
         assert facts["guarantee"] in GUARANTEES
-        assert facts["trainer"] is None or facts["trainer"] in catalogue.names("trainers")
+        assert facts["trainer"] is None or facts["trainer"] in registry.names("trainers")
 
     def test_constructor_only_stores_what_the_schema_lists(self, name):
         method = instance(name)
@@ -115,7 +119,7 @@ class TestEveryMethod:
         state, _ = serve(name, digits, trained, request(digits, some(digits)), model=model)
         own = {k: v.dtype for k, v in state.items() if k in trained or "/" not in k}
         assert own == {k: v.dtype for k, v in trained.items()}
-        served = jobs.new_task(digits, described(model, method=name)).trainer.served(trained)
+        served = new_task(digits, described(model, method=name)).trainer.served(trained)
         assert all(state[k].shape == trained[k].shape for k in served)
         assert all(np.isfinite(v).all() for v in state.values())
 
@@ -154,24 +158,24 @@ class TestEveryMethod:
 
     def test_serves_streams(self, name, digits):
         described = job(epochs=2, seeds=(0, 1), method=name)
-        base = jobs.train(digits, described)
+        base = train_fleet(digits, described)
         stream = Request([digits.base[:5], NOBODY], [NOBODY, digits.held_out[:5]])
-        result = jobs.unlearn(digits, described, base.states, stream)
+        result = unlearn_fleet(digits, described, base.states, stream)
         assert result.logits.shape == (2, 2, 560, 10)
         assert [len(costs) for costs in result.costs] == [2, 2]
         assert all(len(s[n]) == 2 for s in result.states for n in result.parameters)
 
     def test_refuses_requests_outside_the_data(self, name, digits):
         described = job(epochs=1, method=name)
-        base = jobs.train(digits, described)
+        base = train_fleet(digits, described)
         for ids in ([200], [digits.held_out[0]]):
             outside = Request([np.array(ids)], [NOBODY])
             with pytest.raises(ValueError, match=f"point {ids[0]}"):
-                jobs.unlearn(digits, described, base.states, outside)
+                unlearn_fleet(digits, described, base.states, outside)
 
     def test_leaves_global_random_state_alone(self, name, digits, trained_models):
         trained = trained_models["mlp", name]
-        task = jobs.new_task(digits, described("mlp", method=name))
+        task = new_task(digits, described("mlp", method=name))
         torch.manual_seed(5)
         expected = torch.random.get_rng_state()
         instance(name).unlearn(task, trained, request(digits, some(digits)), 0)
@@ -195,14 +199,14 @@ def test_one_step_of_finetuning_is_the_analytic_step(digits, trained):
     ids = some(digits)
     retained = np.setdiff1d(digits.base, ids)
     plain = {"batch_size": 200, "momentum": 0.0, "weight_decay": 0.01}
-    task = jobs.new_task(digits, job(**plain))
-    method = jobs._instance(
+    task = new_task(digits, job(**plain))
+    method = component(
         "methods",
         {"kind": "finetune", "parameters": {"epochs": 1, "lr": 0.3, "schedule": "constant"}},
     )
     state = method.unlearn(task, trained, request(digits, ids), 0)
     model = task.model(trained)
-    images = training.normalised(task.data.train_images[retained], task.data)
+    images = normalised(task.data.train_images[retained], task.data)
     torch.nn.functional.cross_entropy(model(images), task.data.train_labels[retained]).backward()
     for name, parameter in model.named_parameters():
         step = parameter.grad.cpu().numpy() + 0.01 * trained[name]
@@ -269,7 +273,7 @@ def test_gradient_ascent_does_not_read_the_retain_set(digits, trained):
 def test_gradient_ascent_raises_the_loss_of_the_forget_set(digits, trained):
     ids = some(digits)
     step = request(digits, ids)
-    task = jobs.new_task(digits, job())
+    task = new_task(digits, job())
     labels = task.data.train_labels[ids].cpu()
 
     def loss(state):
@@ -278,7 +282,7 @@ def test_gradient_ascent_raises_the_loss_of_the_forget_set(digits, trained):
 
     values = [loss(trained)]
     for epochs in (1, 4):
-        method = jobs._instance(
+        method = component(
             "methods",
             {
                 "kind": "gradient_ascent",
@@ -291,12 +295,12 @@ def test_gradient_ascent_raises_the_loss_of_the_forget_set(digits, trained):
 
 def test_one_step_of_gradient_ascent_is_the_gradient(digits, trained):
     ids = some(digits)
-    task = jobs.new_task(digits, job())
+    task = new_task(digits, job())
     model = task.model(trained)
-    images = training.normalised(task.data.train_images[ids], task.data)
+    images = normalised(task.data.train_images[ids], task.data)
     torch.nn.functional.cross_entropy(model(images), task.data.train_labels[ids]).backward()
     parameters = {"epochs": 1, "lr": 0.5, "batch_size": 1000}
-    method = jobs._instance("methods", {"kind": "gradient_ascent", "parameters": parameters})
+    method = component("methods", {"kind": "gradient_ascent", "parameters": parameters})
     state = method.unlearn(task, trained, request(digits, ids), 0)
     for name, parameter in model.named_parameters():
         expected = trained[name] + 0.5 * parameter.grad.cpu().numpy()
@@ -307,8 +311,8 @@ def test_frozen_batch_statistics(digits):
     data = digits
     described = job("resnet9", epochs=1, method="gradient_ascent")
     described["model"]["parameters"]["width"] = 2
-    base = jobs.train(data, described)
-    result = jobs.unlearn(data, described, base.states, Request([data.base[:20]], [NOBODY]))
+    base = train_fleet(data, described)
+    result = unlearn_fleet(data, described, base.states, Request([data.base[:20]], [NOBODY]))
     moved = {
         n: not np.array_equal(result.states[0][n][0], base.states[0][n]) for n in base.states[0]
     }

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unlearn import scoring
+from unlearn.evaluation import score
 from unlearn.metrics.accuracy import accuracy
 from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.divergence import jensen_shannon, kl, log_softmax
 from unlearn.metrics.ensemble import lone_accuracies, tie_fraction, vote_accuracy
-from unlearn.requests import NOBODY, Request
+from unlearn.requests.request import NOBODY, Request
 
 logits = arrays(np.float32, (5, 4), elements=st.floats(-50, 50, width=32))
 
@@ -47,7 +47,7 @@ def test_votes_by_hand():
 def test_scores_of_a_stream_by_hand():
     """Two steps, two classes, one seed; costs and speed-ups add up, peaks and storage do not."""
     steps = list(Request([np.array([0]), np.array([2])], [NOBODY] * 2).steps(4, np.arange(4)))
-    points = scoring.Points(np.array([0, 1, 2]), np.array([1, 2]), np.array([0, 1, 0, 1]), [1, 1])
+    points = score.Points(np.array([0, 1, 2]), np.array([1, 2]), np.array([0, 1, 0, 1]), [1, 1])
     logits = np.array([[[[2, 0], [0, 2], [0, 2], [0, 2], [2, 0]]] * 2], float)
     votes = np.array([[[[0, 1, 1, 1, 0], [1, 1, 0, 1, 1], [-1] * 5]] * 2])
 
@@ -62,10 +62,10 @@ def test_scores_of_a_stream_by_hand():
             }
             for n, s in zip(evaluations, seconds, strict=True)
         ]
-        return scoring.Fleet(logits, votes, lambda k, t: {}, [], [costs])
+        return score.Fleet(logits, votes, lambda k, t: {}, [], [costs])
 
     model, oracle = fleet([2, 3], [1.0, 3.0], votes), fleet([8, 7], [4.0, 2.0], votes[:, :, :0])
-    rows = scoring.score(points, steps, [0], model, oracle, [{}], [{"gradient_evaluations": 5}])
+    rows = score.score(points, steps, [0], model, oracle, [{}], [{"gradient_evaluations": 5}])
     found = {(step, metric, split): value for step, _, metric, split, value in rows}
     for step, evaluations, seconds in ((1, 8 / 2, 4 / 1), (2, 15 / 5, 6 / 4)):
         assert found[step, "speedup", "forget"] == evaluations

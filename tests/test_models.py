@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from unlearn import models, schema
+from unlearn.models import networks
+from unlearn.study import schema
 
 
 def test_parameter_counts_of_the_architectures():
     def count(kind, shape, **parameters):
-        model = models.build(kind, shape, 10, parameters)
+        model = networks.build(kind, shape, 10, parameters)
         return sum(p.numel() for p in model.parameters())
 
     grey, colour = (28, 28, 1), (32, 32, 3)
@@ -22,18 +23,18 @@ def test_parameter_counts_of_the_architectures():
 
 
 def test_every_architecture_has_a_schema():
-    assert set(models._BUILDERS) == set(schema.read("models"))
+    assert set(networks._BUILDERS) == set(schema.read("models"))
 
 
-@pytest.mark.parametrize("kind", sorted(models._BUILDERS))
+@pytest.mark.parametrize("kind", sorted(networks._BUILDERS))
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3)])
 def test_architectures_take_every_data_set(kind, shape):
     parameters = schema.with_defaults({}, schema.read("models")[kind])
     parameters.pop("recipe")
-    model = models.seeded(kind, shape, 7, parameters, 0)
+    model = networks.seeded(kind, shape, 7, parameters, 0)
     height, width, channels = shape
     assert model(torch.zeros(2, channels, height, width)).shape == (2, 7)
-    same = models.seeded(kind, shape, 7, parameters, 0)
+    same = networks.seeded(kind, shape, 7, parameters, 0)
     assert all(
         torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True)
     )

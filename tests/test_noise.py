@@ -9,7 +9,13 @@ from conftest import build, job, task
 from torch import nn
 from torch.nn import functional
 
-from unlearn import dataset, jobs, noise, schema, seeding, training
+from unlearn.core import seeding
+from unlearn.data import dataset
+from unlearn.jobs.perturb import make_noise
+from unlearn.jobs.train import train_fleet
+from unlearn.perturbations import search
+from unlearn.study import schema
+from unlearn.training.loop import fit, normalised
 
 torch.set_num_threads(1)
 
@@ -25,7 +31,7 @@ def described(kind="error_minimizing", **parameters):
 
 
 def made(digits, kind="error_minimizing", **parameters):
-    return jobs.make_noise(digits, described(kind, **parameters))
+    return make_noise(digits, described(kind, **parameters))
 
 
 KINDS = [
@@ -88,12 +94,12 @@ def test_the_search_ends_at_its_error_or_at_its_cap(digits):
 def test_following_the_gradient_lowers_the_loss(digits):
     here = task(digits, model="cnn1")
     model = here.new_model(0)
-    training.fit(here, model, digits.base, here.recipe | {"epochs": 3}, 0)
+    fit(here, model, digits.base, here.recipe | {"epochs": 3}, 0)
     model.eval()
     pixels, labels = here.data.train_images[:100], here.data.train_labels[:100]
 
     def losses(own):
-        images = training.normalised(noise.noisy(pixels, own, 255), here.data)
+        images = normalised(search.noisy(pixels, own, 255), here.data)
         return functional.cross_entropy(model(images), labels, reduction="none").detach()
 
     before = {n: t.clone() for n, t in model.state_dict().items()}
@@ -101,16 +107,16 @@ def test_following_the_gradient_lowers_the_loss(digits):
         own = torch.zeros(pixels.shape)
         values = [losses(own)]
         for _ in range(5):
-            noise.follow(
+            search.follow(
                 here, model, pixels, labels, own, radius=20, step=2, steps=1, uphill=uphill
             )
             values.append(losses(own))
         falls = [sign * float((a - b).mean()) for a, b in itertools.pairwise(values)]
         assert all(fall > 0 for fall in falls)
         assert own.abs().max() <= 20
-        images = training.normalised(noise.noisy(pixels, own, 255), here.data)
+        images = normalised(search.noisy(pixels, own, 255), here.data)
         direct = float((model(images).argmax(1) != labels).double().mean())
-        assert noise.wrong(here, model, pixels, labels, own) == direct
+        assert search.wrong(here, model, pixels, labels, own) == direct
     assert all(torch.equal(before[n], t) for n, t in model.state_dict().items())
     assert all(p.requires_grad for p in model.parameters())
 
@@ -127,8 +133,8 @@ def test_one_long_step_of_a_linear_model_is_the_sign_of_its_gradient(digits):
     model = linear(here)
     pixels, labels = here.data.train_images[:40], here.data.train_labels[:40]
     own = torch.zeros(pixels.shape)
-    noise.follow(here, model, pixels, labels, own, radius=9, step=9, steps=1)
-    images = training.normalised(pixels, here.data).requires_grad_(True)
+    search.follow(here, model, pixels, labels, own, radius=9, step=9, steps=1)
+    images = normalised(pixels, here.data).requires_grad_(True)
     functional.cross_entropy(model(images), labels, reduction="sum").backward()
     expected = -9 * images.grad.sign().permute(0, 2, 3, 1)
     expected = (pixels + expected).clamp(0, 255) - pixels
@@ -142,7 +148,7 @@ def test_the_best_noise_for_two_classes_is_found(digits):
     pixels = torch.full((30, *here.data.shape), 120, dtype=torch.uint8)
     labels = torch.arange(30) % 2
     own = torch.zeros(pixels.shape)
-    noise.follow(here, model, pixels, labels, own, radius=10, step=1, steps=20)
+    search.follow(here, model, pixels, labels, own, radius=10, step=1, steps=20)
     towards = (model[1].weight[1] - model[1].weight[0]).sign().view(*here.data.shape)
     sign = torch.where(labels == 1, 1.0, -1.0)[:, None, None, None]
     assert torch.equal(own, 10 * sign * towards[None])
@@ -150,7 +156,7 @@ def test_the_best_noise_for_two_classes_is_found(digits):
 
 def test_a_step_of_class_noise_is_the_mean_over_its_images(digits, monkeypatch):
     """Against a loop over images."""
-    from unlearn.noises.error_minimizing import ErrorMinimizing
+    from unlearn.perturbations.error_minimizing import ErrorMinimizing
 
     parameters = described(class_wise=True, steps=2, class_share=1.0)["noise"]["parameters"]
     maker = ErrorMinimizing(**parameters)
@@ -166,7 +172,7 @@ def test_a_step_of_class_noise_is_the_mean_over_its_images(digits, monkeypatch):
         for i in torch.nonzero(labels == label)[:, 0]:
             own = table[label][None].clone()
             one = pixels[i : i + 1], labels[i : i + 1]
-            noise.follow(here, model, *one, own, radius=radius, step=radius / 10, steps=2)
+            search.follow(here, model, *one, own, radius=radius, step=radius / 10, steps=2)
             parts.append(own[0])
         expected[label] = torch.stack(parts).mean(0).clamp(-radius, radius)
     maker._search_classes(here, model, pixels, labels, table, ids)
@@ -176,8 +182,8 @@ def test_a_step_of_class_noise_is_the_mean_over_its_images(digits, monkeypatch):
 
 def test_the_source_is_trained_on_noisy_images(digits, monkeypatch):
     """From the second round on: the search is a minimum over model and noise."""
-    from unlearn.noises import error_minimizing
-    from unlearn.objectives import Turns
+    from unlearn.algorithms.losses import Turns
+    from unlearn.perturbations import error_minimizing
 
     seen = []
 
@@ -188,13 +194,13 @@ def test_the_source_is_trained_on_noisy_images(digits, monkeypatch):
 
     monkeypatch.setattr(error_minimizing, "descent", Spy)
     how = described(rounds=2, training_steps=3, stop_error=0.0)
-    jobs.make_noise(digits, how)
+    make_noise(digits, how)
     here = task(digits, model="cnn1")
     turns = Turns(np.arange(len(digits.base)), 32, seeding.derive(0, "turns"))
     changes = []
     for images in seen:
         pixels = here.data.train_images[torch.from_numpy(digits.base[turns()])]
-        clean = training.normalised(pixels, here.data)
+        clean = normalised(pixels, here.data)
         changes.append(float((images - clean).abs().max() / here.data.scale.max()))
     assert changes[:3] == [0, 0, 0] and all(5 < change < 25.6 for change in changes[3:])
 
@@ -204,7 +210,7 @@ def test_noisy_images_teach_less_than_randomly_noisy_ones():
     whole = build("digits", retain_sample=1)
 
     def accuracy(data):
-        result = jobs.train(data, job("cnn1", seeds=(0, 1, 2), epochs=20, batch_size=64))
+        result = train_fleet(data, job("cnn1", seeds=(0, 1, 2), epochs=20, batch_size=64))
         right = result.logits[:, -len(data.test_labels) :].argmax(2) == data.test_labels
         return right.mean()
 

@@ -7,23 +7,28 @@ from conftest import job
 from test_noised import config
 from torch.nn import functional
 
-from unlearn import dataset, jobs, seeding, study, training
-from unlearn.requests import NOBODY, Request
-from unlearn.task import state_of
+from unlearn.core import seeding
+from unlearn.data import dataset
+from unlearn.jobs.setup import component, new_task
+from unlearn.jobs.train import train_fleet
+from unlearn.requests.request import NOBODY, Request
+from unlearn.study.load import StudyError, load_study
+from unlearn.training.loop import fit, normalised
+from unlearn.training.state import state_of
 
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
 def trained(digits):
-    return jobs.train(digits, job("cnn1", epochs=8)).states[0]
+    return train_fleet(digits, job("cnn1", epochs=8)).states[0]
 
 
 def serve(digits, trained, request, **change):
     found = job("cnn1", method="error_minimizing_noise", epochs=8)
     found["method"]["parameters"] |= {"epochs": 1, "epsilon": 0.1} | change
-    here = jobs.new_task(digits, found)
-    method = jobs._instance("methods", found["method"])
+    here = new_task(digits, found)
+    method = component("methods", found["method"])
     state, states = trained, []
     for step in request.steps(200, digits.base):
         state = method.unlearn(here, state, step, 0)
@@ -39,7 +44,7 @@ def test_without_noise_it_is_training_on(digits, trained):
     states, here = serve(digits, trained, deletion(digits.base[::5]), noise="none")
     model = here.model(trained)
     recipe = here.recipe | {"epochs": 1, "lr": 0.01, "schedule": "constant"}
-    training.fit(here, model, digits.base, recipe, seeding.derive(0, "finetune"))
+    fit(here, model, digits.base, recipe, seeding.derive(0, "finetune"))
     assert all(np.array_equal(states[0][n], t) for n, t in state_of(model).items())
 
 
@@ -53,10 +58,10 @@ def test_it_is_training_on_the_retain_set_and_the_noisy_images(digits, trained):
         images = digits.train_images.astype(int)
         images[known] += after["noise/values"]
         data = dataset.Dataset(**vars(digits) | {"train_images": images.astype(np.uint8)})
-        noisy = jobs.new_task(data, job("cnn1", epochs=8))
+        noisy = new_task(data, job("cnn1", epochs=8))
         model = noisy.model(state)
         recipe = here.recipe | {"epochs": 1, "lr": 0.01, "schedule": "constant"}
-        training.fit(noisy, model, digits.base, recipe, seeding.derive(0, "finetune"))
+        fit(noisy, model, digits.base, recipe, seeding.derive(0, "finetune"))
         assert all(np.array_equal(after[n], t) for n, t in state_of(model).items())
         state = after
 
@@ -71,8 +76,8 @@ def test_the_method_is_for_images():
         "method": "error_minimizing_noise",
         "figure": {"x": "rate", "y": "accuracy/test"},
     }
-    with pytest.raises(study.StudyError, match="the method is for images; allowed: features: null"):
-        study.load(plan)
+    with pytest.raises(StudyError, match="the method is for images; allowed: features: null"):
+        load_study(plan)
 
 
 def test_noise_takes_the_gradient_away(digits, trained):
@@ -84,7 +89,7 @@ def test_noise_takes_the_gradient_away(digits, trained):
         assert np.array_equal(state["noise/ids"], ids) and abs(values.astype(int)).max() <= 25
         pixels = torch.from_numpy(digits.train_images[ids].astype(int) + values).to(torch.uint8)
         model = here.model(trained)
-        images = training.normalised(pixels, here.data)
+        images = normalised(pixels, here.data)
         labels = here.data.train_labels[torch.from_numpy(ids)]
         functional.cross_entropy(model(images), labels).backward()
         norms[kind] = float(sum(p.grad.square().sum() for p in model.parameters()))
@@ -122,5 +127,5 @@ def test_noise_that_the_method_cannot_make_is_refused_before_anything_runs(chang
             "method": {"name": "error_minimizing_noise"} | change,
         }
     )
-    with pytest.raises(study.StudyError, match=message):
-        study.load(plan)
+    with pytest.raises(StudyError, match=message):
+        load_study(plan)

@@ -9,7 +9,9 @@ import yaml
 from conftest import TINY, build, raw_data
 from test_noise import made
 
-from unlearn import artifacts, dataset, study
+from unlearn.data import dataset
+from unlearn.storage.files import ArtifactError
+from unlearn.study.load import StudyError, load_study
 
 torch.set_num_threads(1)
 
@@ -48,11 +50,11 @@ def test_noise_that_cannot_be_on_the_images_is_refused(digits):
     values, record = made(digits, "random")
     about = record | {"share": 1, "seed": 0}
     for change, message in ((2 * values, "noise of 50 of 255; its epsilon allows 25"),):
-        with pytest.raises(artifacts.ArtifactError, match=message):
+        with pytest.raises(ArtifactError, match=message):
             dataset.with_noise(digits, change.astype(np.int8), about)
     dark = values.copy()
     dark[digits.train_images == 0] = -1
-    with pytest.raises(artifacts.ArtifactError, match=r"out of 0\.\.255"):
+    with pytest.raises(ArtifactError, match=r"out of 0\.\.255"):
         dataset.with_noise(digits, dark, about)
 
 
@@ -73,7 +75,7 @@ def config(experiment=None, **data):
 def test_a_study_of_shares(project):
     import pandas as pd
 
-    from unlearn.figures import lines
+    from unlearn.report.figures import lines
 
     plan = config(noise=["quick", {"name": "random", "epsilon": 0.1}])
     plan["experiments"]["accuracy"]["figure"]["facet"] = "dataset.noise"
@@ -104,7 +106,7 @@ def test_a_study_of_shares(project):
     assert pixels["noise"].abs().max() <= 25 and len(pixels) == 3 * 64
     assert (folder / "figures/examples.png").stat().st_size > 1000
     assert project.planned() == []
-    project.edit("unlearn/noises/random.py", "radius * (drawn", "-radius * (drawn")
+    project.edit("unlearn/perturbations/random_noise.py", "radius * (drawn", "-radius * (drawn")
     again = project.planned()
     assert "noise" in again and "noised" in again and "data" not in again
     scores = pd.read_csv(folder / "scores.csv")
@@ -141,24 +143,24 @@ def test_noise_of_another_data_set_is_refused(project):
     ids=str,
 )
 def test_noise_that_cannot_be_is_refused_before_anything_runs(noise_, message):
-    with pytest.raises(study.StudyError, match=message):
-        study.load(config(noise={"name": "quick"} | noise_))
+    with pytest.raises(StudyError, match=message):
+        load_study(config(noise={"name": "quick"} | noise_))
 
 
 def test_what_noise_does_not_fit_is_refused():
     for share in (-0.1, 1.1):
-        with pytest.raises(study.StudyError, match=f"noised.*{share}"):
-            study.load(config(noised=share))
-    with pytest.raises(study.StudyError, match="its images carry no noise"):
-        study.load(config(experiment={"dataset": "digits"}))
+        with pytest.raises(StudyError, match=f"noised.*{share}"):
+            load_study(config(noised=share))
+    with pytest.raises(StudyError, match="its images carry no noise"):
+        load_study(config(experiment={"dataset": "digits"}))
     plan = config()
     plan["pictures"] = {"examples": {"dataset": "digits"}}
-    with pytest.raises(study.StudyError, match=r"pictures\.examples.*no images that carry noise"):
-        study.load(plan)
+    with pytest.raises(StudyError, match=r"pictures\.examples.*no images that carry noise"):
+        load_study(plan)
 
 
 def test_shares_share_noise_and_images():
-    plan = study.load(config())
+    plan = load_study(config())
     assert len(plan.datasets) == 4 and len(plan.noises) == 1
     assert {part.source for part in plan.datasets.values()} == {None, "digits"}
 

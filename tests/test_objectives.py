@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from unlearn.objectives import Distillation, Turns, ascent, bounded
+from unlearn.algorithms.losses import Distillation, Turns, ascent, bounded
 
 
 def objective(**change):

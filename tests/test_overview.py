@@ -3,7 +3,8 @@
 import pytest
 from test_figures import experiment, made_up
 
-from unlearn import intervals, overview
+from unlearn.evaluation import formatting
+from unlearn.report import landing_page
 
 
 def test_the_landing_page_prints_the_numbers_of_the_table():
@@ -11,7 +12,7 @@ def test_the_landing_page_prints_the_numbers_of_the_table():
     table = made_up(plan)
     table["mean"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     table["ci_low"], table["ci_high"] = table["mean"] - 0.01, table["mean"] + 0.01
-    page = overview.page("s", [], [], {}, {"e": ("what", plan.experiments["e"].figure, table)}, {})
+    page = landing_page.page("s", [], [], {}, {"e": ("what", plan.experiments["e"].figure, table)}, {})
     flat = page.replace("\u202f", " ")
     for value in table["mean"]:
         assert f"{value:.3f} ± 0.010" in flat
@@ -31,7 +32,7 @@ def test_the_landing_page_prints_the_numbers_of_the_table():
     ],
 )
 def test_means_and_intervals_are_written_for_readers(mean, half, expected):
-    assert intervals.with_half(mean, half, None) == expected
+    assert formatting.with_half(mean, half, None) == expected
 
 
 def test_the_landing_page_names_a_method_once_for_each_guarantee():
@@ -42,7 +43,7 @@ def test_the_landing_page_names_a_method_once_for_each_guarantee():
         "deltagrad": ("approximate", ""),
         "deltagrad-mode=online": ("none", "made up"),
     }
-    page = overview.page("s", [], [], guarantees, {}, {})
+    page = landing_page.page("s", [], [], guarantees, {}, {})
     assert page.count("sisa") == 2 and "shards=" not in page and "original\\@sisa" in page
     assert "deltagrad-mode=online" in page
 
@@ -50,14 +51,14 @@ def test_the_landing_page_names_a_method_once_for_each_guarantee():
 def test_the_landing_page_counts_many_variants_of_one_guarantee():
     guarantees = {f"sisa-shards={n}": ("exact", "isolated shards") for n in range(2, 8)}
     guarantees["sisa-partition=kmeans"] = ("conditional", "centroids know the points")
-    page = overview.page("s", [], [], guarantees, {}, {})
+    page = landing_page.page("s", [], [], guarantees, {}, {})
     assert "6 variants of sisa, such as sisa-shards=2" in page and "sisa-shards=3" not in page
     assert "sisa-partition=kmeans" in page
 
 
 def test_the_landing_page_opens_with_what_was_run_and_ends_with_the_data():
     data = {"name": "d", "train_points": 1, "test_points": 1, "held_out_points": 0, "sha256": "0"}
-    page = overview.page("s", [("Study", "s")], [data], {"finetune": ("none", "")}, {}, {})
+    page = landing_page.page("s", [("Study", "s")], [data], {"finetune": ("none", "")}, {}, {})
     places = [page.index(t) for t in ("What was run", "Guarantees", "Results", "Data sets")]
     assert places == sorted(places)
 
@@ -65,7 +66,7 @@ def test_the_landing_page_opens_with_what_was_run_and_ends_with_the_data():
 def test_descriptions_cannot_break_the_page():
     plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]})
     block = plan.experiments["e"].figure
-    page = overview.page(
+    page = landing_page.page(
         "s", [], [], {}, {"e": ("{% a {{b}} *c* |d| e@f", block, made_up(plan))}, {}
     )
     assert "{" not in page and "\\*c\\*" in page and "e\\@f" in page

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from unlearn import priors, schema, sharding
-from unlearn.partitions import distribution_aware
+from unlearn.partitions import distribution_aware, request_prior, sharding
+from unlearn.study import schema
 
 SHAPES = {"uniform": 1, "pareto": 1.16, "exponential": 0.05}  # of priors
 SHARING = ("aggregation", "tie", "weights")  # parameters of prediction
@@ -129,7 +129,7 @@ def test_guarantees_have_a_reason(parameters, level):
 def expected_points(data, **own):
     """Points that one request drawn from the prior retrains on average, the point included."""
     shard_of, _ = shards_of(data, min_shard=1, **own)
-    p = priors.probabilities(own["prior"], data.base, 0, own["prior_shape"])
+    p = request_prior.probabilities(own["prior"], data.base, 0, own["prior_shape"])
     there = shard_of[data.base]
     return sum((there == s).sum() * p[there == s].sum() for s in np.unique(there))
 
@@ -145,7 +145,7 @@ def test_equal_mass_costs_as_much_as_uniform_shards_and_min_cost_less(digits):
 @pytest.mark.parametrize("prior", ["pareto", "exponential"])
 @pytest.mark.parametrize("least", [1, 3])
 def test_min_cost_is_the_best_of_all_cuts(prior, least):
-    p = np.sort(priors.probabilities(prior, np.arange(18), 0, SHAPES[prior]))
+    p = np.sort(request_prior.probabilities(prior, np.arange(18), 0, SHAPES[prior]))
     mass = np.concatenate([[0], np.cumsum(p)])
 
     def cost(ends):
@@ -169,7 +169,7 @@ def test_every_shard_has_its_least_points(digits, cuts, prior):
     shard_of, _ = shards_of(digits, cuts=cuts, prior=prior, prior_shape=SHAPES[prior], **own)
     sizes = np.bincount(shard_of[digits.base], minlength=8)
     assert sizes.min() >= 5 and sizes.sum() == 160
-    likely = priors.probabilities(prior, digits.base, 0, SHAPES[prior])
+    likely = request_prior.probabilities(prior, digits.base, 0, SHAPES[prior])
     order = shard_of[digits.base][np.argsort(likely, kind="stable")]
     assert (np.diff(order) >= 0).all()  # contiguous blocks
 
@@ -178,7 +178,7 @@ def test_likely_points_come_in_the_last_slices(digits):
     own = {"slice_order": "request_probability", "shards": 4, "slices": 3}
     own |= {"prior": "exponential", "prior_shape": 0.05}
     shard_of, slice_of = shards_of(digits, **own)
-    p = priors.probabilities("exponential", digits.base, 0, 0.05)
+    p = request_prior.probabilities("exponential", digits.base, 0, 0.05)
     for shard in range(4):
         there = shard_of[digits.base] == shard
         by_slice = [p[there & (slice_of[digits.base] == r)] for r in range(3)]

@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unlearn import artifacts, priors, schema, seeding, sharding
-from unlearn.requests import NOBODY, Request
+from unlearn.core import seeding
+from unlearn.partitions import request_prior, sharding
+from unlearn.requests.request import NOBODY, Request
+from unlearn.storage.files import ArtifactError
+from unlearn.storage.request import read_request, write_request
+from unlearn.study import schema
 
 LABELS = np.repeat(np.arange(10), 20)
 HELD_OUT = np.arange(0, 200, 7)
 
 
 def draw(sampler, held_out=HELD_OUT, **parameters):
-    module = importlib.import_module(f"unlearn.requests.{sampler}")
+    module = importlib.import_module(f"unlearn.requests.request.{sampler}")
     full = schema.with_defaults(parameters, schema.read("samplers")[sampler])
     module.check(len(LABELS), 10, len(held_out), **full)
     return module.draw(LABELS, held_out, **full)
@@ -80,7 +84,7 @@ def test_skewed_requests_follow_their_law(sampler, shape):
     """The first draw is by the prior, the second by what is left of it."""
     nobody = np.empty(0, int)
     first, second = np.zeros(200), np.zeros((3, 200))
-    likely = np.argsort(-priors.probabilities(sampler, np.arange(200), 0, shape), kind="stable")
+    likely = np.argsort(-request_prior.probabilities(sampler, np.arange(200), 0, shape), kind="stable")
     for seed in range(3000):
         a, b = np.concatenate(draw(sampler, nobody, count=2, steps=2, seed=seed).deletions)
         first[a] += 1
@@ -139,10 +143,10 @@ def test_adversarial_requests_touch_every_shard_in_turn(partition):
 
 def test_weighted_draws_do_not_depend_on_the_order_of_ids():
     ids = np.arange(50)
-    p = priors.probabilities("pareto", ids, 3, 1.16)
+    p = request_prior.probabilities("pareto", ids, 3, 1.16)
     turned = seeding.shuffled(ids, 1)
-    assert np.array_equal(priors.drawn(ids, p, 5), priors.drawn(turned, p[turned], 5))
-    assert np.array_equal(priors.probabilities("pareto", turned, 3, 1.16), p[turned])
+    assert np.array_equal(request_prior.drawn(ids, p, 5), request_prior.drawn(turned, p[turned], 5))
+    assert np.array_equal(request_prior.probabilities("pareto", turned, 3, 1.16), p[turned])
 
 
 @pytest.mark.parametrize(
@@ -197,12 +201,12 @@ def test_requests_outside_the_data_are_refused(out, new, message):
 
 def test_files_keep_requests_and_refuse_other_data(tmp_path):
     request, path = draw("random", count=10, steps=3), tmp_path / "request.npz"
-    artifacts.write_request(path, request, "abc", {"count": 10})
-    again = artifacts.read_request(path, "abc")
+    write_request(path, request, "abc", {"count": 10})
+    again = read_request(path, "abc")
     for a, b in zip(request.deletions, again.deletions, strict=True):
         assert np.array_equal(a, b)
-    with pytest.raises(artifacts.ArtifactError, match="another data set"):
-        artifacts.read_request(path, "def")
+    with pytest.raises(ArtifactError, match="another data set"):
+        read_request(path, "def")
     first = path.read_bytes()
-    artifacts.write_request(path, request, "abc", {"count": 10})
+    write_request(path, request, "abc", {"count": 10})
     assert path.read_bytes() == first

@@ -50,13 +50,13 @@ def test_a_new_clone_beside_old_results(finished, project):
 
 
 def test_a_comment_and_a_docstring(finished):
-    finished.edit("unlearn/training.py", '"""The one training loop', '"""The only training loop')
+    finished.edit("unlearn/training/loop.py", '"""The one training loop', '"""The only training loop')
     finished.edit(
         "unlearn/methods/finetune.py", "        model = ", "        # why\n        model = "
     )
-    finished.edit("unlearn/models.py", "x + f(x)", "x plus f(x)")
+    finished.edit("unlearn/models/networks.py", "x + f(x)", "x plus f(x)")
     finished.edit(
-        "unlearn/task.py", "A trained or unlearned model", "An unlearned or trained model"
+        "unlearn/training/task.py", "A trained or unlearned model", "An unlearned or trained model"
     )
     assert finished.planned() == []
 
@@ -77,7 +77,7 @@ def test_the_oracle(finished):
 
 
 def test_a_module_that_training_shares(finished):
-    finished.edit("unlearn/training.py", "rise = 0.25", "rise = 0.3")
+    finished.edit("unlearn/training/loop.py", "rise = 0.25", "rise = 0.3")
     torch_jobs = [j for j in EVERYTHING_AFTER_DATA if not j.startswith("request")]
     assert finished.planned() == torch_jobs
 
@@ -100,14 +100,14 @@ def test_a_description(finished):
 
 
 def test_a_figure(finished):
-    finished.edit("unlearn/figures/lines.py", "alpha=0.18", "alpha=0.2")
+    finished.edit("unlearn/report/figures/lines.py", "alpha=0.18", "alpha=0.2")
     assert finished.planned() == ["complete", "figure accuracy", "report"]
 
 
 def test_the_table_code(finished):
-    finished.edit("unlearn/tables.py", "0.975", "0.9750")
+    finished.edit("unlearn/evaluation/tables.py", "0.975", "0.9750")
     assert finished.planned() == []  # the same number
-    finished.edit("unlearn/tables.py", "0.9750", "0.95")
+    finished.edit("unlearn/evaluation/tables.py", "0.9750", "0.95")
     assert finished.planned() == ["complete", "figure accuracy", "report", "table accuracy"]
 
 

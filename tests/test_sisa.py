@@ -9,9 +9,13 @@ import yaml
 from conftest import TINY
 from sisa_runs import SMALL, deletion, described, final, same, scratch, slices
 
-from unlearn import artifacts, jobs, seeding
-from unlearn.requests import NOBODY, Request
-from unlearn.task import Changed
+from unlearn.core import seeding
+from unlearn.jobs.setup import new_task
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.requests.request import NOBODY, Request
+from unlearn.storage.fleet import Fleet, write_fleet
+from unlearn.training.state import Changed
 
 pytestmark = pytest.mark.filterwarnings("ignore:(a stage|slices without|shards)")
 
@@ -97,7 +101,7 @@ def test_deleting_an_addition_restores_the_state(digits):
 def test_no_deleted_point_is_in_any_checkpoint(digits):
     """Every point of the training set in turn; ids and keys are those of what was trained on."""
     keywords = {"epochs": 1, "trainer": {"shards": 4, "slices": 3}}
-    task = jobs.new_task(digits, described(**keywords))
+    task = new_task(digits, described(**keywords))
     trained = task.trainer.train(task, digits.base, 0)
     for point in digits.base:
         state, task = final(digits, deletion([point]), train=trained, **keywords)
@@ -153,7 +157,7 @@ def test_whatever_a_checkpoint_depends_on_changes_its_key(digits, change):
 
 
 def test_a_checkpoint_of_something_else_is_refused(digits):
-    task = jobs.new_task(digits, described())
+    task = new_task(digits, described())
     trained = {n: np.asarray(t) for n, t in task.trainer.train(task, digits.base, 0).items()}
     last = slices(digits)[1][2][0]
     broken = trained | {"shard001/slice01/key": np.zeros(32, np.uint8)}
@@ -176,13 +180,13 @@ def test_a_state_of_other_points_is_refused(digits):
 
 
 def test_only_the_shards_that_are_hit_are_read(digits, tmp_path):
-    result = jobs.train(digits, described())
-    artifacts.write_fleet(tmp_path / "fleet", result.states, {})
-    fleet = artifacts.Fleet(tmp_path / "fleet")
+    result = train_fleet(digits, described())
+    write_fleet(tmp_path / "fleet", result.states, {})
+    fleet = Fleet(tmp_path / "fleet")
     read = []
     tensor = fleet.tensor
     fleet.tensor = lambda name, k: (read.append(name), tensor(name, k))[1]
-    task = jobs.new_task(digits, described())
+    task = new_task(digits, described())
     step = next(deletion([slices(digits)[1][2][0]]).steps(200, digits.base))
     state = task.trainer.update(task, fleet[0], step, 0)
     assert read.count("assignment") == 1
@@ -195,7 +199,7 @@ def test_only_the_shards_that_are_hit_are_read(digits, tmp_path):
 
 def test_the_artefact_keeps_what_is_served_and_says_what_to_delete(digits):
     request = deletion([slices(digits)[1][1][0]], np.concatenate(slices(digits)[2]))
-    result = jobs.unlearn(digits, described(), jobs.train(digits, described()).states, request)
+    result = unlearn_fleet(digits, described(), train_fleet(digits, described()).states, request)
     weights = {f"model/{n}" for n in ("1.weight", "1.bias", "3.weight", "3.bias")}
     served = {f"shard001/slice02/{n}" for n in (*weights, "key")}
     of_shard = {"shard001/classes", "shard001/points"}
@@ -215,8 +219,8 @@ def test_each_step_of_a_stream_writes_what_it_changed(digits):
     there = slices(digits)
     stored = []
     request = deletion(there[1][2][:1], there[2][2][:1], [], there[1][2][1:2])
-    trained = jobs.train(digits, described())
-    result = jobs.unlearn(digits, described(), trained.states, request, store=stored.append)
+    trained = train_fleet(digits, described())
+    result = unlearn_fleet(digits, described(), trained.states, request, store=stored.append)
     shards = [{n.split("/")[0] for n in tensors} - {"assignment"} for tensors in stored]
     assert shards == [{"shard001"}, {"shard002"}, {"shard001"}]
     for tensors in stored:
@@ -227,7 +231,7 @@ def test_each_step_of_a_stream_writes_what_it_changed(digits):
 
 
 def test_storage_is_counted_to_the_byte(digits):
-    result = jobs.train(digits, described())
+    result = train_fleet(digits, described())
     whole = sum(np.asarray(t).nbytes for t in result.states[0].values())
     model = 4 * (64 * 128 + 128 + 1280 + 10)
     assert result.costs[0]["bytes_stored"] == whole - model

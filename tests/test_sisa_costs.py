@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from sisa_runs import deletion, described, final, slices
 
-from unlearn import jobs, sharding
-from unlearn.requests import NOBODY, Request
-from unlearn.sharding import stage_steps
+from unlearn.jobs.setup import new_task
+from unlearn.jobs.train import train_fleet
+from unlearn.partitions import sharding
+from unlearn.partitions.sharding import stage_steps
+from unlearn.requests.request import NOBODY, Request
 
 pytestmark = pytest.mark.filterwarnings("ignore:(a stage|slices without|shards)")
 
@@ -26,7 +28,7 @@ def visits(points, slices, epochs, batch):
 def test_measured_work_is_the_formula(digits, parts):
     """To the step: every stage from the first that is hit, on what is left of it."""
     trainer = {"shards": 3, "slices": parts}
-    task = jobs.new_task(digits, described(trainer=trainer))
+    task = new_task(digits, described(trainer=trainer))
     trained = task.trainer.train(task, digits.base, 0)
     whole = 3 * 160
     assert abs(task.meter.gradient_evaluations - whole) <= 8 * 3 * parts
@@ -161,4 +163,4 @@ def test_a_deletion_from_20_shards_costs_a_fifteenth_at_most(digits):
 )
 def test_odd_shards_are_allowed_with_a_warning(digits, trainer, epochs, message):
     with pytest.warns(UserWarning, match=message):
-        jobs.train(digits, described(trainer=trainer, epochs=epochs))
+        train_fleet(digits, described(trainer=trainer, epochs=epochs))

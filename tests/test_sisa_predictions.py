@@ -9,14 +9,19 @@ import torch
 from conftest import job
 from sisa_runs import deletion, described, final, same, slices
 
-from unlearn import jobs, seeding, training
-from unlearn.requests import NOBODY, Request
+from unlearn.core import seeding
+from unlearn.jobs.setup import new_task
+from unlearn.jobs.train import train_fleet
+from unlearn.jobs.unlearn import unlearn_fleet
+from unlearn.requests.request import NOBODY, Request
+from unlearn.training import loop
+from unlearn.training.loop import fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:(a stage|slices without|shards)")
 
 
 def outputs(data, state, **keywords):
-    task = jobs.new_task(data, described(**keywords))
+    task = new_task(data, described(**keywords))
     pixels = task.data.test_images
     return task.trainer.predict(task, state, pixels), task.trainer.votes(task, state, pixels), task
 
@@ -31,7 +36,7 @@ def test_aggregation_by_hand(digits, shards):
     for shard in range(shards):
         names = task.new_model(0).state_dict()
         own = {n: state[f"shard{shard:03d}/slice00/model/{n}"] for n in names}
-        z = training.predict(task, task.model(own), task.data.test_images).double().numpy()
+        z = loop.predict(task, task.model(own), task.data.test_images).double().numpy()
         logits.append(np.where(state[f"shard{shard:03d}/classes"], z, -np.inf))
     softmax = [np.exp(z - z.max(1, keepdims=True)) for z in logits]
     softmax = np.array([p / p.sum(1, keepdims=True) for p in softmax])
@@ -76,7 +81,7 @@ def test_training_by_hand(digits):
     model, memory = task.new_model(seeding.derive(own, "initial weights")), None
     first, both = there[0], np.sort(np.concatenate(there))
     for ids, axes in ((first, []), (both, [1])):
-        memory = training.fit(
+        memory = fit(
             task,
             model,
             ids,
@@ -140,9 +145,9 @@ def test_no_training_data_left(digits):
 def test_one_shard_and_one_slice_is_plain_training(digits):
     fields = {name: getattr(digits, name) for name in digits.__dataclass_fields__}
     everyone = type(digits)(**fields | {"held_out": NOBODY})
-    plain = jobs.train(everyone, job(batch_size=8, epochs=3, seeds=(4,))).states[0]
+    plain = train_fleet(everyone, job(batch_size=8, epochs=3, seeds=(4,))).states[0]
     one = {"shards": 1, "slices": 1}
-    ours = jobs.train(everyone, described(trainer=one, seeds=(4,))).states[0]
+    ours = train_fleet(everyone, described(trainer=one, seeds=(4,))).states[0]
     own = {n.removeprefix("shard000/slice00/model/"): t for n, t in ours.items() if "/model/" in n}
     assert same(plain, own)
 
@@ -158,13 +163,13 @@ def test_constituents_that_training_asked_are_not_asked_again(digits, method, mo
     """Same outputs to the bit; only what is new is predicted: shards hit, points of the request."""
     asked, digits = [], replace(digits, sample=digits.base[::3])
 
-    def counted(task, network, pixels, predict=training.predict):
+    def counted(task, network, pixels, predict=loop.predict):
         asked.append(len(pixels))
         return predict(task, network, pixels)
 
-    monkeypatch.setattr(training, "predict", counted)
+    monkeypatch.setattr(loop, "predict", counted)
     described_ = described(method=method, seeds=(0, 1))
-    trained = jobs.train(digits, described_)
+    trained = train_fleet(digits, described_)
     everywhere = len(digits.sample) + len(digits.test_labels)
     assert sum(asked) == 2 * 3 * everywhere
     assert {c.shape for c in trained.constituents.values()} == {(everywhere, 10)}
@@ -175,7 +180,7 @@ def test_constituents_that_training_asked_are_not_asked_again(digits, method, mo
     for said in ({}, trained.constituents):
         asked.clear()
         request = deletion(gone)
-        runs.append(jobs.unlearn(digits, described_, trained.states, request, constituents=said))
+        runs.append(unlearn_fleet(digits, described_, trained.states, request, constituents=said))
         counts.append(sum(asked))
     anew = 0 if method == "original" else 1
     assert counts == [2 * 3 * (everywhere + 4), 2 * (3 * 4 + anew * everywhere)]
@@ -186,10 +191,10 @@ def test_constituents_that_training_asked_are_not_asked_again(digits, method, mo
 def test_what_is_said_lies_where_its_point_does(digits):
     """Groups are predicted apart and put in the order of `Dataset.evaluated`."""
     digits = replace(digits, sample=digits.base[::3])
-    task, ids = jobs.new_task(digits, described()), digits.base[:150:7]
+    task, ids = new_task(digits, described()), digits.base[:150:7]
     request = deletion(ids[:5], ids[5:])
-    trained = jobs.train(digits, described())
-    result = jobs.unlearn(
+    trained = train_fleet(digits, described())
+    result = unlearn_fleet(
         digits, described(), trained.states, request, constituents=trained.constituents
     )
     evaluated = digits.evaluated(request)
@@ -221,13 +226,13 @@ def test_an_ensemble_with_a_broken_constituent_has_diverged(digits, aggregation)
     trainer = {"shards": 3, "slices": 1, "aggregation": aggregation}
     fleets = {}
     for broken in (False, True):
-        trained = jobs.train(digits, described(trainer=trainer)).states
+        trained = train_fleet(digits, described(trainer=trainer)).states
         if broken:
             trained[0]["shard000/slice00/model/1.weight"][:] = np.nan
         gone = np.concatenate(slices(digits, trainer)[1])[:4]
         for method in ("original", "sisa"):
             its = described(trainer=trainer, method=method)
-            fleets[broken, method] = jobs.unlearn(digits, its, trained, deletion(gone))
+            fleets[broken, method] = unlearn_fleet(digits, its, trained, deletion(gone))
     for (broken, _), fleet in fleets.items():
         assert fleet.costs[0][0]["diverged"] is broken
         assert np.isfinite(fleet.logits).all() != broken

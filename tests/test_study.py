@@ -6,14 +6,15 @@ import pytest
 from conftest import ROOT, TINY
 
 from benchmarks import forecast
-from unlearn import catalogue, schema, study
+from unlearn.study import registry, schema
+from unlearn.study.load import load_study
 
 
 def load(change=None):
     config = copy.deepcopy(TINY)
     if change:
         change(config, config["experiments"]["accuracy"])
-    return study.load(config, "my.yaml")
+    return load_study(config, "my.yaml")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_schemas_and_modules_agree():
         ("methods", "methods"),
         ("trainers", "trainers"),
     ):
-        assert sorted(schema.read(file)) == sorted(catalogue.names(family))
+        assert sorted(schema.read(file)) == sorted(registry.names(family))
 
 
 def test_every_parameter_has_a_default_or_is_required():

@@ -6,15 +6,20 @@ import torch
 from conftest import build, job, raw_data, task
 from torch import nn
 
-from unlearn import dataset, jobs, seeding, training
-from unlearn.task import state_of
+from unlearn.core import seeding
+from unlearn.data import dataset
+from unlearn.jobs.train import train_fleet
+from unlearn.training import loop
+from unlearn.training.loop import _minibatches, normalised
+from unlearn.training.schedules import learning_rate
+from unlearn.training.state import state_of
 
 
 def fit(data, ids, seed=0, **recipe):
     """A trained model's weights."""
     here = task(data, **recipe)
     model = here.new_model(seed)
-    training.fit(here, model, ids, here.recipe, seed)
+    loop.fit(here, model, ids, here.recipe, seed)
     return state_of(model)
 
 
@@ -40,13 +45,13 @@ def test_minibatches_lose_deleted_points_and_nothing_else_moves(digits):
     batches = np.split(seeding.shuffled(everyone, epoch), range(32, 200, 32))
     gone = batches[1].copy()  # a whole minibatch
     here, kept = task(digits, epochs=1), np.setdiff1d(everyone, gone)
-    found = training._minibatches(here, here.new_model(0), kept, everyone, here.recipe, 0, 7)
+    found = _minibatches(here, here.new_model(0), kept, everyone, here.recipe, 0, 7)
     seen = {step: (images, labels) for step, images, labels in found}
     assert list(seen) == [0, 2, 3, 4, 5, 6]
     for step, (images, labels) in seen.items():
         assert np.array_equal(labels, digits.train_labels[batches[step]])
         pixels = torch.from_numpy(digits.train_images[batches[step]])
-        assert torch.equal(images, training.normalised(pixels, here.data))
+        assert torch.equal(images, normalised(pixels, here.data))
 
 
 def test_deleting_nothing_changes_nothing_and_one_point_little(digits):
@@ -75,7 +80,7 @@ def test_the_pixels_of_deleted_points_do_not_matter(digits):
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_schedules_stay_in_range_and_reach_the_top(schedule):
     recipe = {"lr": 0.4, "schedule": schedule}
-    rates = [training.learning_rate(recipe, step, 100) for step in range(100)]
+    rates = [learning_rate(recipe, step, 100) for step in range(100)]
     assert all(0 < rate <= 0.4 for rate in rates)
     assert max(rates) > 0.39
     if schedule != "constant":
@@ -89,7 +94,7 @@ def test_one_step_is_the_analytic_step(digits):
     model = here.new_model(0)
     before = model[1].weight.detach().double().numpy().copy()
     bias = model[1].bias.detach().double().numpy().copy()
-    training.fit(here, model, np.arange(200), here.recipe, 0)
+    loop.fit(here, model, np.arange(200), here.recipe, 0)
     x = ((digits.train_images.reshape(200, -1) / 255) - 0.5) / 0.5
     z = x @ before.T + bias
     p = np.exp(z - z.max(1, keepdims=True))
@@ -110,7 +115,7 @@ def test_the_fast_descent_agrees_with_autograd(digits, model, momentum):
     states = []
     for loss in (nn.functional.cross_entropy, cross_entropy):
         network = here.new_model(0)
-        memory = training.fit(here, network, np.arange(200), here.recipe, 0, loss=loss)
+        memory = loop.fit(here, network, np.arange(200), here.recipe, 0, loss=loss)
         states.append(state_of(network) | memory)
         assert all(t.is_contiguous() for t in [*network.parameters(), *memory.values()])
     fast, slow = states
@@ -127,12 +132,12 @@ def test_fused_steps_are_those_of_torch(digits):
         own = {"optimizer": optimizer, "lr": 0.01, "weight_decay": 0.01} | options
         here = task(digits, model="cnn1", epochs=1, schedule="constant", **own)
         model, plain = here.new_model(0), here.new_model(0)
-        training.fit(here, model, np.arange(200), here.recipe, 0)
+        loop.fit(here, model, np.arange(200), here.recipe, 0)
         kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer]
         theirs = kind(plain.parameters(), lr=0.01, weight_decay=0.01, **options)
         order = seeding.shuffled(np.arange(200), seeding.derive(0, "epoch", 0))
         for batch in np.split(order, range(32, 200, 32)):
-            images = training.normalised(here.data.train_images[batch], here.data)
+            images = normalised(here.data.train_images[batch], here.data)
             theirs.zero_grad()
             nn.functional.cross_entropy(plain(images), here.data.train_labels[batch]).backward()
             theirs.step()
@@ -147,13 +152,13 @@ def test_training_resumes_to_the_bit(digits, model, optimizer):
     here = task(digits, model=model, optimizer=optimizer, lr=0.01, schedule="constant")
     ids = np.arange(100)
     through = here.new_model(0)
-    memory = training.fit(here, through, ids, here.recipe, 1, among=ids, steps=4)
+    memory = loop.fit(here, through, ids, here.recipe, 1, among=ids, steps=4)
     stored = {n: t.numpy().copy() for n, t in state_of(through).items()}
     kept = {n: t.numpy().copy() for n, t in memory.items()}
-    training.fit(here, through, ids, here.recipe, 2, among=ids, steps=5, optimizer_state=memory)
+    loop.fit(here, through, ids, here.recipe, 2, among=ids, steps=5, optimizer_state=memory)
     resumed, forgetful = here.model(stored), here.model(stored)
-    training.fit(here, resumed, ids, here.recipe, 2, among=ids, steps=5, optimizer_state=kept)
-    training.fit(here, forgetful, ids, here.recipe, 2, among=ids, steps=5)
+    loop.fit(here, resumed, ids, here.recipe, 2, among=ids, steps=5, optimizer_state=kept)
+    loop.fit(here, forgetful, ids, here.recipe, 2, among=ids, steps=5)
     through, resumed, forgetful = (state_of(m) for m in (through, resumed, forgetful))
     assert all(torch.equal(through[n], resumed[n]) for n in through)
     assert not all(torch.equal(through[n], forgetful[n]) for n in through)
@@ -161,7 +166,7 @@ def test_training_resumes_to_the_bit(digits, model, optimizer):
 
 def test_a_schedule_can_end_within_an_epoch(digits):
     here = task(digits)
-    training.fit(here, here.new_model(0), np.arange(100), here.recipe, 0, steps=9)
+    loop.fit(here, here.new_model(0), np.arange(100), here.recipe, 0, steps=9)
     assert here.meter.gradient_evaluations == 100 + len(
         np.intersect1d(
             seeding.shuffled(np.arange(200), seeding.derive(0, "epoch", 1))[:64], np.arange(100)
@@ -171,21 +176,21 @@ def test_a_schedule_can_end_within_an_epoch(digits):
 
 def test_normalisation(digits):
     here = task(digits)
-    images = training.normalised(here.data.train_images[:5], here.data)
+    images = normalised(here.data.train_images[:5], here.data)
     expected = (digits.train_images[:5].astype(float) / 255 - 0.5) / 0.5
     assert images.permute(0, 2, 3, 1).numpy() == pytest.approx(expected, abs=1e-6)
     assert images.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_diverged_training_is_flagged(digits):
-    result = jobs.train(digits, job(seeds=(0,), lr=1e30, momentum=0.0))
+    result = train_fleet(digits, job(seeds=(0,), lr=1e30, momentum=0.0))
     assert result.costs[0]["diverged"]
-    assert not jobs.train(digits, job()).costs[0]["diverged"]
+    assert not train_fleet(digits, job()).costs[0]["diverged"]
 
 
 def test_the_fleet_is_the_models_of_its_seeds(digits):
-    together = jobs.train(digits, job(seeds=(3, 4)))
-    alone = jobs.train(digits, job(seeds=(4,)))
+    together = train_fleet(digits, job(seeds=(3, 4)))
+    alone = train_fleet(digits, job(seeds=(4,)))
     assert np.array_equal(together.logits[1], alone.logits[0])
     assert not np.array_equal(together.logits[0], together.logits[1])
     assert together.logits.shape == (2, 560, 10)
@@ -194,7 +199,7 @@ def test_the_fleet_is_the_models_of_its_seeds(digits):
 def test_mnist_trains():
     data = build("mnist", raw_data("MNIST"), subset=3000)
     described = job("cnn2", precision="auto", epochs=3, batch_size=32, schedule="one_cycle")
-    result = jobs.train(data, described)
+    result = train_fleet(data, described)
     correct = result.logits[0, 3000:].argmax(1) == data.test_labels
     assert correct.mean() > 0.93
 
@@ -202,6 +207,6 @@ def test_mnist_trains():
 def test_cifar10_trains():
     data = build("cifar10", raw_data("cifar-10-batches-py"), subset=2000)
     described = job("cnn2", precision="auto", epochs=4, batch_size=64, flip=True, crop=2)
-    result = jobs.train(data, described)
+    result = train_fleet(data, described)
     correct = result.logits[0, 2000:].argmax(1) == data.test_labels
     assert correct.mean() > 0.3

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unlearn import scoring
+from unlearn.evaluation import score
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -28,8 +28,8 @@ def test_scores_are_tidy(finished):
     assert {r["rate"] for r in rows} == {"0.1", "0.2"}
     assert {r["seed"] for r in rows} == {"0", "1"}
     for row in rows:
-        assert row["split"] in scoring.METRICS[row["metric"]]
-    assert {r["metric"] for r in rows} == set(scoring.METRICS) - {*scoring.SPECIAL, *scoring.NOISE}
+        assert row["split"] in score.METRICS[row["metric"]]
+    assert {r["metric"] for r in rows} == set(score.METRICS) - {*score.SPECIAL, *score.NOISE}
 
 
 def values(finished, variant, metric, split):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unlearn.data._splitting import stratified
+from unlearn.data.splits import stratified
 
 CLASSES = 10
 SHAPE = (8, 8, 1)

@@ -29,10 +29,10 @@ SHA256 = {
 
 def load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Train images, train labels, test images, test labels; DataError if they cannot be had."""
-    from unlearn import torchvision as shim
-    from unlearn.data._torchvision import complete
+    from unlearn.core.torchvision_operators import declare_operators
+    from unlearn.data.download import complete
 
-    shim.ready()
+    declare_operators()
     from torchvision.datasets import MNIST
 
     complete(folder, SHA256, lambda directory: MNIST(directory, download=True), "sha256")

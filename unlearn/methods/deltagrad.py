@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 import torch
 
-from unlearn.curvature import Curvature
-from unlearn.replay import Replay
-from unlearn.requests import Step
-from unlearn.task import Changed, State, Task, rows
+from unlearn.algorithms.deltagrad.quasi_newton import Curvature
+from unlearn.algorithms.deltagrad.replay import Replay
+from unlearn.requests.request import Step
+from unlearn.training.state import Changed, State, rows
+from unlearn.training.task import Task
 
 
 class Deltagrad:

@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from unlearn import noise, seeding, training
-from unlearn.requests import Step
-from unlearn.task import Changed, State, Task, points, state_of
+from unlearn.core import seeding
+from unlearn.perturbations import search
+from unlearn.requests.request import Step
+from unlearn.training.loop import fit
+from unlearn.training.state import Changed, State, state_of
+from unlearn.training.task import Task, points
 
-CHECK = "unlearn.perturbation"
+CHECK = "unlearn.perturbations.limits"
 IMAGES = True  # of features there is no noise that is small
 
 
@@ -38,7 +41,7 @@ class ErrorMinimizingNoise:
         lr: float,
         schedule: str,
     ):
-        self.noise = noise
+        self.noise = search
         self.epsilon = epsilon
         self.step = step
         self.steps = steps
@@ -63,20 +66,20 @@ class ErrorMinimizingNoise:
         recipe = task.recipe | {"epochs": self.epochs, "lr": self.lr, "schedule": self.schedule}
         everyone = np.union1d(request.retain, ids)
         order = seeding.derive(seed, "finetune")  # that of fine-tuning
-        training.fit(noisy, model.train(), everyone, recipe, order, what="training on noise")
+        fit(noisy, model.train(), everyone, recipe, order, what="training on noise")
         kept = {"noise/ids": ids.astype(np.int64), "noise/values": values}
         return Changed(trained, state_of(model) | kept)
 
     def _values(self, task: Task, model, ids: np.ndarray, seed: int) -> np.ndarray:
         """Noise for the images of `ids`, int8."""
-        data, how = task.data, noise.search(task, self.epsilon, self.step)
+        data, how = task.data, search.search(task, self.epsilon, self.step)
         index = points(ids).to(data.train_images.device)
         pixels, labels = data.train_images[index], data.train_labels[index]
         own = torch.zeros(pixels.shape, device=pixels.device)
         if self.noise == "random":
-            signs = np.sign(noise.drawn(ids, data.shape, seeding.derive(seed, "signs")))
+            signs = np.sign(search.drawn(ids, data.shape, seeding.derive(seed, "signs")))
             own += how["radius"] * torch.from_numpy(signs).to(own.device)
         elif self.noise != "none" and len(ids):
             uphill = self.noise == "error_maximizing"
-            noise.follow(task, model, pixels, labels, own, **how, steps=self.steps, uphill=uphill)
-        return noise.rounded(pixels, own, how["radius"], data.levels)
+            search.follow(task, model, pixels, labels, own, **how, steps=self.steps, uphill=uphill)
+        return search.rounded(pixels, own, how["radius"], data.levels)

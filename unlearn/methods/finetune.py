@@ -1,8 +1,10 @@
 """Fine-tuning: train on, on the retain set only."""
 
-from unlearn import seeding, training
-from unlearn.requests import Step
-from unlearn.task import State, Task, state_of
+from unlearn.core import seeding
+from unlearn.requests.request import Step
+from unlearn.training.loop import fit
+from unlearn.training.state import State, state_of
+from unlearn.training.task import Task
 
 
 class Finetune:
@@ -22,5 +24,5 @@ class Finetune:
         model = task.model(trained)
         recipe = task.recipe | {"epochs": self.epochs, "lr": self.lr, "schedule": self.schedule}
         fine = seeding.derive(seed, "finetune")
-        training.fit(task, model, request.retain, recipe, fine, what="fine-tuning")
+        fit(task, model, request.retain, recipe, fine, what="fine-tuning")
         return state_of(model)

@@ -1,8 +1,11 @@
 """Gradient ascent: raise the loss on the forget set."""
 
-from unlearn import objectives, seeding, training
-from unlearn.requests import Step
-from unlearn.task import State, Task, state_of
+from unlearn.algorithms import losses
+from unlearn.core import seeding
+from unlearn.requests.request import Step
+from unlearn.training.loop import fit
+from unlearn.training.state import State, state_of
+from unlearn.training.task import Task
 
 
 class GradientAscent:
@@ -26,14 +29,14 @@ class GradientAscent:
         model = task.model(trained).eval()
         plain = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
         own = {"epochs": self.epochs, "lr": self.lr, "batch_size": self.batch_size}
-        training.fit(
+        fit(
             task,
             model,
             request.deleted,
             task.recipe | plain | own | {"schedule": "constant"},
             seeding.derive(seed, "gradient ascent"),
             among=request.deleted,
-            loss=objectives.ascent(),
+            loss=losses.ascent(),
             what="gradient ascent",
         )
         return state_of(model)

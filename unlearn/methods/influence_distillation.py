@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unlearn import architectures, models, seeding, training
-from unlearn.objectives import Distillation, Turns
-from unlearn.push import Push
-from unlearn.requests import Step
-from unlearn.task import Changed, State, Task, state_of
+from unlearn.algorithms.influence.forget_weights import Push
+from unlearn.algorithms.losses import Distillation, Turns
+from unlearn.core import seeding
+from unlearn.models import architectures, networks
+from unlearn.requests.request import Step
+from unlearn.training.loop import fit
+from unlearn.training.state import Changed, State, state_of
+from unlearn.training.task import Task
 
 LEAST, SHARE = 8, 4  # deleted points of a minibatch: one for four retained ones, 8 at least
 
@@ -64,14 +67,14 @@ class _Teacher:
 class InfluenceDistillation:
     """A student replaces the trained model: it learns the labels and the trained model's logits of
     the retain set, and its loss on the deleted points is raised, the more the larger their
-    influence on the trained model is (`unlearn.objectives`, `unlearn.push`).
+    influence on the trained model is (`unlearn.algorithms.losses`, `unlearn.algorithms.influence.forget_weights`).
 
     `teacher: retrained` has a clean teacher trained first, and `alpha: 0` with `weights: none` has
     none at all: the controls. `stream: original` has the original teacher teach a new student at
     every request, about all that is deleted so far; with `chained` the last student teaches.
     """
 
-    trainer = "distillation"
+    trainer = "teacher"
     guarantee = "approximate"
     serves = ("delete", "add")
 
@@ -215,14 +218,14 @@ class InfluenceDistillation:
             "clip": math.inf if self.clip is None else self.clip,
             "what": "distillation",
         }
-        if len(pushed) and models.has_batch_statistics(model):
+        if len(pushed) and networks.has_batch_statistics(model):
             warnings.warn(
                 "batch normalisation lets deleted points into the statistics of the student; "
                 "allowed without: cnn1, cnn2, mlp, logistic",
                 stacklevel=2,
             )
         if self.alpha == 0 and not len(pushed):
-            training.fit(own, model, retain, recipe, **plain)
+            fit(own, model, retain, recipe, **plain)
             return
         objective = Distillation(
             alpha=self.alpha,
@@ -236,7 +239,7 @@ class InfluenceDistillation:
         targets = objective.targets(labels, logits.to(device), weights.to(device))
         size = max(LEAST, self.batch_size // SHARE)
         turns = Turns(pushed, size, seeding.derive(seed, "deleted points"))
-        training.fit(
+        fit(
             own,
             model,
             retain,

@@ -2,9 +2,12 @@
 
 import math
 
-from unlearn import objectives, seeding, training
-from unlearn.requests import Step
-from unlearn.task import State, Task, state_of
+from unlearn.algorithms import losses
+from unlearn.core import seeding
+from unlearn.requests.request import Step
+from unlearn.training.loop import fit
+from unlearn.training.state import State, state_of
+from unlearn.training.task import Task
 
 
 class NaiveFinetuning:
@@ -40,14 +43,14 @@ class NaiveFinetuning:
             "momentum": self.momentum,
         }
         own = {"epochs": self.epochs, "lr": self.lr, "batch_size": self.batch_size}
-        training.fit(
+        fit(
             task,
             model,
             request.deleted,
             task.recipe | plain | own | {"schedule": "constant"},
             seeding.derive(seed, "naive fine-tuning"),
             among=request.deleted,
-            loss=objectives.ascent(math.log(task.data.classes) if self.bounded else math.inf),
+            loss=losses.ascent(math.log(task.data.classes) if self.bounded else math.inf),
             clip=self.clip,
             what="naive fine-tuning",
         )

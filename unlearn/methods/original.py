@@ -1,7 +1,8 @@
 """Do nothing: the negative control."""
 
-from unlearn.requests import Step
-from unlearn.task import Changed, State, Task
+from unlearn.requests.request import Step
+from unlearn.training.state import Changed, State
+from unlearn.training.task import Task
 
 
 class Original:

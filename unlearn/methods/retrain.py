@@ -1,7 +1,8 @@
 """Train again without the deleted points: the oracle."""
 
-from unlearn.requests import Step
-from unlearn.task import State, Task
+from unlearn.requests.request import Step
+from unlearn.training.state import State
+from unlearn.training.task import Task
 
 
 class Retrain:

@@ -1,7 +1,8 @@
 """SISA: retrain the constituents whose shards are hit, from the first slice that is hit."""
 
-from unlearn.requests import Step
-from unlearn.task import State, Task
+from unlearn.requests.request import Step
+from unlearn.training.state import State
+from unlearn.training.task import Task
 
 
 class Sisa:

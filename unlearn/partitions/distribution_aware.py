@@ -6,9 +6,9 @@ that are often asked for share few shards.
 
 import numpy as np
 
-from unlearn import priors
-from unlearn.parts import Promise
-from unlearn.sharding import Points, cut
+from unlearn.core.guarantee import Promise
+from unlearn.partitions import request_prior
+from unlearn.partitions.sharding import Points, cut
 
 CANDIDATES = 1000
 
@@ -48,7 +48,7 @@ def assign(
     the current one reach their share. `min_cost` cuts where the expected number of points that a
     request retrains, sum over shards of points x probability, is least.
     """
-    probability = priors.probabilities(prior, points.base, prior_seed, prior_shape)
+    probability = request_prior.probabilities(prior, points.base, prior_seed, prior_shape)
     order = np.argsort(probability, kind="stable")
     rule = {"equal_mass": _equal_mass, "min_cost": _min_cost}[cuts]
     ends = rule(np.cumsum(probability[order]), shards, min_shard)

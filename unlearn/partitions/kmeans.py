@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unlearn import seeding
-from unlearn.parts import Promise
-from unlearn.sharding import Points
+from unlearn.core import seeding
+from unlearn.core.guarantee import Promise
+from unlearn.partitions.sharding import Points
 
 CHUNK = 5000  # points that are turned into features at a time
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from unlearn import seeding
-from unlearn.parts import Promise
-from unlearn.sharding import Points
+from unlearn.core import seeding
+from unlearn.core.guarantee import Promise
+from unlearn.partitions.sharding import Points
 
 
 def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from unlearn.parts import Promise
-from unlearn.sharding import Points, cut
+from unlearn.core.guarantee import Promise
+from unlearn.partitions.sharding import Points, cut
 
 
 def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None:

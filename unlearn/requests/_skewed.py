@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from unlearn import priors
-from unlearn.requests import NOBODY, Request, amount, some_of, split
+from unlearn.partitions import request_prior
+from unlearn.requests.request import NOBODY, Request, amount, some_of, split
 
 
 def check(
@@ -27,7 +27,7 @@ def draw(
 ) -> Request:
     """Points in the order of successive draws; smaller requests are contained in larger ones."""
     base = np.setdiff1d(np.arange(len(labels)), held_out)
-    probability = priors.probabilities(prior, base, ranking_seed, shape)
-    order = priors.drawn(base, probability, seed)
+    probability = request_prior.probabilities(prior, base, ranking_seed, shape)
+    order = request_prior.drawn(base, probability, seed)
     deletions = split(order[: amount(len(base), rate, count)], steps)
     return Request(deletions, [NOBODY] * steps)

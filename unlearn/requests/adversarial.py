@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from unlearn import sharding
-from unlearn.requests import NOBODY, Request, amount, some_of, split
+from unlearn.partitions import sharding
+from unlearn.requests.request import NOBODY, Request, amount, some_of, split
 
 ASKS = ("delete",)
 USES = {"partition": "partitions"}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unlearn.requests import NOBODY, Request
+from unlearn.requests.request import NOBODY, Request
 
 ASKS = ("delete",)
 READS = ("noised",)  # of the data set

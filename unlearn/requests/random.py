@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from unlearn import seeding
-from unlearn.requests import NOBODY, Request, amount, some_of, split
+from unlearn.core import seeding
+from unlearn.requests.request import NOBODY, Request, amount, some_of, split
 
 ASKS = ("delete",)
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from unlearn import trajectories
-from unlearn.replay import Replay
-from unlearn.task import State, Task
+from unlearn.algorithms.deltagrad import trajectories
+from unlearn.algorithms.deltagrad.replay import Replay
+from unlearn.training.state import State
+from unlearn.training.task import Task
 
-PLAN = "unlearn.trajectories"
+PLAN = "unlearn.algorithms.deltagrad.trajectories"
 METRICS = ("exact_steps", "approximate_steps", "direct_steps", "fallbacks")
 SAMPLE = 1000  # points that the bound on the learning rate is estimated from
 

@@ -8,12 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
-from unlearn import aggregation, artifacts, seeding, sharding, training
-from unlearn.requests import Step
-from unlearn.task import Changed, State, Task, points, state_of
+from unlearn.algorithms import voting
+from unlearn.core import seeding
+from unlearn.partitions import sharding
+from unlearn.requests.request import Step
+from unlearn.storage.files import digest
+from unlearn.training.loop import fit, predict
+from unlearn.training.state import Changed, State, state_of
+from unlearn.training.task import Task, points
 
 USES = {"partition": "partitions"}
-PLAN = "unlearn.sharding"
+PLAN = "unlearn.partitions.sharding"
 METRICS = (
     "expected_gradient_evaluations",
     "shards_retrained",
@@ -54,7 +59,7 @@ class Sisa:
         """`cut`: how points go to shards and slices, see `sharding.assignment`."""
         self.shards = shards
         self.slices = slices
-        self.aggregation = aggregation
+        self.aggregation = voting
         self.tie = tie
         self.weights = weights
         self.cut = cut
@@ -109,7 +114,7 @@ class Sisa:
         for shard in self._present(state):
             place = f"shard{shard:03d}/slice{self.slices - 1:02d}/model"
             weights = {name: np.asarray(state[f"{place}/{name}"]) for name in names}
-            yield artifacts.digest(*weights.values()), weights
+            yield digest(*weights.values()), weights
 
     def predict(
         self, task: Task, state: State, pixels: torch.Tensor, said: Said | None = None
@@ -121,8 +126,8 @@ class Sisa:
         logs, sizes = self._logs(task, state, pixels, said)
         weights = sizes if self.weights == "shard_size" else torch.ones(len(logs))
         if self.aggregation == "mean_softmax":
-            return aggregation.mean(logs, weights).float()
-        return aggregation.vote(logs, weights, self.tie).float()
+            return voting.mean(logs, weights).float()
+        return voting.vote(logs, weights, self.tie).float()
 
     def votes(
         self, task: Task, state: State, pixels: torch.Tensor, said: Said | None = None
@@ -196,7 +201,7 @@ class Sisa:
                 len(there), self.slices, task.recipe["epochs"], task.recipe["batch_size"]
             )
             axes = [stage] if stage else []  # a single slice is plain training
-            memory = training.fit(
+            memory = fit(
                 task,
                 model,
                 there,
@@ -274,7 +279,7 @@ class Sisa:
         logs, sizes = [], []
         if said is None:
             its = self.constituents(task, state)
-            said = [training.predict(task, task.model(weights), pixels) for _, weights in its]
+            said = [predict(task, task.model(weights), pixels) for _, weights in its]
         for shard, logits in zip(self._present(state), said, strict=True):
             seen = torch.as_tensor(np.asarray(state[f"shard{shard:03d}/classes"]))
             logs.append(logits.masked_fill(~seen, ABSTAINS).log_softmax(1))

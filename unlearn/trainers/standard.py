@@ -3,8 +3,10 @@
 import numpy as np
 import torch
 
-from unlearn import seeding, training
-from unlearn.task import State, Task, state_of
+from unlearn.core import seeding
+from unlearn.training.loop import fit, predict
+from unlearn.training.state import State, state_of
+from unlearn.training.task import Task
 
 
 class Standard:
@@ -13,14 +15,14 @@ class Standard:
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """A fresh model of this seed, trained on the points `ids` by the task's recipe."""
         model = task.new_model(seeding.derive(seed, "initial weights"))
-        training.fit(task, model, ids, task.recipe, seeding.derive(seed, "training"))
+        fit(task, model, ids, task.recipe, seeding.derive(seed, "training"))
         return state_of(model)
 
     retrain = train  # nothing is kept for later requests
 
     def predict(self, task: Task, state: State, pixels: torch.Tensor) -> torch.Tensor:
         """Logits of the model for uint8 images."""
-        return training.predict(task, task.model(state), pixels)
+        return predict(task, task.model(state), pixels)
 
     def votes(self, task: Task, state: State, pixels: torch.Tensor) -> np.ndarray:
         """What each constituent of an ensemble predicts, S x N; here there are none."""

@@ -1,0 +1,1 @@
+"""How much points weigh on a trained model."""

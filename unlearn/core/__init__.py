@@ -1,0 +1,1 @@
+"""The ground: seeds, progress, guarantees. Knows no other room."""

@@ -1,0 +1,1 @@
+"""Features of images that do not depend on the training set, one file each."""

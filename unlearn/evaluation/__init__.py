@@ -1,0 +1,1 @@
+"""From artefacts to scores, tables and the places of values in figures."""

@@ -1,0 +1,46 @@
+"""How likely each point is to be deleted: what skewed requests are drawn from, and what
+distribution-aware sharding knows of them.
+"""
+
+import math
+
+import numpy as np
+
+from unlearn.core import seeding
+
+
+def check(kind: str, shape: float) -> None:
+    """ValueError for a shape that the kind cannot have."""
+    if kind == "exponential" and shape >= 1:
+        raise ValueError(f"prior_shape: {shape} is not below 1, as prior exponential needs")
+
+
+def probabilities(kind: str, ids: np.ndarray, seed: int, shape: float) -> np.ndarray:
+    """The probability that a request is for each of `ids`, float64, of sum 1.
+
+    Over a ranking of the ids that the seed draws: `pareto` is proportional to
+    (rank + 1)^-(shape + 1), `exponential` falls to the share `shape` at the last rank, `uniform`
+    is the same for all whatever the shape. Ids alone decide, never what the points contain
+    (Bourtoule et al. 2021 shard by such probabilities). KeyError for another kind.
+    """
+    keys = seeding.point_keys(seeding.derive(seed, "ranking of requests"), ids)
+    rank = np.empty(len(ids))
+    rank[np.argsort(keys, kind="stable")] = np.arange(len(ids))
+    weight = {
+        "uniform": lambda: np.ones(len(ids)),
+        "pareto": lambda: (rank + 1) ** -(shape + 1),
+        "exponential": lambda: np.exp(rank * math.log(shape) / len(ids)),
+    }[kind]()
+    return weight / math.fsum(weight)
+
+
+def drawn(ids: np.ndarray, probability: np.ndarray, seed: int) -> np.ndarray:
+    """`ids` in the order in which they are drawn one after the other, without replacement.
+
+    The smallest of independent exponential variables with rates p is a draw from p, the second
+    smallest a draw from what is left, and so on (Efraimidis and Spirakis 2006). The first points
+    of the order are the same however many are wanted.
+    """
+    keys = seeding.point_keys(seeding.derive(seed, "draws of requests"), ids)
+    uniform = (keys.astype(np.float64) + 0.5) / 2.0**64
+    return ids[np.argsort(-np.log(uniform) / probability, kind="stable")]

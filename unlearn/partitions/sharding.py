@@ -1,0 +1,207 @@
+"""Shards and slices: which points they hold, how long each is trained, what requests cost.
+
+SISA (Bourtoule et al., IEEE S&P 2021): the training set is cut into shards, each shard into
+slices; a constituent model is trained on the slices of its shard, one more at each stage. Numpy
+only: the plan, the samplers and the trainer all ask here.
+"""
+
+import importlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unlearn.core import seeding
+from unlearn.core.guarantee import Promise
+from unlearn.partitions import request_prior
+from unlearn.study.components import Part
+
+Layout = list[list[np.ndarray]]
+"""layout[shard][slice]: sorted ids."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """What a partition may look at."""
+
+    labels: np.ndarray
+    base: np.ndarray
+    """Sorted ids in base training."""
+    classes: int
+    images: np.ndarray | None = None
+    """uint8 N x H x W x C; partitions by content need them."""
+
+    @property
+    def others(self) -> np.ndarray:
+        """Sorted ids outside base training."""
+        return np.setdiff1d(np.arange(len(self.labels)), self.base)
+
+
+def blocks(points: int, count: int) -> np.ndarray:
+    """The block of each of so many points in order; sizes differ by at most one."""
+    return np.arange(points) * count // max(points, 1)
+
+
+def cut(ids: np.ndarray, shards: int, partition_seed: int) -> np.ndarray:
+    """The shard of each of `ids`: a seeded permutation in equal parts."""
+    shard_of = np.empty(len(ids), dtype=np.int64)
+    order = seeding.shuffled(np.arange(len(ids)), seeding.derive(partition_seed, "shards"))
+    shard_of[order] = blocks(len(ids), shards)
+    return shard_of
+
+
+def shards_of(points: Points, partition: str, present=None, **options) -> np.ndarray:
+    """The shard of every training id. `present`: the training set of the moment."""
+    present = points.base if present is None else present
+    return _module(partition).assign(points, present, **options)
+
+
+def ordered(ids: np.ndarray, partition_seed: int) -> np.ndarray:
+    """The points of a shard in the order in which it is cut into slices."""
+    return seeding.shuffled(ids, seeding.derive(partition_seed, "slices"))
+
+
+def slices_of(
+    points: Points,
+    shard_of: np.ndarray,
+    *,
+    by_id: bool,
+    slices: int,
+    partition_seed: int,
+    slice_order: str,
+    prior: str,
+    prior_shape: float,
+    prior_seed: int,
+    **_,
+) -> np.ndarray:
+    """The slice of every training id; points that joined after base training are in the last.
+
+    A shard is cut into parts of equal size where ids alone decide which points it holds.
+    Elsewhere its size tells of points that may have to be forgotten, so the cuts are those of an
+    order of all ids and the slices are only about equal.
+    """
+    order = ordered(points.base, partition_seed)
+    if slice_order == "request_probability":
+        likely = request_prior.probabilities(prior, points.base, prior_seed, prior_shape)
+        order = points.base[np.argsort(likely, kind="stable")]
+    slice_of = np.full(len(points.labels), slices - 1, dtype=np.int64)
+    slice_of[order] = blocks(len(order), slices)
+    for shard in np.unique(shard_of[order]) if by_id else ():
+        members = order[shard_of[order] == shard]
+        slice_of[members] = blocks(len(members), slices)
+    return slice_of
+
+
+def assignment(
+    points: Points, present: np.ndarray, shards: int, slices: int, **options
+) -> np.ndarray:
+    """int16 2 x N: shard and slice of every training id, -1 for those that are not `present`.
+
+    A function of the ids present, not of how they came to be: requests in any order and in any
+    batches lead to the same assignment. Of absent points nothing is kept, not even where they
+    were: that may tell their class.
+    """
+    shard_of = shards_of(points, present=present, shards=shards, **options)
+    by_id = promise(**options).by_id
+    slice_of = slices_of(points, shard_of, by_id=by_id, slices=slices, **options)
+    places = np.full((2, len(points.labels)), -1, dtype=np.int16)
+    places[:, present] = shard_of[present], slice_of[present]
+    return places
+
+
+def layout(places: np.ndarray, shards: int, slices: int) -> Layout:
+    """The sorted ids of every slice of every shard of an assignment."""
+    shard_of, slice_of = places.astype(np.int64)
+    present = np.flatnonzero(shard_of >= 0)
+    order = present[np.argsort((shard_of * slices + slice_of)[present], kind="stable")]
+    cuts = np.searchsorted((shard_of * slices + slice_of)[order], np.arange(1, shards * slices))
+    parts = np.split(order, cuts)
+    return [parts[s * slices : (s + 1) * slices] for s in range(shards)]
+
+
+def hits(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
+    """The first slice in which two assignments differ, for every shard in which they do."""
+    changed = (before != after).any(0)
+    places = np.concatenate([before[:, changed], after[:, changed]], axis=1)
+    first: dict[int, int] = {}
+    for shard, part in np.unique(places[:, places[0] >= 0], axis=1).T.tolist():
+        first.setdefault(shard, part)
+    return first
+
+
+def epochs_of_a_stage(epochs: float, slices: int) -> float:
+    """2 e' / (R + 1): stages that each add a slice then visit as many points as e' epochs."""
+    return 2 * epochs / (slices + 1)
+
+
+def stage_steps(points: int, slices: int, epochs: float, batch_size: int) -> int:
+    """Minibatches of a stage on so many points: at least one, none without points."""
+    if not points:
+        return 0
+    batches = math.ceil(points / batch_size)
+    return max(1, round(epochs_of_a_stage(epochs, slices) * batches))
+
+
+def expected_evaluations(sizes: Sequence[Sequence[int]], requests: int, epochs: float) -> float:
+    """Gradient evaluations that a batch of uniform deletions costs on average.
+
+    `sizes[shard][slice]`: points before it. Stage i of a shard, on its first m points, is trained
+    again if one of them is among the K of N that are deleted, on those that are left:
+    sum over stages of e (m (1 - C(N - m, K) / C(N, K)) - K m / N), e epochs a stage. For one slice
+    this is e' (sum over shards of n (1 - C(N - n, K) / C(N, K)) - K).
+    """
+    total = sum(map(sum, sizes))
+    if not total or not requests:
+        return 0.0
+    epochs = epochs_of_a_stage(epochs, len(sizes[0]))
+    cost = 0.0
+    for shard in sizes:
+        for points in np.cumsum(shard):
+            missed = _none_of(int(points), requests, total)
+            cost += points * (1 - missed) - requests * points / total
+    return epochs * cost
+
+
+def check(
+    points: int, classes: int, held_out: int, *, shards: int, slices: int, partition: str, **options
+) -> None:
+    """ValueError for shards or slices that cannot exist in a data set of this size."""
+    base = points - held_out
+    if shards > base:
+        raise ValueError(f"shards: {shards} are more than the {base} points; allowed: 1 .. {base}")
+    if slices > base // shards:
+        raise ValueError(
+            f"slices: {slices} are more than the {base // shards} points of a shard; allowed: "
+            f"1 .. {base // shards}"
+        )
+    if "prior" in options:
+        request_prior.check(options["prior"], options["prior_shape"])
+    _module(partition).check(points, classes, held_out, shards=shards, **options)
+
+
+def promise(*, partition: str, **options) -> Promise:
+    """What unlearning can rely on under these parameters."""
+    return _module(partition).promise(**options)
+
+
+def matches(options: Mapping, request: Part) -> None:
+    """ValueError if a request is made for shards other than these."""
+    for name in ("shards", "partition", "partition_seed"):
+        if request.parameters.get(name, options[name]) != options[name]:
+            raise ValueError(
+                f"{request.kind} is for {name}: {request.parameters[name]}, "
+                f"the trainer has {options[name]}"
+            )
+
+
+def _none_of(points: int, drawn: int, total: int) -> float:
+    """C(total - points, drawn) / C(total, drawn): none of the points is among those drawn."""
+    if drawn > total - points:
+        return 0.0
+    pairs = ((total - points, 1), (total - drawn, 1), (total - points - drawn, -1), (total, -1))
+    return math.exp(sum(sign * math.lgamma(n + 1) for n, sign in pairs))
+
+
+def _module(partition: str):
+    return importlib.import_module(f"unlearn.partitions.{partition}")

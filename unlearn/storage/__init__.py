@@ -1,0 +1,1 @@
+"""The files between the stages: the only code that knows their formats."""

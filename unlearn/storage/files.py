@@ -1,0 +1,107 @@
+"""The files between the stages: the only code that knows their formats.
+
+Every writer goes through a temporary file in the same folder and a rename, so that a file is
+there whole or not at all. No pickle is read or written.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from safetensors import SafetensorError
+
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+CURE = "delete its folder and start again"
+
+
+class ArtifactError(Exception):
+    """A file that is missing, broken or belongs to something else; the message names it."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to; it takes the place of `path` when the block ends without an error."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        partial.chmod(0o666 & ~_UMASK)  # safetensors makes files that only their owner can read
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ArtifactError(f"{path}: cannot be written, is there space left? {reason}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content) -> None:
+    """Sorted keys, two spaces, no NaN."""
+    with replacing(path) as partial:
+        text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict:
+    """The content of a JSON file; ArtifactError if it is missing or broken."""
+    with reading(path):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """One array as .npy."""
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """A memory-mapped array, private to the process: parallel jobs share the pages they read."""
+    with reading(path):
+        return np.load(path, mmap_mode="c", allow_pickle=False)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Several arrays as .npz, without time stamps."""
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file."""
+    with reading(path), np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file in UTF-8."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """SHA-256 over dtype, shape and bytes of the arrays."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(f"{array.dtype.str}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return sha.hexdigest()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path}: there is no such file; {CURE}") from error
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, SafetensorError) as error:
+        raise ArtifactError(f"{path}: cannot be read, it is broken; {CURE}: {error}") from error

@@ -1,0 +1,32 @@
+"""Requests on disk."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from unlearn.requests.request import Request
+from unlearn.storage.files import CURE, ArtifactError, digest, read_arrays, write_arrays
+
+
+def write_request(path: Path, request: Request, dataset: str, parameters: Mapping) -> None:
+    """The ids of every step, the fingerprint of the data set, the sampler's parameters."""
+    arrays = {"dataset": np.array(dataset), "parameters": np.array(json.dumps(dict(parameters)))}
+    for index, (out, new) in enumerate(zip(request.deletions, request.additions, strict=True)):
+        arrays |= {f"delete_{index}": out, f"add_{index}": new}
+    write_arrays(path, arrays)
+
+
+def read_request(path: Path, dataset: str) -> Request:
+    """The request of a file; ArtifactError if it was drawn from another data set."""
+    arrays = read_arrays(path)
+    if str(arrays["dataset"]) != dataset:
+        raise ArtifactError(f"{path}: drawn from another data set; {CURE}")
+    steps = range(sum(name.startswith("delete_") for name in arrays))
+    return Request([arrays[f"delete_{t}"] for t in steps], [arrays[f"add_{t}"] for t in steps])
+
+
+def request_digest(request: Request) -> str:
+    """A fingerprint of what a request deletes and adds, step by step."""
+    return digest(*request.deletions, *request.additions)

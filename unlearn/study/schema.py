@@ -1,0 +1,104 @@
+"""The schemas of a study: defaults, allowed values, and errors that say what is allowed."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+FOLDER = Path(__file__).resolve().parents[2] / "schemas"
+
+
+class InvalidError(ValueError):
+    """A value that a schema forbids; `path` leads to it from the checked instance."""
+
+    def __init__(self, path: str, message: str):
+        super().__init__(message)
+        self.path = path
+
+
+@cache
+def read(name: str) -> dict:
+    """The content of `schemas/<name>.schema.yaml`."""
+    return yaml.safe_load((FOLDER / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+
+
+def check(instance, schema: Mapping) -> None:
+    """Raise InvalidError for the most telling violation of `schema`, if there is one."""
+    _check_values(instance, ())
+    validator = jsonschema.Draft202012Validator(schema)
+    # of an anyOf take the whole, with its description, not one branch
+    error = next(iter(sorted(validator.iter_errors(instance), key=_relevance)), None)
+    if error is not None:
+        raise InvalidError(".".join(map(str, error.absolute_path)), _explain(error))
+
+
+def with_defaults(block: Mapping, schema: Mapping) -> dict:
+    """`block` with the schema's defaults filled in and numbers in one form (5 becomes 5.0)."""
+    filled = {k: p["default"] for k, p in schema["properties"].items() if "default" in p}
+    filled |= block
+    for key, value in filled.items():
+        kinds = schema["properties"].get(key, {}).get("type", [])
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        if "number" in kinds and isinstance(value, int) and not isinstance(value, bool):
+            filled[key] = float(value)
+        elif "integer" in kinds and isinstance(value, float):
+            filled[key] = int(value)
+    return filled
+
+
+def _relevance(error: jsonschema.ValidationError) -> tuple:
+    return len(error.absolute_path), error.validator != "additionalProperties", error.message
+
+
+def unknown(thing: str, value, allowed: Iterable[str]) -> str:
+    """The message for a name that does not exist, with the nearest that does."""
+    allowed = sorted(allowed)
+    return f"unknown {thing} {value!r}; allowed: {', '.join(allowed) or 'nothing'}" + _hint(
+        value, allowed
+    )
+
+
+def _check_values(value, path: tuple[str, ...]) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidError(".".join(path), f"{value} is not a finite number")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise InvalidError(
+                    ".".join(path), f"the key {key!r} must be text; put it in quotes"
+                )
+            _check_values(inner, (*path, key))
+    elif isinstance(value, list):
+        if not value:
+            raise InvalidError(".".join(path), "an empty list selects nothing")
+        for inner in value:
+            _check_values(inner, path)
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    message = error.message
+    if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
+        properties = error.schema.get("properties", {})
+        extra = [key for key in error.instance if key not in properties]
+        return unknown("key", extra[0], properties)
+    if error.validator == "anyOf" and "description" in error.schema:
+        return f"{error.instance!r} is not allowed: {error.schema['description'].strip()}"
+    if error.validator == "pattern" and error.validator_value.startswith("^[^"):
+        return f"{error.instance!r} must not contain braces"
+    if error.validator == "pattern":
+        return f"{error.instance!r} is not allowed; use letters, digits and _ only"
+    number = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
+    text = error.instance
+    if error.validator == "type" and isinstance(text, str) and re.fullmatch(number, text, re.I):
+        return f"{message}: YAML reads {text} as text; write it as a number, {float(text)!r}"
+    return message
+
+
+def _hint(value, allowed: list[str]) -> str:
+    near = difflib.get_close_matches(str(value), allowed, 1)
+    return f". Did you mean {near[0]}?" if near else ""

@@ -1,0 +1,1 @@
+"""How models are trained: task, loop, optimisers, costs."""

@@ -1,0 +1,157 @@
+"""What training and forgetting cost: time, gradient evaluations, arithmetic, memory."""
+
+import contextlib
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from unlearn.training.device import Machine, release_freed_memory
+
+
+class Meter:
+    """Counts of work, charged by the code that does it.
+
+    `gradient_evaluations`: samples that went forward and backward; `forward_evaluations`: samples
+    that only went forward; `flops`: floating-point operations of both, two for a multiply-add,
+    matrix products and convolutions only; `optimizer_steps`: minibatches that were stepped on.
+    `counts`: what else a method counts, by name. `diverged`: whether training was given up because
+    a loss or a gradient was not finite.
+    """
+
+    def __init__(self, known: dict | None = None):
+        """`known`: FLOPs a sample that an earlier meter counted, shared to save the counting."""
+        self.gradient_evaluations = 0
+        self.forward_evaluations = 0
+        self.flops = 0
+        self.optimizer_steps = 0
+        self.counts: dict[str, float] = {}
+        self.diverged = False
+        self.known = {} if known is None else known
+
+    def gradients(self, model: nn.Module, images: torch.Tensor, samples: int | None = None) -> None:
+        """Charge a forward and backward pass of `model` over a batch, or over `samples` like it."""
+        forward, backward = self._per_sample(model, images)
+        samples = len(images) if samples is None else samples
+        self.gradient_evaluations += samples
+        self.flops += samples * (forward + backward)
+
+    def input_gradients(self, model: nn.Module, images: torch.Tensor, samples: int) -> None:
+        """Charge gradients to the images alone: forward, and about as much backward."""
+        self.gradient_evaluations += samples
+        self.flops += 2 * samples * self._per_sample(model, images)[0]
+
+    def forwards(self, model: nn.Module, images: torch.Tensor, samples: int | None = None) -> None:
+        """Charge a forward pass of `model` over a batch, or over `samples` like it."""
+        samples = len(images) if samples is None else samples
+        self.forward_evaluations += samples
+        self.flops += samples * self._per_sample(model, images)[0]
+
+    def count(self, name: str, amount: float) -> None:
+        """Add to a count of the method's own, one that `scoring` knows."""
+        self.counts[name] = self.counts.get(name, 0) + amount
+
+    def _per_sample(self, model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
+        weights = tuple((p.shape, p.requires_grad) for p in model.parameters())
+        key = (type(model), images.shape[1:], weights)
+        if key not in self.known:
+            self.known[key] = flops_per_sample(model, images[:1])
+        return self.known[key]
+
+
+class _FlopCounter(TorchDispatchMode):
+    """Adds up torch's formulas for the operations that run under it.
+
+    torch's own FlopCounterMode imports its compiler, which takes two seconds of every job.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.flops = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # what would import the compiler
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        formula = flop_registry.get(operation.overloadpacket)
+        if formula:
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def flops_per_sample(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
+    """FLOPs of one sample forward and backward, counted by torch on a batch of one.
+
+    Normalisation, activations, pooling and the optimiser's step count 0, as in torch's counter.
+    Neither the model's gradients nor its mode nor its buffers change.
+    """
+    modes = {module: module.training for module in model.modules()}
+    gradients = [parameter.grad for parameter in model.parameters()]
+    for parameter in model.parameters():
+        parameter.grad = None  # else the counting would add to it in place
+    model.eval()
+    with torch.enable_grad():
+        with _FlopCounter() as forward:
+            logits = model(images.detach()[:1])
+        loss = functional.cross_entropy(
+            logits, torch.zeros(1, dtype=torch.long, device=logits.device)
+        )
+        with _FlopCounter() as backward:
+            loss.backward()
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        parameter.grad = gradient
+    for module, mode in modes.items():
+        module.training = mode
+    return forward.flops, backward.flops
+
+
+def measure(machine: Machine, meter: Meter, call: Callable[[], object]) -> tuple[object, dict]:
+    """Run `call()`, which charges `meter`; its result, and what it cost.
+
+    Seconds on the wall and of this process's CPU, the meter's counts, and the peak of the resident
+    memory (on CUDA: of the device's allocator) in bytes.
+    """
+    _reset_peak_memory(machine)
+    machine.synchronize()
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = call()
+    machine.synchronize()
+    return result, {
+        "wall_seconds": time.perf_counter() - wall,
+        "cpu_seconds": time.process_time() - cpu,
+        "gradient_evaluations": meter.gradient_evaluations,
+        "forward_evaluations": meter.forward_evaluations,
+        "flops": meter.flops,
+        "optimizer_steps": meter.optimizer_steps,
+        **meter.counts,
+        "peak_memory_bytes": _peak_memory(machine),
+    }
+
+
+def _reset_peak_memory(machine: Machine) -> None:
+    if machine.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(machine.device)
+        return
+    release_freed_memory()  # else the peak still holds what earlier work has freed
+    with contextlib.suppress(OSError):  # not Linux: the peak is then the process's so far
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak_memory(machine: Machine) -> int:
+    if machine.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(machine.device)
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
