@@ -12,7 +12,6 @@ import one_node
 import pytest
 import yaml
 from filelock import FileLock
-from unlearn.jobs.fleets import append
 
 from benchmarks._common import dataset_of
 from unlearn.data import dataset
@@ -84,7 +83,7 @@ class Project:
     def planned(self, *arguments: str) -> list[str]:
         """What a call would run: `rule` or `rule variant` of every job, sorted."""
         done = self.snakemake("-n", "--cores", "1", *arguments)
-        fleets, rule, wildcards = [], None, ""
+        jobs, rule, wildcards = [], None, ""
         for line in [*done.stdout.splitlines(), *done.stderr.splitlines(), ""]:
             if line.startswith(("rule ", "localrule ")):
                 rule, wildcards = line.split()[1].rstrip(":"), ""
@@ -97,9 +96,9 @@ class Project:
                 names = [
                     found[k] for k in ("variant", "request", "fleet", "experiment") if k in found
                 ]
-                append(" ".join([rule, *names]))
+                jobs.append(" ".join([rule, *names]))
                 rule = None
-        return sorted(set(fleets) - {"all"})
+        return sorted(set(jobs) - {"all"})
 
     def edit(self, path: str, old: str, new: str) -> None:
         file = self.root / path

@@ -20,12 +20,12 @@ class Result:
     votes: np.ndarray
     """int16, K x S x P or K x T x S x P: the class that each of S constituents predicts, -1 where
     a constituent is absent; S is 0 for a single model."""
-    meter: list
+    costs: list
     parameters: list[str]
     """Names of the tensors that an L2 distance compares."""
     superseded: list[str]
     """Tensors of the trained state that a service must delete now, where the method says so."""
-    device: Mapping
+    machine: Mapping
     """Device, precision, versions."""
     evaluation_seconds: float
     """CPU seconds spent on predictions for the scores, outside the timed calls."""

@@ -10,6 +10,7 @@ import torch
 from unlearn.core.progress import Progress
 from unlearn.data.dataset import Dataset
 from unlearn.models import networks
+from unlearn.study import registry
 from unlearn.training.device import Machine, choose
 from unlearn.training.task import Data, Task
 
@@ -60,8 +61,8 @@ def fleet_identity(dataset: Dataset, job: Mapping) -> dict[str, str]:
     """What a fleet says of its origin: fleets of other data, models, seeds or trainers do not
     agree.
     """
-    networks = {key: job[key] for key in ("model", "recipe", "seeds", "precision")}
-    parts = {"fleet": networks, "trainer": job["trainer"]}
+    models = {key: job[key] for key in ("model", "recipe", "seeds", "precision")}
+    parts = {"fleet": models, "trainer": job["trainer"]}
     texts = {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     return {"dataset": dataset.description["sha256"], **hashes}

@@ -41,7 +41,7 @@ class ErrorMinimizingNoise:
         lr: float,
         schedule: str,
     ):
-        self.noise = search
+        self.noise = noise
         self.epsilon = epsilon
         self.step = step
         self.steps = steps

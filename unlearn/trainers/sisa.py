@@ -59,7 +59,7 @@ class Sisa:
         """`cut`: how points go to shards and slices, see `sharding.assignment`."""
         self.shards = shards
         self.slices = slices
-        self.aggregation = voting
+        self.aggregation = aggregation
         self.tie = tie
         self.weights = weights
         self.cut = cut
