@@ -30,9 +30,7 @@ def main(arguments):
     write_json(arguments.study, config)
     costs = command.listed(arguments.costs, arguments.results)
     records = {path: read_json(path) for path in costs}
-    datasets = [
-        read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets
-    ]
+    datasets = [read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets]
     machines = {json.dumps(r["machine"], sort_keys=True): r["machine"] for r in records.values()}
     machines.pop("{}", None)
     provenance = {

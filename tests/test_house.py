@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
+
+from tests.support.project import ROOT
 
 BIN = Path(sys.executable).parent
 

@@ -62,14 +62,18 @@ class Measure:
         reading = _read_seconds(before) - already
         start = time.perf_counter()
         earlier = before.changes if isinstance(before, Changed) else {}
-        new = changed_tensors(state, without=earlier)  # what earlier steps have written stays as it is
+        new = changed_tensors(
+            state, without=earlier
+        )  # what earlier steps have written stays as it is
         if new:
             self.store(new)
         self.task.meter.count("io_seconds", reading + time.perf_counter() - start)
         return state
 
 
-def changed_tensors(state: Mapping, without: Mapping = MappingProxyType({})) -> dict[str, np.ndarray]:
+def changed_tensors(
+    state: Mapping, without: Mapping = MappingProxyType({})
+) -> dict[str, np.ndarray]:
     """The tensors in which a state differs from the one it came from; all, if it does not say.
 
     Those that are the very objects of `without` are left out.

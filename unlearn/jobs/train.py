@@ -11,7 +11,9 @@ from unlearn.jobs.result import Result
 from unlearn.jobs.setup import new_task
 
 
-def train_fleet(dataset: Dataset, job: Mapping, label: str = "", store: Store | None = None) -> Result:
+def train_fleet(
+    dataset: Dataset, job: Mapping, label: str = "", store: Store | None = None
+) -> Result:
     """Train the fleet: one model for each of `job["seeds"]`, on the base training set.
 
     `store` writes tensors to permanent storage; it is part of what is timed.

@@ -213,7 +213,12 @@ class _Loader:
     def _built(self, name: str, kind: str, parameters: Mapping, trainer: Part) -> Variant:
         oracle = control_name("retrain", self._controlled(trainer))
         return Variant(
-            name, kind, parameters, trainer, compatibility.guarantee(kind, trainer, parameters), oracle
+            name,
+            kind,
+            parameters,
+            trainer,
+            compatibility.guarantee(kind, trainer, parameters),
+            oracle,
         )
 
     def _trained(self, kind: str, parameters: Mapping) -> Part:

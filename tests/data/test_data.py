@@ -1,0 +1,173 @@
+"""Data sets: shapes, constants, subsets, and raw files that cannot be trusted."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from tests.support.jobs import build, raw_data
+from unlearn.data import dataset
+from unlearn.data import download as download_module
+from unlearn.data.download import DataError, complete
+from unlearn.data.splits import stratified
+from unlearn.study import registry
+
+
+def check_facts(kind, data):
+    facts = registry.facts("data", kind)
+    assert data.train_images.shape[1:] == facts["SHAPE"]
+    assert len(data.test_labels) == facts["TEST"]
+    assert set(data.train_labels) == set(range(facts["CLASSES"]))
+    assert data.train_images.dtype == np.uint8 and data.train_labels.dtype == np.int64
+    assert tuple(data.description["mean"]) == facts["MEAN"]
+
+
+def test_digits():
+    data = build("digits")
+    check_facts("digits", data)
+    assert len(data.train_labels) == 1437
+    assert data.train_images.max() == 255
+    pixels = [image.tobytes() for image in (*data.train_images, *data.test_images)]
+    assert len(set(pixels)) == 1797  # every image is in exactly one split
+
+
+@pytest.mark.parametrize(("kind", "name"), [("mnist", "MNIST"), ("cifar10", "cifar-10-batches-py")])
+def test_real_data_are_found_without_network(kind, name):
+    data = build(kind, raw_data(name), subset=1000)
+    check_facts(kind, data)
+    assert np.bincount(data.train_labels).min() > 80
+    # published test labels: the first five of each set
+    first = {"mnist": [7, 2, 1, 0, 4], "cifar10": [3, 8, 8, 0, 6]}[kind]
+    assert data.test_labels[:5].tolist() == first
+
+
+def test_subset_is_stratified_nested_and_seeded():
+    labels = np.repeat([0, 1, 2], [100, 50, 10])
+    chosen = stratified(labels, 32, 0)
+    assert np.bincount(labels[chosen]).tolist() == [20, 10, 2]
+    assert set(stratified(labels, 16, 0)) < set(chosen)
+    assert not np.array_equal(chosen, stratified(labels, 32, 1))
+
+
+def test_a_part_of_the_test_points_leaves_training_as_it_is():
+    every, some = build("digits"), build("digits", test_subset=100)
+    assert len(some.test_labels) == some.description["test_points"] == 100
+    assert np.ptp(np.bincount(some.test_labels)) <= 1
+    there = {
+        image.tobytes(): label
+        for image, label in zip(every.test_images, every.test_labels, strict=True)
+    }
+    pairs = zip(some.test_images, some.test_labels, strict=True)
+    assert all(there[image.tobytes()] == label for image, label in pairs)
+    assert np.array_equal(some.train_images, every.train_images)
+    assert some.description["sha256"] != every.description["sha256"]
+
+
+def test_held_out_points_are_not_in_base_training():
+    data = build("digits", subset=200, held_out=0.2)
+    assert len(data.held_out) == 40 and len(data.base) == 160
+    assert not np.intersect1d(data.held_out, data.base).size
+    larger = build("digits", subset=200, held_out=0.3)
+    assert set(data.held_out) < set(larger.held_out)
+
+
+def test_saved_data_come_back_and_truncated_arrays_are_named(tmp_path):
+    data = build("digits", subset=100)
+    dataset.save(data, tmp_path)
+    again = dataset.load(tmp_path)
+    assert np.array_equal(again.train_images, data.train_images)
+    assert again.description["sha256"] == data.description["sha256"]
+    file = tmp_path / "train_images.npy"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(Exception, match=r"train_images.npy: cannot be read"):
+        dataset.load(tmp_path)
+
+
+CHECKSUMS = {"raw/a": hashlib.sha256(b"A").hexdigest(), "raw/b": hashlib.sha256(b"B").hexdigest()}
+
+
+def writer(**contents):
+    def download(directory):
+        (directory / "raw").mkdir()
+        for name, content in contents.items():
+            (directory / "raw" / name).write_bytes(content)
+
+    return download
+
+
+def forbidden(directory):
+    raise AssertionError("must not download")
+
+
+def tree(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(download_module.time, "sleep", lambda seconds: None)
+
+
+def test_missing_files_are_downloaded_and_complete_copies_are_not(tmp_path):
+    complete(tmp_path, CHECKSUMS, writer(a=b"A", b=b"B"), "sha256")
+    assert tree(tmp_path) == ["raw/a", "raw/b"]
+    complete(tmp_path, CHECKSUMS, forbidden, "sha256")
+
+
+def test_an_altered_file_is_refused_and_kept(tmp_path):
+    complete(tmp_path, CHECKSUMS, writer(a=b"A", b=b"B"), "sha256")
+    (tmp_path / "raw" / "b").write_bytes(b"")
+    with pytest.raises(DataError, match="raw/b: truncated or altered"):
+        complete(tmp_path, CHECKSUMS, forbidden, "sha256")
+
+
+@pytest.mark.parametrize("download", [writer(a=b"A"), writer(a=b"A", b=b"bad")])
+def test_a_bad_download_leaves_nothing(tmp_path, download):
+    with pytest.raises(DataError, match=r"raw/a is missing and the download failed .*raw/b"):
+        complete(tmp_path, CHECKSUMS, download, "sha256")
+    assert tree(tmp_path) == []
+
+
+def test_downloads_are_tried_again(tmp_path):
+    attempts = []
+
+    def flaky(directory):
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise OSError("no route to host")
+        writer(a=b"A", b=b"B")(directory)
+
+    complete(tmp_path, CHECKSUMS, flaky, "sha256")
+    assert len(attempts) == 3
+
+
+def test_without_network_the_error_says_what_to_do(tmp_path):
+    def offline(directory):
+        raise OSError("no route to host")
+
+    with pytest.raises(DataError, match=r"no route to host.*UNLEARN_DATA"):
+        complete(tmp_path, CHECKSUMS, offline, "sha256")
+
+
+def test_truncated_mnist_is_refused(tmp_path):
+    folder = raw_data("MNIST")
+    for file in (folder / "MNIST" / "raw").glob("*-ubyte"):
+        target = tmp_path / "MNIST" / "raw" / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(DataError, match="truncated or altered"):
+        build("mnist", tmp_path)
+
+
+def test_an_altered_cifar_batch_is_never_unpickled(tmp_path):
+    folder = raw_data("cifar-10-batches-py")
+    target = tmp_path / "cifar-10-batches-py"
+    target.mkdir()
+    for file in (folder / "cifar-10-batches-py").iterdir():
+        (target / file.name).symlink_to(file.resolve())
+    (target / "data_batch_3").unlink()
+    evil = b"cos\nsystem\n(S'touch " + str(tmp_path / "owned").encode() + b"'\ntR."
+    (target / "data_batch_3").write_bytes(evil)
+    with pytest.raises(DataError, match="data_batch_3: truncated or altered"):
+        build("cifar10", tmp_path)
+    assert not (tmp_path / "owned").exists()

@@ -1,0 +1,177 @@
+"""Features of images: image by image, standardised by public points, a rule of their own."""
+
+import importlib
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from tests.support.jobs import build, raw_data
+from tests.support.project import RESULTS, TINY
+from unlearn.data.features import standardised
+from unlearn.study import registry
+from unlearn.study.load import StudyError, load_study
+
+NAMES = [name for name in registry.names("features") if name != "imagenet"]
+
+
+def modules(*names):
+    return [importlib.import_module(f"unlearn.data.features.{name}") for name in names]
+
+
+def images(count=30, side=32, channels=3):
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, channels), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("side", [28, 32])
+def test_features_are_of_one_image(name, side):
+    """Changing or removing an image changes no other's features, to the bit."""
+    (module,) = modules(name)
+    pixels = images(side=side)
+    found = module.extract(pixels)
+    assert found.shape == (30, module.size(pixels.shape[1:])) and found.dtype == np.float32
+    assert np.isfinite(found).all() and (found.std(0) > 0).mean() > 0.9
+    other = pixels.copy()
+    other[7] = other[7].transpose(1, 0, 2)
+    again = module.extract(other)
+    assert np.array_equal(np.delete(again, 7, 0), np.delete(found, 7, 0))
+    assert not np.array_equal(again[7], found[7])
+    assert np.array_equal(module.extract(np.delete(pixels, 7, 0)), np.delete(found, 7, 0))
+    assert module.extract(np.zeros_like(pixels[:2])).shape[0] == 2  # without any contrast
+
+
+def small(**change):
+    data = build("cifar10", raw_data("cifar-10-batches-py"), subset=300, held_out=0.4)
+    few = {f"test_{kind}": getattr(data, f"test_{kind}")[:300] for kind in ("images", "labels")}
+    return type(data)(**vars(data) | few)
+
+
+def test_private_points_have_no_influence_on_others():
+    data = small()
+    found = standardised.of(data, modules("random_conv", "hog"))
+    pixels = data.train_images.copy()
+    pixels[data.base[0]] = 0
+    other = standardised.of(
+        type(data)(**vars(data) | {"train_images": pixels}), modules("random_conv", "hog")
+    )
+    rest = np.delete(np.arange(300), data.base[0])
+    assert np.array_equal(found.train_images[rest], other.train_images[rest])
+    assert np.array_equal(found.test_images, other.test_images)
+    assert not np.array_equal(found.train_images, other.train_images)
+    assert found.description["sha256"] != other.description["sha256"]
+
+
+def test_features_have_the_scale_of_public_points():
+    data = small()
+    found = standardised.of(data, modules("random_conv"))
+    public = found.train_images[data.held_out][:, 0, 0] * np.sqrt(2048)
+    varied = public.std(0) > 0
+    assert np.allclose(public.mean(0), 0, atol=1e-3)
+    assert np.allclose(public[:, varied].std(0), 1, atol=1e-3)
+    assert found.train_images.shape == (300, 1, 1, 2048)
+    assert np.array_equal(found.train_labels, data.train_labels)
+    assert (found.description["levels"], found.description["std"]) == (1, (1.0,))
+
+
+def test_weights_that_were_not_published_are_refused(tmp_path, monkeypatch):
+    """Neither another file in their place nor a download that cannot be had."""
+    (module,) = modules("imagenet")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(
+        standardised.FeaturesError, match=r"resnet18-f37072fd\.pth cannot be downloaded"
+    ):
+        module.extract(images(2))
+    file = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"something else")
+    with pytest.raises(standardised.FeaturesError, match="published f37072fd; delete it"):
+        module.extract(images(2))
+
+
+# -- in a study ------------------------------------------------------------------------------------
+
+
+def config(model="logistic", request=None, method="deltagrad", recipe=None, **data):
+    found = yaml.safe_load(yaml.safe_dump(TINY))
+    descent = {"epochs": 20, "batch_size": 150, "lr": 1.0, "momentum": 0, "schedule": "constant"}
+    found["recipes"]["quick"] = descent | (recipe or {})
+    found["datasets"]["digits"] |= {"held_out": 0.5, "features": "random_conv"} | data
+    found["experiments"]["accuracy"] |= {
+        "model": model,
+        "method": method,
+        "request": request or {"name": "random", "rate": [0.05, 0.1]},
+        "figure": {"x": "rate", "y": ["accuracy/test", "l2/weights"]},
+    }
+    return found
+
+
+def test_features_are_computed_once_in_a_rule_of_their_own(project):
+    project.write_study(config())
+    jobs = project.planned()
+    assert (jobs.count("features"), jobs.count("data")) == (1, 1)
+    project.run("tables/accuracy.csv")
+    table = project.results("tables/accuracy.csv").read_text()
+    assert project.results("data/digits-features=none/dataset.json").exists()
+    assert table.count("digits,logistic,deltagrad") == 4
+    folder = project.results("data/digits")
+    assert np.load(folder / "train_images.npy").shape == (200, 1, 1, 2048)
+    assert project.planned(f"{RESULTS}/tables/accuracy.csv") == []
+    project.edit("unlearn/data/features/random_conv.py", "THRESHOLD = 1.0", "THRESHOLD = 0.5")
+    again = project.planned()
+    assert "features" in again and "data" not in again and "train seeds0-1" in again
+    project.edit("unlearn/data/features/random_conv.py", "THRESHOLD = 0.5", "THRESHOLD = 1.0")
+    project.edit("unlearn/data/features/hog.py", "CELL = 8", "CELL = 4")
+    assert project.planned(f"{RESULTS}/tables/accuracy.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features": "hogg"}, r"datasets\.digits|experiments.*features.*hogg.*hog"),
+        ({"features": "hog"}, "hog has none of images of digits"),
+        ({"held_out": 0.1}, "leaves 20 public points to standardise random_conv by"),
+        ({"model": "cnn1", "method": "finetune"}, "features are for logistic and mlp"),
+        (
+            {"recipe": {"flip": True}, "method": "finetune"},
+            "features cannot be cropped, flipped or cut",
+        ),
+        ({"request": {"name": "held_out", "count": 5}}, "which are public and cannot be added"),
+        ({"recipe": {"momentum": 0.9}}, "momentum: 0.9 cannot be replayed; allowed: 0"),
+        ({"recipe": {"batch_size": 201}}, "batch_size: 201 is more than the 200 points"),
+        ({"method": {"name": "deltagrad", "burn_in": 41}}, "burn_in: 41 is more than the 40 iter"),
+        ({"method": {"name": "deltagrad", "max_cache_gb": 0.01}}, "would take 0.01 GB"),
+        ({"model": "resnet18", "features": None}, "resnet18 is none of logistic and mlp"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_refused_before_anything_runs(change, message):
+    with pytest.raises(StudyError, match=message):
+        load_study(config(**change))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("period", 0),
+        ("burn_in", -1),
+        ("history", 0),
+        ("history", 21),
+        ("mode", "both"),
+        ("variant", "none"),
+        ("smoothness", 0),
+        ("cache", "float16"),
+        ("max_cache_gb", 0),
+    ],
+)
+def test_parameters_have_their_range(parameter, value):
+    with pytest.raises(StudyError, match=f"{parameter}.*{value}"):
+        load_study(config(method={"name": "deltagrad", parameter: value}))
+
+
+def test_pixels_can_be_seen_in_other_ranges():
+    for pixels, mean, std in (("unit", (0.0,), (1.0,)), ("symmetric", (0.5,), (0.5,))):
+        data = build("digits", pixels=pixels)
+        assert (data.description["mean"], data.description["std"]) == (mean, std)

@@ -1,0 +1,151 @@
+"""Configurations: what they expand to."""
+
+import copy
+
+import pytest
+
+from tests.support.project import ROOT
+from tests.support.study import load
+from timings import forecast
+from unlearn.study import registry, schema
+
+
+@pytest.mark.parametrize(
+    ("paths", "most"),
+    [
+        (["config.yaml"], 820),
+        (["config.yaml", "configs/gpu.yaml"], 1200),
+        (["configs/demo.yaml"], 50),
+        (["configs/demo.yaml", "configs/digits.yaml"], 120),
+    ],
+    ids=str,
+)
+def test_shipped_studies_are_valid(paths, most):
+    """And no larger than they are said to be; later files are laid over earlier ones."""
+    plan = forecast.load([ROOT / path for path in paths])
+    assert 0 < len(plan.cells) < most
+
+
+def test_lists_multiply_and_controls_are_always_there():
+    plan = load()
+    variants = {"original", "retrain", "finetune", "gradient_ascent"}
+    assert set(plan.variants) == variants
+    assert len(plan.cells) == 4 * 2
+    assert plan.fleets == {"seeds0-1": (0, 1)}
+
+
+def test_lists_inside_blocks_multiply():
+    def change(config, experiment):
+        experiment["method"] = {"name": "finetune", "epochs": [1, 2, 3], "lr": [0.1, 0.2]}
+        experiment["model"] = ["logistic", {"name": "mlp", "hidden": [8, 16]}]
+        config["seeds"] = 5
+
+    plan = load(change)
+    assert len(plan.variants) == 2 + 6
+    assert {m for _, m in plan.models} == {"logistic", "mlp-hidden=8", "mlp"}
+    assert list(plan.fleets.values()) == [(0, 1), (2, 3), (4,)]
+    assert len(plan.cells) == 8 * 3 * 2 * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "level"),
+    [
+        ({}, "approximate"),
+        ({"weights": "none"}, "approximate"),  # the teacher saw the points
+        ({"alpha": 0}, "approximate"),  # the push did
+        ({"weights": "none", "alpha": 0}, "exact"),
+        ({"weights": "none", "teacher": "retrained"}, "exact"),
+        ({"weights": "none", "alpha": 0, "start": "teacher", "student": None}, "approximate"),
+    ],
+    ids=str,
+)
+def test_students_in_which_deleted_points_have_no_part_are_exact(options, level):
+    def change(config, experiment):
+        block = {"name": "influence_distillation", "student": "mlp", "size": 8}
+        if "student" in options:
+            block.pop("size")
+        experiment["method"] = block | options
+
+    plan = load(change)
+    (variant,) = (v for v in plan.variants.values() if v.kind == "influence_distillation")
+    assert variant.guarantee[0] == level and bool(variant.guarantee[1]) == (level == "exact")
+
+
+def test_an_experiment_has_fleets_of_its_own():
+    def change(config, experiment):
+        config["seeds"] = 5
+        experiment["fleet"] = 3
+        config["experiments"]["other"] = copy.deepcopy(experiment) | {"fleet": 5}
+
+    plan = load(change)
+    assert plan.fleets == {"seeds0-2": (0, 1, 2), "seeds3-4": (3, 4), "seeds0-4": (0, 1, 2, 3, 4)}
+    assert {cell.fleet for cell in plan.experiments["other"].cells} == {"seeds0-4"}
+
+
+def test_a_name_says_only_what_differs():
+    def change(config, experiment):
+        config["methods"] = {"slow": {"name": "finetune", "epochs": 9}}
+        experiment["method"] = [
+            {"name": "slow", "epochs": 9},
+            {"name": "slow", "lr": 0.5},
+            {"name": "finetune", "epochs": 2, "lr": 0.01},
+        ]
+
+    plan = load(change)
+    assert {"slow", "slow-lr=0.5", "finetune"} <= set(plan.variants)
+    assert plan.variants["slow"].kind == "finetune"
+    assert plan.variants["slow-lr=0.5"].parameters["epochs"] == 9
+
+
+def test_5_and_5_point_0_are_the_same_number():
+    a = load(lambda c, e: c["recipes"]["quick"].update(lr=1))
+    b = load(lambda c, e: c["recipes"]["quick"].update(lr=1.0))
+    assert a.models == b.models
+    assert isinstance(next(iter(a.models.values())).recipe.parameters["lr"], float)
+
+
+def test_equal_cells_of_two_experiments_are_one():
+    plan = load(lambda c, e: c["experiments"].update(again=e))
+    assert len(plan.cells) == 8
+
+
+def test_recipe_of_the_model_wins_over_that_of_the_data_set():
+    def change(config, experiment):
+        config["recipes"]["slow"] = {"epochs": 7}
+        experiment["model"] = [
+            "mlp",
+            {"name": "mlp", "recipe": ["slow", {"name": "quick", "lr": 0.3}]},
+        ]
+
+    models = load(change).models
+    epochs = {name: m.recipe.parameters["epochs"] for (_, name), m in models.items()}
+    assert epochs == {"mlp": 2, "mlp-recipe=slow": 7, "mlp-recipe=quick-lr=0.3": 2}
+
+
+def test_long_names_still_fit_a_path():
+    def change(config, experiment):
+        name = "x" * 100
+        config["methods"] = {name: {"name": "finetune"}}
+        experiment["method"] = {"name": name, "epochs": [3, 4], "lr": 0.123456789}
+
+    plan = load(change)
+    assert all(len(name) < 130 for name in plan.variants)
+    assert len(plan.variants) == 4
+
+
+def test_schemas_and_modules_agree():
+    for file, family in (
+        ("datasets", "data"),
+        ("samplers", "requests"),
+        ("methods", "methods"),
+        ("trainers", "trainers"),
+    ):
+        assert sorted(schema.read(file)) == sorted(registry.names(family))
+
+
+def test_every_parameter_has_a_default_or_is_required():
+    for file in ("datasets", "models", "recipe", "samplers", "methods", "trainers"):
+        for name, entry in schema.read(file).items():
+            assert entry["additionalProperties"] is False, name
+            for parameter, rules in entry["properties"].items():
+                assert "default" in rules or parameter in entry.get("required", []), parameter

@@ -1,0 +1,16 @@
+"""What must be the same in two runs."""
+
+from unlearn.evaluation import score
+
+
+def stable(scores):
+    """The rows that must be reproducible to the last byte."""
+    lines = scores.read_text().splitlines()
+    return [line for line in lines if line.split(",")[10] not in score.TIMED]
+
+
+def same_results(project, other):
+    """Scores, tables and figures but for timing and memory."""
+    assert stable(project.results("scores.csv")) == stable(other.results("scores.csv"))
+    for name in ("tables/accuracy.csv", "figures/accuracy.svg", "figures/accuracy.png"):
+        assert project.results(name).read_bytes() == other.results(name).read_bytes(), name

@@ -1,0 +1,217 @@
+"""What a study will cost before it starts, experiment by experiment, from what a recorded run took.
+
+    snakemake -n --quiet rules --configfile STUDY.yaml     which jobs are left
+    python -m timings.forecast STUDY.yaml               what they will cost
+    python -m timings.forecast --record results/full    keep what a run took, for forecasts
+    python -m timings.forecast --whole                  the cost of all jobs, finished or not
+
+With `--add` the record keeps the jobs that this run does not have: those of other days.
+
+Seconds are those of one core of the machine of the record (`timings/recorded.csv`), a model at a
+time. A job that the record does not have costs what the most similar recorded ones did: of another
+request, then of another data set, then of another method; the share of such seconds is printed.
+Jobs that nothing recorded is like cost nothing, and are counted. A job is charged to the first
+experiment that needs it. Finished jobs cost nothing.
+
+The record in the project is of the full study on a CPU without bfloat16, two jobs
+at a time beside other work.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
+
+from unlearn.storage.files import read_json, write_text
+from unlearn.study.load import Study, load_study
+
+RECORD = Path(__file__).with_name("recorded.csv")
+START = 4.0
+"""Seconds of a job beside its work: starting Python, reading, writing, scores."""
+
+LEVELS = (
+    ["rule", "dataset", "model", "what", "request"],
+    ["rule", "dataset", "model", "what"],
+    ["rule", "model", "what"],
+    ["rule", "dataset", "model"],
+    ["rule", "model"],
+    ["rule"],
+)
+"""What a recorded job shares with the one to come, best first; the first two are no guess."""
+
+
+class Job(NamedTuple):
+    """A job that trains, unlearns or searches noise; `what`: trainer, variant or noise."""
+
+    rule: str
+    dataset: str
+    model: str
+    what: str
+    request: str
+    fleet: str
+    folder: str
+    """Of its outputs, in the folder of the study's results."""
+
+
+def jobs(plan: Study) -> Iterator[tuple[str, Job]]:
+    """Each job of a study once, with the first experiment that needs it."""
+    seen = set()
+    for name, experiment in plan.experiments.items():
+        for cell in experiment.cells:
+            trainer = plan.variants[cell.variant].trainer.name
+            where = f"{cell.dataset}/{cell.model}"
+            wanted = [
+                Job("train", cell.dataset, cell.model, trainer, "", cell.fleet,
+                    f"trained/{where}/{trainer}/{cell.fleet}"),
+                Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}"),
+            ]  # fmt: skip
+            data = plan.datasets[cell.dataset]
+            if data.parameters["features"]:  # of images, which may be noisy
+                data = plan.datasets[data.source]
+            if data.noise and data.parameters["noised"] > 0:
+                source, noise = data.source, data.noise.name
+                folder = f"noise/{source}/{noise}"
+                wanted.insert(0, Job("noise", source, "", noise, "", "", folder))
+            yield from ((name, job) for job in wanted if job not in seen)
+            seen.update(wanted)
+
+
+def took(results: Path, job: Job) -> float | None:
+    """Seconds of a finished job, for each of its models; None if it is not there or failed."""
+    path = results / job.folder / ("noise.json" if job.rule == "noise" else "costs.json")
+    if not path.exists():
+        return None
+    record = read_json(path)
+    if job.rule == "noise":
+        return record["wall_seconds"]
+    if record["error"]:
+        return None
+    steps = [s for m in record["models"] for s in (m if isinstance(m, list) else [m])]
+    spent = sum(step["wall_seconds"] for step in steps) + record["evaluation_seconds"]
+    return spent / len(record["models"])
+
+
+def added(record: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+    """A record, and what an earlier one has of other jobs."""
+    return pd.concat([record, earlier]).drop_duplicates(LEVELS[0])
+
+
+def record(plan: Study, results: Path) -> pd.DataFrame:
+    """The seconds of every finished job of a study."""
+    rows = [
+        {key: getattr(job, key) for key in LEVELS[0]} | {"seconds": round(seconds, 2)}
+        for _, job in jobs(plan)
+        if (seconds := took(results, job)) is not None
+    ]
+    return pd.DataFrame(rows, columns=[*LEVELS[0], "seconds"]).drop_duplicates(LEVELS[0])
+
+
+def whole(plan: Study, recorded: pd.DataFrame) -> dict:
+    """The core-minutes of a study by experiment, nothing finished; the share that is guessed."""
+    table = forecast(plan, None, recorded)
+    total = table.sum()
+    return {
+        "jobs": int(total["jobs"]),
+        "core-hours": round(total["seconds"] / 3600, 1),
+        "guessed": round(total["guessed"] / max(total["seconds"], 1), 3),
+        "jobs without a forecast": int(total["unknown"]),
+        "core-minutes": (table["seconds"] / 60).round(1).to_dict(),
+    }
+
+
+def models(plan: Study, job: Job) -> int:
+    """The models of a job; the search for noise is one."""
+    return len(plan.fleets[job.fleet]) if job.fleet else 1
+
+
+def forecast(plan: Study, results: Path | None, recorded: pd.DataFrame) -> pd.DataFrame:
+    """One row an experiment: jobs left, seconds of one core, how many of them are guessed, and jobs
+    that nothing recorded is like, `unknown`, without seconds. Without results none are finished.
+    """
+    known = [(names, recorded.groupby(names)["seconds"].mean().to_dict()) for names in LEVELS]
+    empty = {"jobs": 0, "seconds": 0.0, "guessed": 0.0, "unknown": 0}
+    rows = {name: dict(empty) for name in plan.experiments}
+    for name, job in jobs(plan):
+        if results and took(results, job) is not None:
+            continue
+        level, seconds = _alike(job, known)
+        seconds *= models(plan, job)
+        rows[name]["jobs"] += 1
+        rows[name]["seconds"] += seconds + START
+        rows[name]["guessed"] += seconds * (level > 1)
+        rows[name]["unknown"] += level == len(LEVELS)
+    return pd.DataFrame(rows).T
+
+
+def _alike(job: Job, known: list[tuple[list[str], dict]]) -> tuple[int, float]:
+    """How far off the recorded jobs are that are most like this one, and what they took."""
+    for level, (names, means) in enumerate(known):
+        key = tuple(getattr(job, name) for name in names)
+        key = key if len(key) > 1 else key[0]
+        if key in means:
+            return level, means[key]
+    return len(LEVELS), 0.0
+
+
+def _recorded() -> pd.DataFrame:
+    return pd.read_csv(RECORD, keep_default_na=False)
+
+
+def load(paths: list[Path]) -> Study:
+    """The study of some configuration files, later ones laid over earlier ones."""
+    config: dict = {}
+    for path in paths:
+        update_config(config, load_configfile(path))
+    return load_study(config, " + ".join(map(str, paths)))
+
+
+def main() -> None:
+    """Print a table, or write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("config", nargs="*", type=Path, help="default: config.yaml")
+    parser.add_argument("--record", type=Path, help="results of a study: write its seconds")
+    parser.add_argument("--add", action="store_true", help="to the jobs that are recorded already")
+    parser.add_argument("--whole", action="store_true", help="print the cost of all jobs, as JSON")
+    arguments = parser.parse_args()
+    if arguments.add and not arguments.record:
+        parser.error("--add needs --record")
+    if arguments.whole and arguments.record:
+        parser.error("--whole or --record: first record, then ask what the whole costs")
+    plan = load(arguments.config or [Path("config.yaml")])
+    if arguments.record:
+        found = record(plan, arguments.record)
+        if found.empty:
+            parser.error(
+                f"{arguments.record}: no finished job of {plan.name}; name its configuration"
+            )
+        found = added(found, _recorded()) if arguments.add and RECORD.exists() else found
+        write_text(RECORD, found.to_csv(index=False, lineterminator="\n"))
+        return
+    if not RECORD.exists():
+        parser.error(f"{RECORD.name}: no run is recorded yet; say --record results/STUDY after one")
+    if arguments.whole:
+        print(json.dumps(whole(plan, _recorded()), indent=2))
+        return
+    recorded = _recorded()
+    table = forecast(plan, Path(plan.settings["results"]) / plan.name, recorded)
+    total = table.sum()
+    shown = pd.DataFrame({"jobs": table["jobs"], "core-minutes": table["seconds"] / 60})
+    shown = shown[shown["jobs"] > 0].astype({"jobs": int}).round(1)
+    print(shown.to_string() if len(shown) else "nothing is left to do")
+    print(
+        f"{total['seconds'] / 3600:.1f} core-hours for {total['jobs']:.0f} jobs, "
+        f"{total['guessed'] / max(total['seconds'], 1):.0%} of them guessed from similar jobs"
+    )
+    if total["unknown"]:
+        print(
+            f"{total['unknown']:.0f} jobs are like nothing that is recorded: without their seconds"
+        )
+
+
+if __name__ == "__main__":
+    main()
