@@ -7,7 +7,8 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
-from unlearn.study import codehash, compatibility, grid, registry
+from unlearn.core import registry
+from unlearn.study import codehash, grid
 from unlearn.study.grid import Cell
 from unlearn.study.load import StudyError, load_study
 
@@ -88,7 +89,7 @@ def growing(amount):
 # -- files -------------------------------------------------------------------------------------
 
 
-FEATURED = [name for name, part in STUDY.datasets.items() if compatibility.featured(part)]
+FEATURED = [name for name, part in STUDY.datasets.items() if part.features]
 DERIVED = [name for name, part in STUDY.datasets.items() if part.source]
 NOISED = [name for name in DERIVED if name not in FEATURED]
 PLAIN = [name for name in STUDY.datasets if name not in DERIVED]
@@ -98,9 +99,14 @@ ARRAYS = [
     for array in ("images", "labels")
 ]
 ARRAYS += [
-    os.path.join(os.path.dirname(DATASET), f"{ids}.npy")
+    os.path.join(os.path.dirname(DATASET), f"{ids}_ids.npy")
     for ids in ("held_out", "sample")
 ]
+
+
+def cell_of(wildcards):
+    """The cell that wildcards name."""
+    return Cell(**_known(wildcards, *Cell._fields))
 
 
 def source_of(wildcards):
@@ -112,6 +118,11 @@ def noise_of(wildcards):
     """The noise that the images of a data set get."""
     part = STUDY.datasets[wildcards.dataset]
     return NOISE.format(dataset=part.source, noise=part.noise.name)
+
+
+def id_files(wildcards):
+    """The user's file that a request is read from, if it is."""
+    return list(STUDY.requests[wildcards.request].component.files())
 
 
 def trained_of(wildcards):
@@ -229,3 +240,7 @@ def clean_of_picture(wildcards):
 def noisy_of_picture(wildcards):
     names = [part.name for part in STUDY.pictures[wildcards.picture].datasets]
     return [DATASET.format(dataset=name) for name in names]
+
+
+def _known(wildcards, *names):
+    return {name: getattr(wildcards, name) for name in names}

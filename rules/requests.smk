@@ -2,6 +2,7 @@ rule request:
     """The points that a request deletes or adds."""
     input:
         dataset=DATASET,
+        ids=id_files,
     output:
         request=REQUEST,
     log:
@@ -20,4 +21,5 @@ rule request:
         code=request_code,
     shell:
         "python -m scripts.request --dataset {input.dataset:q} --request {params.request:q}"
+        " --ids {input.ids:q}"
         " --output {output.request:q} --code {params.code:q} 2>&1 | tee {log:q}"

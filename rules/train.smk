@@ -5,6 +5,7 @@ rule train:
     output:
         fleet=f"{TRAINED}/trained.safetensors",
         logits=f"{TRAINED}/logits.npy",
+        ids=f"{TRAINED}/ids.npy",
         votes=f"{TRAINED}/votes.npy",
         constituents=f"{TRAINED}/constituents.safetensors",
         costs=f"{TRAINED}/costs.json",
@@ -24,6 +25,7 @@ rule train:
         code=train_code,
     shell:
         "python -m scripts.train --dataset {input.dataset:q} --job {params.job:q}"
-        " --fleet {output.fleet:q} --logits {output.logits:q} --votes {output.votes:q}"
+        " --fleet {output.fleet:q} --logits {output.logits:q} --ids {output.ids:q}"
+        " --votes {output.votes:q}"
         " --constituents {output.constituents:q} --costs {output.costs:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

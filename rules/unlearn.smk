@@ -7,6 +7,7 @@ rule unlearn:
     output:
         fleet=f"{UNLEARNED}/unlearned.safetensors",
         logits=f"{UNLEARNED}/logits.npy",
+        ids=f"{UNLEARNED}/ids.npy",
         votes=f"{UNLEARNED}/votes.npy",
         costs=f"{UNLEARNED}/costs.json",
     log:
@@ -27,5 +28,6 @@ rule unlearn:
     shell:
         "python -m scripts.unlearn --dataset {input.dataset:q} --trained {input.trained:q}"
         " --request {input.request:q} --job {params.job:q}"
-        " --fleet {output.fleet:q} --logits {output.logits:q} --votes {output.votes:q}"
+        " --fleet {output.fleet:q} --logits {output.logits:q} --ids {output.ids:q}"
+        " --votes {output.votes:q}"
         " --costs {output.costs:q} --code {params.code:q} 2>&1 | tee {log:q}"

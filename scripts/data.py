@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from scripts import command
-from unlearn.data import dataset
+from unlearn.core import registry
+from unlearn.data.dataset import build, save
 from unlearn.data.download import DataError
 
 
@@ -12,10 +13,11 @@ def main(arguments):
     """Build the data set and write its arrays beside `--output`."""
     block = json.loads(arguments.dataset)
     try:
-        built = dataset.build(block["kind"], Path(arguments.folder), **block["parameters"])
-    except DataError as error:
+        source = registry.create("data", block)
+        dataset = build(source, block["kind"], Path(arguments.folder))
+    except (DataError, ValueError) as error:
         raise command.CommandError(f"{block['kind']}: {error}") from error
-    dataset.save(built, Path(arguments.output).parent)
+    save(dataset, Path(arguments.output).parent)
 
 
 if __name__ == "__main__":

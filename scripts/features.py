@@ -1,24 +1,25 @@
 """Rule `features`: a data set whose images are replaced by features of them."""
 
-import importlib
 import json
 from pathlib import Path
 
 from scripts import command
-from unlearn.data import dataset
-from unlearn.data.features import standardised
+from unlearn.core import registry
+from unlearn.data.dataset import load, save
+from unlearn.data.features.base import FeaturesError
+from unlearn.data.features.standardised import with_features
 
 
 def main(arguments):
     """Compute the features and write the data set beside `--output`."""
-    data = dataset.load(Path(arguments.dataset).parent)
+    dataset = load(Path(arguments.dataset).parent)
     names = json.loads(arguments.features)
-    modules = [importlib.import_module(f"unlearn.data.features.{name}") for name in names]
+    kinds = [registry.find("features", name)() for name in names]
     try:
-        built = standardised.of(data, modules)
-    except standardised.FeaturesError as error:
+        featured = with_features(dataset, kinds)
+    except FeaturesError as error:
         raise command.CommandError(f"{'+'.join(names)}: {error}") from error
-    dataset.save(built, Path(arguments.output).parent)
+    save(featured, Path(arguments.output).parent)
 
 
 if __name__ == "__main__":

@@ -13,30 +13,38 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from unlearn.jobs.description import FleetJob, seeds
 from unlearn.jobs.measure import Store
 from unlearn.jobs.result import Result
 from unlearn.storage.files import ArtifactError, digest, write_array, write_json
 from unlearn.storage.fleet import write_fleet
 from unlearn.training.device import MachineError
 
+OUTPUTS = {
+    "fleet": "weights, safetensors",
+    "logits": "logits, npy",
+    "ids": "the training ids of the first rows of the logits, npy",
+    "votes": "votes of constituents, npy",
+    "costs": "costs and status, json",
+}
+
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """The output arguments."""
-    parser.add_argument("--fleet", required=True, help="output: weights, safetensors")
-    parser.add_argument("--logits", required=True, help="output: logits, npy")
-    parser.add_argument("--votes", required=True, help="output: votes of constituents, npy")
-    parser.add_argument("--costs", required=True, help="output: costs and status, json")
+    for name, content in OUTPUTS.items():
+        parser.add_argument(f"--{name}", required=True, help=f"output: {content}")
 
 
 def write(
     arguments: argparse.Namespace,
-    job: Mapping,
+    job: FleetJob,
     identity: Mapping[str, str],
     work: Callable[[Store], Result],
 ) -> None:
     """Do the work and write its result or its failure."""
+    error = None
     try:
-        result, error = work(_storage(Path(arguments.fleet))), None
+        result = work(_storage(Path(arguments.fleet)))
     except (OSError, MemoryError, ArtifactError, MachineError):
         raise
     except Exception as failure:
@@ -44,23 +52,25 @@ def write(
         if isinstance(failure, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(failure):
             raise
         traceback.print_exc()
-        nothing = np.empty(0, np.float32), np.empty(0, np.int16)
-        result = Result([], *nothing, [], [], [], {}, 0.0)
+        result = Result.failed()
         error = f"{type(failure).__name__}: {failure}"
     write_fleet(arguments.fleet, result.states, identity)
     write_array(arguments.logits, result.logits)
+    write_array(arguments.ids, result.ids)
     write_array(arguments.votes, result.votes)
     if "constituents" in arguments:
         write_fleet(arguments.constituents, [result.constituents], identity)
     record = {
         "status": "failed" if error else "ok",
         "error": error,
-        "seeds": job["seeds"],
+        "seeds": seeds(job.members),
+        "members": [member.describe() for member in job.members],
+        "train_ids_sha256": list(result.train_ids_sha256),
         "machine": result.machine,
         "models": result.costs,
-        "weights": result.parameters,
+        "weights": list(result.compared),
         "evaluation_seconds": result.evaluation_seconds,
-        "superseded": result.superseded,
+        "superseded": list(result.superseded),
         "outputs_sha256": digest(result.logits, result.votes),
     }
     write_json(arguments.costs, record)

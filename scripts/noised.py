@@ -4,22 +4,22 @@ import json
 from pathlib import Path
 
 from scripts import command
-from unlearn.data import dataset
+from unlearn.data.dataset import load, save
+from unlearn.perturbations.noisy_images import with_noise
 from unlearn.storage.files import digest, read_array, read_json
 
 
 def main(arguments):
     """Add the noise to the share of the images that is to carry it."""
-    data = dataset.load(Path(arguments.dataset).parent)
+    dataset = load(Path(arguments.dataset).parent)
     record = read_json(arguments.noise)
-    values = read_array(Path(arguments.noise).with_suffix(".npy"))
-    if record["dataset"] != data.description["sha256"]:
+    noise = read_array(Path(arguments.noise).with_suffix(".npy"))
+    if record["dataset"] != dataset.fingerprint:
         raise command.CommandError(f"{arguments.noise}: made for another data set; delete it")
-    if record["sha256"] != digest(values):
+    if record["sha256"] != digest(noise):
         raise command.CommandError(f"{arguments.noise}: noise.npy beside it is not of this noise")
     share = json.loads(arguments.share)
-    built = dataset.with_noise(data, values, record | share)
-    dataset.save(built, Path(arguments.output).parent)
+    save(with_noise(dataset, noise, record | share), Path(arguments.output).parent)
 
 
 if __name__ == "__main__":

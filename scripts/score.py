@@ -19,11 +19,11 @@ def main(arguments):
     """Write the tidy rows of the cell."""
     data = dataset.load(Path(arguments.dataset).parent)
     request = read_request(arguments.request, data.description["sha256"])
-    steps = list(request.steps(len(data.train_labels), data.base))
+    steps = list(request.steps(len(data.train_labels), data.base_ids))
     job = json.loads(arguments.job)
     cell = job["cell"]
-    changed = {step.index: len(step.forget) + len(step.added) for step in steps}
-    cell.setdefault("rate", changed[len(steps)] / len(data.base))
+    changed = {step.index: len(step.forget_ids) + len(step.added_ids) for step in steps}
+    cell.setdefault("rate", changed[len(steps)] / len(data.base_ids))
     learned = read_json(arguments.trained)
     weights = Path(arguments.trained).with_name("trained.safetensors")
     original = Fleet(weights, {"dataset": data.description["sha256"]})
@@ -37,7 +37,9 @@ def main(arguments):
     if arguments.oracle and oracle is None:
         oracle = _fleet(arguments.oracle, of_oracle)
     rows = score.score(
-        score.Points(data.evaluated(request), data.sample, data.train_labels, data.test_labels),
+        score.Points(
+            data.evaluated_ids(request), data.sample_ids, data.train_labels, data.test_labels
+        ),
         steps,
         learned["seeds"],
         model,
@@ -58,7 +60,7 @@ def main(arguments):
 
 def _noise_costs(data: dataset.Dataset) -> dict:
     """What making the noise of the images took, as a part of learning."""
-    made = data.description.get("noise") if len(data.noised) else None
+    made = data.description.get("noise") if len(data.noised_ids) else None
     made = made or {}
     return {f"noise_{name}": made[name] for name in score.OF_NOISE if name in made}
 

@@ -1,13 +1,14 @@
-"""What forgetting minimises beside the plain cross-entropy: bounded ascent, distillation."""
+"""What unlearning minimises: cross-entropy, bounded ascent, distillation."""
 
-import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-from unlearn.core import seeding
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean cross-entropy, in nats. `logits` N x C, `labels` N."""
+    return functional.cross_entropy(logits.float(), labels)
 
 
 def bounded(losses: torch.Tensor, bound: float) -> torch.Tensor:
@@ -19,79 +20,54 @@ def bounded(losses: torch.Tensor, bound: float) -> torch.Tensor:
     return torch.where(losses < bound, losses, bound)
 
 
-def ascent(bound: float = math.inf) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """loss(logits, labels) that falls as the cross-entropy rises, up to `bound`."""
-
-    def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return -bounded(functional.cross_entropy(logits, labels, reduction="none"), bound).mean()
-
-    return loss
+def bounded_ascent(logits: torch.Tensor, labels: torch.Tensor, bound: float) -> torch.Tensor:
+    """Minus the mean cross-entropy, each point's up to `bound`: falls as the loss rises."""
+    losses = functional.cross_entropy(logits.float(), labels, reduction="none")
+    return -bounded(losses, bound).mean()
 
 
-class Distillation:
-    """The loss of a student, on minibatches of retained points followed by deleted ones.
+@dataclass(frozen=True)
+class Distance:
+    """How far a student's logits are from its teacher's, means over points.
 
-        (1 - alpha) CE(student, label) + alpha D(teacher, student)      means over retained points
-        - beta mean( w min(CE(student, label), bound) )                 over deleted points
-
-    D is tau^2 KL(softmax(teacher / tau) || softmax(student / tau)) (Hinton, Vinyals, Dean 2015) for
-    `match: kl`, and half the mean square over classes of the difference of centred logits for
-    `match: logits`, to which the former tends as tau grows.
+    `kl`: tau^2 KL(softmax(teacher / tau) || softmax(student / tau)) (Hinton, Vinyals, Dean 2015).
+    `logits`: half the mean square over classes of the difference of centred logits, to which the
+    former tends as tau grows.
     """
 
-    def __init__(self, *, alpha: float, match: str, temperature: float, beta: float, bound: float):
-        self.alpha, self.match, self.temperature = alpha, match, temperature
-        self.beta, self.bound = beta, bound
-        self.active = torch.zeros((), dtype=torch.float64)
-        self.seen = 0
+    match: str
+    temperature: float
 
-    def targets(
-        self, labels: torch.Tensor, teacher: torch.Tensor, weights: torch.Tensor
-    ) -> torch.Tensor:
-        """What the loss must be told of every point: N x (2 + C), float32.
-
-        `labels` N; `teacher` N x C, logits; `weights` N, of deleted points at least 0, of all
-        others negative.
-        """
+    def target(self, teacher_logits: torch.Tensor) -> torch.Tensor:
+        """What the distance needs of the teacher, N x C, float32."""
         if self.match == "kl":
-            soft = functional.log_softmax(teacher.float() / self.temperature, dim=1)
-        else:
-            soft = teacher.float() - teacher.float().mean(1, keepdim=True)
-        return torch.cat([labels[:, None].float(), weights[:, None].float(), soft], dim=1)
+            return functional.log_softmax(teacher_logits.float() / self.temperature, dim=1)
+        return teacher_logits.float() - teacher_logits.float().mean(1, keepdim=True)
 
-    def __call__(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The loss of a minibatch; `targets` are rows of what `targets` returned."""
-        weights = targets[:, 1]
-        retained = int((weights < 0).sum())
-        losses = functional.cross_entropy(logits, targets[:, 0].long(), reduction="none")
-        loss = self.alpha * self._distance(logits[:retained], targets[:retained, 2:])
-        loss = loss + (1 - self.alpha) * losses[:retained].mean()
-        if retained < len(logits):
-            gone = losses[retained:]
-            self.active += (gone.detach() < self.bound).sum().cpu()
-            self.seen += len(gone)
-            loss = loss - self.beta * (weights[retained:] * bounded(gone, self.bound)).mean()
-        return loss
-
-    def _distance(self, logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
+    def __call__(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The distance of student logits N x C to rows of what `target` returned."""
         if self.match == "logits":
-            return 0.5 * (logits - logits.mean(1, keepdim=True) - soft).square().mean()
-        own = functional.log_softmax(logits / self.temperature, dim=1)
-        divergence = functional.kl_div(own, soft, reduction="batchmean", log_target=True)
+            return 0.5 * (logits - logits.mean(1, keepdim=True) - target).square().mean()
+        student = functional.log_softmax(logits / self.temperature, dim=1)
+        divergence = functional.kl_div(student, target, reduction="batchmean", log_target=True)
         return self.temperature**2 * divergence
 
 
-class Turns:
-    """Points in a seeded random order, so many at a time, pass after pass."""
+class Push:
+    """The loss on deleted points that a student is pushed off, and how many are pushed.
 
-    def __init__(self, ids: np.ndarray, size: int, seed: int):
-        self.ids, self.size, self.seed = ids, min(size, len(ids)), seed
-        self._left, self._passes = ids[:0], 0
+    mean( w min(CE(student, label), bound) ), to be raised.
+    """
 
-    def __call__(self) -> np.ndarray:
-        """The next `size` ids; each comes once in a pass over all."""
-        while len(self._left) < self.size:
-            again = seeding.shuffled(self.ids, seeding.derive(self.seed, "pass", self._passes))
-            self._left, self._passes = np.append(self._left, again), self._passes + 1
-        found, self._left = self._left[: self.size], self._left[self.size :]
-        return found
+    def __init__(self, bound: float):
+        self.bound = bound
+        self.active = torch.zeros((), dtype=torch.float64)
+        """Points so far whose loss was below the bound."""
+        self.points = 0
+        """All points so far."""
+
+    def __call__(self, losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """The weighted mean of the bounded losses N with weights N."""
+        self.active += (losses.detach() < self.bound).sum().cpu()
+        self.points += len(losses)
+        return (weights * bounded(losses, self.bound)).mean()

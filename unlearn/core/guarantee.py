@@ -1,17 +1,24 @@
 """What unlearning can rely on."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+
+LEVELS = ("exact", "conditional", "certified", "approximate", "none")
 
 
-class Promise(NamedTuple):
-    """What unlearning by retraining can rely on, where a trainer has its own way to train."""
+@dataclass(frozen=True)
+class Guarantee:
+    """How exact unlearning is, and why.
+
+    `exact`: the result has the distribution of retraining. `conditional`: exact if what the reason
+    names holds. `certified`: within a stated epsilon and delta. `approximate`, `none`: no promise.
+    """
 
     level: str
-    """`exact` or `conditional`."""
-    reason: str
-    by_id: bool = False
-    """Partitions: whether ids alone decide, not what points contain."""
-    fixed: bool = True
-    """Partitions: whether the place of a point never depends on which others are present."""
+    reason: str = ""
     serves: tuple[str, ...] = ("delete", "add")
-    """The changes for which the level holds."""
+    """The changes of the training set for which the level holds."""
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            allowed = ", ".join(LEVELS)
+            raise ValueError(f"guarantee: {self.level!r} is not allowed; allowed: {allowed}")

@@ -8,8 +8,10 @@ schemas first lets data sets, transforms and models work. A matching installatio
 import importlib.util
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 _OPERATORS = {
     "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -18,8 +20,10 @@ _OPERATORS = {
 
 
 @cache
-def declare_operators() -> torch.library.Library | None:
-    """Call this before any `import torchvision`."""
+def declare_operators() -> "torch.library.Library | None":
+    """Declare the operators that cannot load; call this before any `import torchvision`."""
+    import torch
+
     if _compiled_operators_load():
         return None
     library = torch.library.Library("torchvision", "DEF")
@@ -29,6 +33,8 @@ def declare_operators() -> torch.library.Library | None:
 
 
 def _compiled_operators_load() -> bool:
+    import torch
+
     spec = importlib.util.find_spec("torchvision")
     for folder in spec.submodule_search_locations if spec else ():
         extension = next(Path(folder).glob("_C*.so"), None)

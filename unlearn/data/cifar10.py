@@ -4,12 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-CLASSES = 10
-SHAPE = (32, 32, 3)
-TRAIN = 50000
-TEST = 10000
-MEAN = (0.4914, 0.4822, 0.4465)
-STD = (0.2470, 0.2435, 0.2616)
+from unlearn.data.source import DataSource, RawData
 
 # The batches are pickles: they are read only after these checksums of the authors agree.
 MD5 = {
@@ -23,17 +18,27 @@ MD5 = {
 }
 
 
-def load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Train images, train labels, test images, test labels; DataError if they cannot be had."""
-    from unlearn.core.torchvision_operators import declare_operators
-    from unlearn.data.download import complete
+class Cifar10(DataSource):
+    """CIFAR-10, 50,000 colour images of 32 x 32 for training and 10,000 for testing."""
 
-    declare_operators()
-    from torchvision.datasets import CIFAR10
+    classes = 10
+    shape = (32, 32, 3)
+    train_points = 50000
+    test_points = 10000
+    mean = (0.4914, 0.4822, 0.4465)
+    std = (0.2470, 0.2435, 0.2616)
 
-    complete(folder, MD5, lambda directory: CIFAR10(directory, download=True), "md5")
-    arrays = []
-    for train in (True, False):
-        split = CIFAR10(folder, train=train)
-        arrays += [split.data, np.asarray(split.targets, dtype=np.int64)]
-    return tuple(arrays)
+    def load(self, folder: Path) -> RawData:
+        """The images of the raw files; DataError if they cannot be had."""
+        from unlearn.core.torchvision_operators import declare_operators
+        from unlearn.data.download import complete
+
+        declare_operators()
+        from torchvision.datasets import CIFAR10
+
+        complete(folder, MD5, lambda directory: CIFAR10(directory, download=True), "md5")
+        arrays = []
+        for train in (True, False):
+            split = CIFAR10(folder, train=train)
+            arrays += [split.data, np.asarray(split.targets, dtype=np.int64)]
+        return RawData(*arrays)

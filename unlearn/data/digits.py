@@ -7,24 +7,28 @@ from pathlib import Path
 
 import numpy as np
 
+from unlearn.data.source import DataSource, RawData
 from unlearn.data.splits import stratified
 
-CLASSES = 10
-SHAPE = (8, 8, 1)
-TRAIN = 1437
-TEST = 360
-# no published constants: the middle of the range and half of it
-MEAN = (0.5,)
-STD = (0.5,)
 
+class Digits(DataSource):
+    """scikit-learn's embedded 8 x 8 digits, 1,437 for training and 360 for testing."""
 
-def load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Train images, train labels, test images, test labels; `folder` is not used."""
-    from sklearn.datasets import load_digits
+    classes = 10
+    shape = (8, 8, 1)
+    train_points = 1437
+    test_points = 360
+    # no published constants: the middle of the range and half of it
+    mean = (0.5,)
+    std = (0.5,)
 
-    digits = load_digits()
-    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    labels = digits.target.astype(np.int64)
-    train = stratified(labels, TRAIN, seed=0)
-    test = np.setdiff1d(np.arange(len(labels)), train)
-    return images[train], labels[train], images[test], labels[test]
+    def load(self, folder: Path) -> RawData:
+        """The embedded images; `folder` is not used."""
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+        labels = digits.target.astype(np.int64)
+        train = stratified(labels, self.train_points, seed=0)
+        test = np.setdiff1d(np.arange(len(labels)), train)
+        return RawData(images[train], labels[train], images[test], labels[test])

@@ -4,12 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-CLASSES = 10
-SHAPE = (28, 28, 1)
-TRAIN = 60000
-TEST = 10000
-MEAN = (0.1307,)
-STD = (0.3081,)
+from unlearn.data.source import DataSource, RawData
 
 SHA256 = {
     "MNIST/raw/train-images-idx3-ubyte": (
@@ -27,17 +22,27 @@ SHA256 = {
 }
 
 
-def load(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Train images, train labels, test images, test labels; DataError if they cannot be had."""
-    from unlearn.core.torchvision_operators import declare_operators
-    from unlearn.data.download import complete
+class Mnist(DataSource):
+    """MNIST, 60,000 grey images of 28 x 28 for training and 10,000 for testing."""
 
-    declare_operators()
-    from torchvision.datasets import MNIST
+    classes = 10
+    shape = (28, 28, 1)
+    train_points = 60000
+    test_points = 10000
+    mean = (0.1307,)
+    std = (0.3081,)
 
-    complete(folder, SHA256, lambda directory: MNIST(directory, download=True), "sha256")
-    arrays = []
-    for train in (True, False):
-        split = MNIST(folder, train=train)
-        arrays += [split.data.numpy()[..., None], split.targets.numpy().astype(np.int64)]
-    return tuple(arrays)
+    def load(self, folder: Path) -> RawData:
+        """The images of the raw files; DataError if they cannot be had."""
+        from unlearn.core.torchvision_operators import declare_operators
+        from unlearn.data.download import complete
+
+        declare_operators()
+        from torchvision.datasets import MNIST
+
+        complete(folder, SHA256, lambda directory: MNIST(directory, download=True), "sha256")
+        arrays = []
+        for train in (True, False):
+            split = MNIST(folder, train=train)
+            arrays += [split.data.numpy()[..., None], split.targets.numpy().astype(np.int64)]
+        return RawData(*arrays)

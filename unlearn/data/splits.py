@@ -23,3 +23,20 @@ def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
         for c, q in zip(classes, quota, strict=True)
     ]
     return np.sort(np.concatenate(chosen))
+
+
+def stratified_share(labels: np.ndarray, ids: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """The same share of every class among `ids`, sorted.
+
+    Smaller shares of the same seed are contained in larger ones. Between 0 and 1 one point of a
+    class at least is left in and one out, where it has two.
+    """
+    order = seeding.shuffled(ids, seeding.derive(seed, "noised"))
+    chosen_ids = []
+    for label in np.unique(labels[ids]):
+        class_ids = order[labels[order] == label]
+        count = int(share * len(class_ids) + 0.5)
+        if 0 < share < 1:
+            count = min(max(count, 1), len(class_ids) - 1)
+        chosen_ids.append(class_ids[:count])
+    return np.sort(np.concatenate(chosen_ids)).astype(np.int64)

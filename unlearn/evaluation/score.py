@@ -133,8 +133,8 @@ class Points:
 
     def rows(self, step: Step) -> dict[str, np.ndarray]:
         """Rows of the outputs by split; splits without points are left out."""
-        retained = np.intersect1d(np.setdiff1d(step.retain, step.added), self.sample)
-        ids = {"forget": step.forget, "retain": retained, "added": step.added}
+        retained = np.intersect1d(np.setdiff1d(step.retain_ids, step.added_ids), self.sample)
+        ids = {"forget": step.forget_ids, "retain": retained, "added": step.added_ids}
         rows = {name: np.searchsorted(self.evaluated, its) for name, its in ids.items()}
         rows["test"] = len(self.evaluated) + np.arange(len(self.test_labels))
         return {name: its for name, its in rows.items() if len(its)}

@@ -2,87 +2,97 @@
 
 import time
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from dataclasses import replace
 
 import numpy as np
 
 from unlearn.core import seeding
-from unlearn.jobs.predict import Predictor
 from unlearn.storage.fleet import StoredState
 from unlearn.training import meter
 from unlearn.training.loop import fit
 from unlearn.training.meter import Meter
-from unlearn.training.state import Changed, nbytes
+from unlearn.training.state import Overlay, State, Update, nbytes
 from unlearn.training.task import Task
 
 Store = Callable[[Mapping[str, np.ndarray]], None]
+"""Writes tensors to permanent storage."""
 
 
 class Measure:
-    """Calls a trainer or a method, writes to storage what it changed, and records what it cost."""
+    """Calls a trainer or a method, stores what it changed, and records what it cost."""
 
-    def __init__(self, task: Task, store: Store | None, its: Task | None = None):
-        """Takes one step outside the clock: kernels get compiled and FLOPs a sample counted.
+    def __init__(self, task: Task, store: Store | None, student_task: Task | None = None):
+        """Take one training step outside the clock: kernels are compiled, FLOPs are counted.
 
-        `its`: the task as the models see it that calls return.
+        Args:
+            task: The task of the job.
+            store: Writes tensors to permanent storage; it is part of what is timed.
+            student_task: The task as the unlearned models see it; None where it is the same.
         """
-        self.task, self.store, its = task, store or (lambda tensors: None), its or task
+        self.task = task
+        self.store = store or (lambda tensors: None)
         self.costs: list[dict] = []
-        self.known: dict = {}
-        few = np.arange(min(task.recipe["batch_size"], len(task.data.train_labels)))
-        for one in (task, its) if its is not task else (task,):
-            one.meter = Meter(self.known)
-            model, recipe = one.new_model(0), one.recipe | {"epochs": 1}
-            fit(one, model, few, recipe, seeding.derive(0), among=few)
-        self.model_bytes = sum(t.nbytes for t in its.new_model(0).state_dict().values())
+        self.flops_by_model: dict = {}
+        student_task = student_task or task
+        for warmed in (task, student_task) if student_task is not task else (task,):
+            self._warm_up(warmed)
+        tensors = student_task.new_model(0).state_dict().values()
+        self.model_bytes = sum(tensor.nbytes for tensor in tensors)
 
-    def __call__(self, call: Callable, *arguments, before: Mapping | None = None) -> Mapping:
-        self.task.meter = Meter(self.known)
-        state, cost = meter.measure(
-            self.task.machine, self.task.meter, lambda: self._stored(before, call, *arguments)
-        )
-        stored = sum(nbytes(state, name) for name in state)
-        finite = all(np.isfinite(tensor).all() for tensor in changed_tensors(state).values())
-        self.costs.append(
-            cost
-            | {
-                "bytes_stored": stored - self.model_bytes,
-                "diverged": self.task.meter.diverged or not finite,
-            }
-        )
+    def _warm_up(self, task: Task) -> None:
+        task.meter = Meter(self.flops_by_model)
+        ids = np.arange(min(task.recipe.batch_size, len(task.data.train_labels)))
+        recipe = replace(task.recipe, epochs=1)
+        fit(task, task.new_model(0), ids, recipe, seeding.derive(0), among=ids)
+
+    def training(self, call: Callable[[], State]) -> State:
+        """The state that a trainer's call returns."""
+
+        def trained() -> tuple[State, Mapping[str, np.ndarray], float]:
+            state = call()
+            return state, {name: np.asarray(state[name]) for name in state}, 0.0
+
+        return self._measured(trained)
+
+    def unlearning(self, call: Callable[[], Update], before: State) -> State:
+        """`before` with the update that a method's call returns laid over it."""
+
+        def unlearned() -> tuple[State, Mapping[str, np.ndarray], float]:
+            read_before = _read_seconds(before)
+            update = call()
+            reading = _read_seconds(before) - read_before
+            state = Overlay(before, update)
+            written = {name: np.asarray(tensor) for name, tensor in state.written.items()}
+            return state, written, reading
+
+        return self._measured(unlearned)
+
+    def flag(self, diverged: bool) -> None:
+        """Take note if the last call gave a model that is not finite."""
+        self.costs[-1]["diverged"] |= diverged
+
+    def _measured(self, call: Callable[[], tuple[State, Mapping[str, np.ndarray], float]]) -> State:
+        self.task.meter = Meter(self.flops_by_model)
+
+        def stored() -> State:
+            state, written, reading = call()
+            start = time.perf_counter()
+            if written:
+                self.store(written)
+            self.task.meter.count("io_seconds", reading + time.perf_counter() - start)
+            return state
+
+        state, cost = meter.measure(self.task.machine, self.task.meter, stored)
+        stored_bytes = sum(nbytes(state, name) for name in state)
+        tensors = state.changed_tensors() if isinstance(state, Overlay) else state
+        finite = all(np.isfinite(np.asarray(tensors[name])).all() for name in tensors)
+        cost["bytes_stored"] = stored_bytes - self.model_bytes
+        cost["diverged"] = self.task.meter.diverged or not finite
+        self.costs.append(cost)
         return state
 
-    def outcome(self, predict: "Predictor") -> None:
-        """Take note if the last state gives logits that are not finite."""
-        self.costs[-1]["diverged"] |= not bool(np.isfinite(predict.logits[-1]).all())
 
-    def _stored(self, before: Mapping | None, call: Callable, *arguments) -> Mapping:
-        already = _read_seconds(before)
-        state = call(*arguments)
-        reading = _read_seconds(before) - already
-        start = time.perf_counter()
-        earlier = before.changes if isinstance(before, Changed) else {}
-        new = changed_tensors(
-            state, without=earlier
-        )  # what earlier steps have written stays as it is
-        if new:
-            self.store(new)
-        self.task.meter.count("io_seconds", reading + time.perf_counter() - start)
-        return state
-
-
-def changed_tensors(
-    state: Mapping, without: Mapping = MappingProxyType({})
-) -> dict[str, np.ndarray]:
-    """The tensors in which a state differs from the one it came from; all, if it does not say.
-
-    Those that are the very objects of `without` are left out.
-    """
-    found = state.changes if isinstance(state, Changed) else dict(state)
-    there = {n: t for n, t in found.items() if t is not None and t is not without.get(n)}
-    return {name: np.asarray(tensor) for name, tensor in there.items()}
-
-
-def _read_seconds(state: Mapping | None) -> float:
-    base = state.base if isinstance(state, Changed) else state
+def _read_seconds(state: State) -> float:
+    """Seconds spent so far on reading the tensors of a stored state."""
+    base = state.base if isinstance(state, Overlay) else state
     return base.fleet.read_seconds if isinstance(base, StoredState) else 0.0

@@ -1,34 +1,34 @@
 """Make noise for the training images of a data set."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
+from unlearn.core import registry
 from unlearn.data.dataset import Dataset
-from unlearn.jobs.setup import component, new_task
+from unlearn.jobs.description import NoiseJob
+from unlearn.jobs.setup import new_task
 from unlearn.training import meter
 from unlearn.training.meter import Meter
 
+RECORDED_COSTS = ("wall_seconds", "gradient_evaluations", "forward_evaluations", "flops")
 
-def make_noise(dataset: Dataset, job: Mapping, label: str = "") -> tuple[np.ndarray, dict]:
-    """Noise for the training images, int8 like them, 0 outside base training; and its record:
-    whether and how the search ended, what it cost, its share of negative and its largest steps.
 
-    `job["noise"]` names it, `job["model"]` the model that it is made with.
+def make_noise(dataset: Dataset, job: NoiseJob, label: str = "") -> tuple[np.ndarray, dict]:
+    """Noise for the training images, int8 like them, 0 outside base training; and its record.
+
+    The record tells whether and how the search ended, what it cost, its share of negative and its
+    largest steps. ValueError if the search cannot be made.
     """
-    task = new_task(dataset, job, label)
+    task = new_task(dataset, job.fleet_job(), label)
     task.meter = Meter()
-    maker = component("noises", job["noise"])
-    (made, record), cost = meter.measure(
-        task.machine, task.meter, lambda: maker.make(task, dataset.base)
+    perturbation = registry.create("noises", job.noise)
+    (noise, record), cost = meter.measure(
+        task.machine, task.meter, lambda: perturbation.make(task, dataset.base_ids)
     )
     values = np.zeros(dataset.train_images.shape, dtype=np.int8)
-    values[dataset.base] = made
-    counted = ("wall_seconds", "gradient_evaluations", "forward_evaluations", "flops")
-    about = {"kind": job["noise"]["kind"], **job["noise"]["parameters"]}
+    values[dataset.base_ids] = noise
     return values, record | {
-        "parameters": about,
-        "negative": float((made < 0).mean()),
-        "largest": int(np.abs(made.astype(np.int16)).max(initial=0)),
-        **{name: cost[name] for name in counted},
+        "parameters": {"kind": job.noise["kind"], **job.noise["parameters"]},
+        "negative": float((noise < 0).mean()),
+        "largest": int(np.abs(noise.astype(np.int16)).max(initial=0)),
+        **{name: cost[name] for name in RECORDED_COSTS},
     }

@@ -1,4 +1,4 @@
-"""What models say of the points that are scored."""
+"""The predictions of models for the points that are scored."""
 
 import time
 from collections.abc import Mapping
@@ -9,16 +9,19 @@ import torch
 
 from unlearn.data.dataset import Dataset
 from unlearn.requests.request import Request
-from unlearn.training.loop import predict
-from unlearn.training.task import Task, points
+from unlearn.storage.files import digest
+from unlearn.training.state import State
+from unlearn.training.task import Task, index_of
+
+NO_LOGITS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Predictor:
     """Predicts the evaluated points for the scores, and adds up the CPU seconds that takes.
 
-    In groups: the sample, the other points of the request, the test points. So what a model says of
-    the first and the last does not depend on the request, and constituents of an ensemble that
-    training or the step before has asked already are not asked again.
+    In groups: the sample, the other points of the request, the test points. The predictions for
+    the first and the last do not depend on the request, so the networks of an ensemble that
+    training or the step before has evaluated already are not evaluated again.
     """
 
     def __init__(
@@ -26,63 +29,90 @@ class Predictor:
         task: Task,
         dataset: Dataset,
         request: Request | None = None,
-        constituents: Mapping[str, np.ndarray] = MappingProxyType({}),
+        constituents: Mapping[str, np.ndarray] = NO_LOGITS,
     ):
         """`constituents`: what `constituents()` returned after training; read when needed."""
-        data, evaluated = task.data, dataset.evaluated(request)
-        ids = {"sample": dataset.sample, "request": np.setdiff1d(evaluated, dataset.sample)}
-        index = {g: points(its).to(data.train_images.device) for g, its in ids.items() if len(its)}
-        self.pixels = {g: data.train_images[its] for g, its in index.items()}
-        self.pixels["test"] = data.test_images
-        order = np.argsort(np.concatenate([*ids.values()]))
-        self.order = np.append(order, len(evaluated) + np.arange(len(data.test_images)))
-        self.rows = {"sample": slice(len(dataset.sample)), "test": slice(len(dataset.sample), None)}
-        self.trained = constituents
-        self.known: dict[str, dict[str, torch.Tensor]] = {}  # digest, group: of the last state
-        self.task, self.seconds = task, 0.0
+        self.task = task
+        self.ids = dataset.evaluated_ids(request)
+        """The training ids of the first rows of the logits; the test points follow."""
+        sample_ids = dataset.sample_ids
+        request_ids = np.setdiff1d(self.ids, sample_ids)
+        device = task.data.train_images.device
+        self.pixels: dict[str, torch.Tensor] = {}
+        for group, ids in (("sample", sample_ids), ("request", request_ids)):
+            if len(ids):
+                self.pixels[group] = task.data.train_images[index_of(ids).to(device)]
+        self.pixels["test"] = torch.from_numpy(dataset.test_images).to(device)
+        order = np.argsort(np.concatenate([sample_ids, request_ids]))
+        self.order = np.append(order, len(self.ids) + np.arange(len(dataset.test_images)))
+        self.stored_rows = {
+            "sample": slice(len(sample_ids)),
+            "test": slice(len(sample_ids), None),
+        }
+        self.stored = constituents
+        self.evaluated: dict[str, dict[str, torch.Tensor]] = {}
+        """Digest of a network -> group -> logits, of the last state."""
+        self.seconds = 0.0
         self.logits: list[np.ndarray] = []
         self.votes: list[np.ndarray] = []
 
-    def __call__(self, state: Mapping) -> None:
-        """Add what a state predicts to `logits` P x C and `votes` S x P, one entry a state."""
+    def add(self, state: State) -> None:
+        """Add the predictions of a state to `logits` P x C and `votes` S x P."""
         start = time.process_time()
-        task, trainer = self.task, self.task.trainer
-        said, logits, votes = self._constituents(state), [], []
-        for group, pixels in self.pixels.items():
-            its = () if said is None else ([answers[group] for answers in said],)
-            logits.append(trainer.predict(task, state, pixels, *its))
-            votes.append(trainer.votes(task, state, pixels, *its))
+        trainer = self.task.trainer
+        networks = self._networks(state)
+        logits = []
+        votes = []
+        for group in self.pixels:
+            member_logits = [network[group] for network in networks]
+            logits.append(trainer.combine(member_logits, state))
+            votes.append(trainer.votes(member_logits, state))
         self.logits.append(torch.cat(logits).numpy()[self.order])
         self.votes.append(np.concatenate(votes, axis=1)[:, self.order])
         self.seconds += time.process_time() - start
 
     def constituents(self) -> dict[str, np.ndarray]:
-        """What those of the last state say of the sample, then of the test points, by digest."""
-        groups = [group for group in self.rows if group in self.pixels]
+        """Logits of the networks of the last state for the sample, then for the test points.
+
+        By a digest of their weights; empty where a state is a single network.
+        """
+        groups = [group for group in self.stored_rows if group in self.pixels]
         return {
-            digest: torch.cat([answers[group] for group in groups]).numpy()
-            for digest, answers in self.known.items()
+            name: torch.cat([logits[group] for group in groups]).numpy()
+            for name, logits in self.evaluated.items()
         }
 
-    def _constituents(self, state: Mapping) -> list[dict[str, torch.Tensor]] | None:
-        """Logits of each constituent for every group; None if the trainer makes single models."""
-        if not hasattr(self.task.trainer, "constituents"):
-            return None
-        said = [
-            (digest, self._ask(digest, weights))
-            for digest, weights in self.task.trainer.constituents(self.task, state)
+    def _networks(self, state: State) -> list[dict[str, torch.Tensor]]:
+        """The logits of each network of a state, by group."""
+        members = self.task.trainer.members(state)
+        if not self.task.trainer.ensemble:
+            return [self._evaluate(member, {}) for member in members]
+        names = list(self.task.new_model(0).state_dict())
+        digests = [digest(*(np.asarray(member[name]) for name in names)) for member in members]
+        networks = [
+            self._evaluate(member, self._stored_logits(name))
+            for name, member in zip(digests, members, strict=True)
         ]
-        self.known = dict(said)
-        return [answers for _, answers in said]
+        self.evaluated = dict(zip(digests, networks, strict=True))
+        return networks
 
-    def _ask(self, digest: str, weights: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-        found = dict(self.known.get(digest, {}))
-        trained = None if found else self.trained.get(digest)
-        if trained is not None:
-            logits = torch.as_tensor(trained)
-            found = {group: logits[rows] for group, rows in self.rows.items()}
-        for group, pixels in self.pixels.items():
-            if group not in found:
-                model = self.task.model(weights)
-                found[group] = predict(self.task, model, pixels)
-        return found
+    def _stored_logits(self, name: str) -> dict[str, torch.Tensor]:
+        """The logits of a network that are known already, by group."""
+        if name in self.evaluated:
+            return self.evaluated[name]
+        stored = self.stored.get(name)
+        if stored is None:
+            return {}
+        logits = torch.as_tensor(stored)
+        return {group: logits[rows] for group, rows in self.stored_rows.items()}
+
+    def _evaluate(
+        self, member: Mapping, logits: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """The logits of a network for every group; those that are known are not computed again."""
+        return {
+            group: logits[group]
+            if group in logits
+            else self.task.trainer.member_logits(self.task, member, pixels)
+            for group, pixels in self.pixels.items()
+        }

@@ -1,6 +1,6 @@
 """What a job leaves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,27 +8,46 @@ import numpy as np
 
 @dataclass
 class Result:
-    """What a job leaves, one entry a model."""
+    """What a job leaves, one entry a member."""
 
     states: list[Mapping[str, np.ndarray]]
     """After training the whole state. After a request, steps first: the tensors that a distance
     compares after every step; of the others that predictions need, those that changed, after the
     last step alone."""
     logits: np.ndarray
-    """float32, K x P x C (training) or K x T x P x C (unlearning); P: the evaluated training
-    points (see `Dataset.evaluated`), then all test points."""
+    """float32, K x P x C (training) or K x T x P x C (unlearning); P: the training points `ids`,
+    then all test points."""
     votes: np.ndarray
     """int16, K x S x P or K x T x S x P: the class that each of S constituents predicts, -1 where
-    a constituent is absent; S is 0 for a single model."""
+    a constituent is absent; S is 0 for a single network."""
+    ids: np.ndarray
+    """int64: the training ids of the first rows of the logits."""
     costs: list
-    parameters: list[str]
+    compared: Sequence[str]
     """Names of the tensors that an L2 distance compares."""
-    superseded: list[str]
-    """Tensors of the trained state that a service must delete now, where the method says so."""
+    superseded: Sequence[str]
+    """Tensors of the trained state that a service must delete now."""
     machine: Mapping
     """Device, precision, versions."""
     evaluation_seconds: float
     """CPU seconds spent on predictions for the scores, outside the timed calls."""
+    train_ids_sha256: Sequence[str] = ()
+    """A digest of the training ids of each member."""
     constituents: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """After training: float32 P x C, what every constituent of an ensemble says of the sample,
-    then of all test points, by a digest of its weights: once asked it need not be asked again."""
+    """After training: float32 P x C, the logits of every network of an ensemble for the sample,
+    then for all test points, by a digest of its weights."""
+
+    @classmethod
+    def failed(cls) -> "Result":
+        """The result of a job whose trainer or method raised an error."""
+        return cls(
+            states=[],
+            logits=np.empty(0, np.float32),
+            votes=np.empty(0, np.int16),
+            ids=np.empty(0, np.int64),
+            costs=[],
+            compared=[],
+            superseded=[],
+            machine={},
+            evaluation_seconds=0.0,
+        )

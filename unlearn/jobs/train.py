@@ -1,40 +1,44 @@
 """Train the fleet of one model with one trainer."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from unlearn.data.dataset import Dataset
+from unlearn.jobs.description import FleetJob
 from unlearn.jobs.measure import Measure, Store
 from unlearn.jobs.predict import Predictor
 from unlearn.jobs.result import Result
 from unlearn.jobs.setup import new_task
+from unlearn.storage.files import digest
 
 
 def train_fleet(
-    dataset: Dataset, job: Mapping, label: str = "", store: Store | None = None
+    dataset: Dataset, job: FleetJob, label: str = "", store: Store | None = None
 ) -> Result:
-    """Train the fleet: one model for each of `job["seeds"]`, on the base training set.
-
-    `store` writes tensors to permanent storage; it is part of what is timed.
-    """
+    """Train one model for each member, on base training or on the member's subset of it."""
     task = new_task(dataset, job, label)
-    measure, predict = Measure(task, store), Predictor(task, dataset)
-    states, constituents = [], {}
-    for seed in job["seeds"]:
-        state = measure(task.trainer.train, task, dataset.base, seed)
-        predict(state)
-        measure.outcome(predict)
-        constituents |= predict.constituents()
+    measure = Measure(task, store)
+    predictor = Predictor(task, dataset)
+    states = []
+    constituents: dict[str, np.ndarray] = {}
+    for member in job.members:
+        ids = member.train_ids(dataset.base_ids)
+        state = measure.training(
+            lambda ids=ids, seed=member.seed: task.trainer.train(task, ids, seed)
+        )
+        predictor.add(state)
+        measure.flag(diverged=not np.isfinite(predictor.logits[-1]).all())
+        constituents |= predictor.constituents()
         states.append({name: np.asarray(state[name]) for name in state})
     return Result(
         states=states,
-        logits=np.stack(predict.logits),
-        votes=np.stack(predict.votes),
+        logits=np.stack(predictor.logits),
+        votes=np.stack(predictor.votes),
+        ids=predictor.ids,
         costs=measure.costs,
-        parameters=task.trainer.parameters(task),
+        compared=task.trainer.compared(task),
         superseded=[],
         machine=task.machine.describe(),
-        evaluation_seconds=predict.seconds,
+        evaluation_seconds=predictor.seconds,
+        train_ids_sha256=[digest(m.train_ids(dataset.base_ids)) for m in job.members],
         constituents=constituents,
     )

@@ -1,63 +1,87 @@
 """Unlearn one request from a trained fleet with one method."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 
+from unlearn.core import registry
 from unlearn.data.dataset import Dataset
-from unlearn.jobs.measure import Measure, Store, changed_tensors
-from unlearn.jobs.predict import Predictor
+from unlearn.jobs.description import FleetJob
+from unlearn.jobs.measure import Measure, Store
+from unlearn.jobs.predict import NO_LOGITS, Predictor
 from unlearn.jobs.result import Result
-from unlearn.jobs.setup import component, new_task
+from unlearn.jobs.setup import new_task
 from unlearn.requests.request import Request
-from unlearn.training.state import Changed
+from unlearn.storage.files import digest
+from unlearn.training.state import State
 
 
 def unlearn_fleet(
     dataset: Dataset,
-    job: Mapping,
-    trained: Sequence[Mapping],
+    job: FleetJob,
+    trained: Sequence[State],
     request: Request,
+    *,
     label: str = "",
     store: Store | None = None,
-    constituents: Mapping[str, np.ndarray] = MappingProxyType({}),
+    constituents: Mapping[str, np.ndarray] = NO_LOGITS,
 ) -> Result:
     """Unlearn a request, step by step, from each model of the trained fleet.
 
-    `constituents`: those of the training job's result; they save predictions, nothing else.
+    Args:
+        dataset: The data set.
+        job: What is done; its members are those of the trained fleet.
+        trained: The state of each member.
+        request: What is deleted and added.
+        label: What progress reports begin with.
+        store: Writes tensors to permanent storage; it is part of what is timed.
+        constituents: Those of the training job's result; they save predictions, nothing else.
     """
     task = new_task(dataset, job, label)
-    method = component("methods", job["method"])
-    steps = list(request.steps(len(dataset.train_labels), dataset.base))
-    # a method whose models are of another architecture says so
-    its = method.models(task) if hasattr(method, "models") else task
-    measure, predict = Measure(task, store, its), Predictor(its, dataset, request, constituents)
-    compared, states, superseded = its.trainer.parameters(its), [], set()
-    continues = getattr(method, "continues", False)
-    for k, seed in enumerate(job["seeds"]):
-        state, weights = trained[k], {name: [] for name in compared}
-        for step in steps:
-            state = measure(method.unlearn, task, state, step, seed, before=state)
-            predict(state)
-            measure.outcome(predict)
-            if continues and step.index > 1:  # what grew out of a broken model is no result
-                measure.costs[-1]["diverged"] |= measure.costs[-2]["diverged"]
+    method = registry.create("methods", job.method)
+    student_task = method.student_task(task)
+    measure = Measure(task, store, student_task)
+    predictor = Predictor(student_task, dataset, request, constituents)
+    compared = student_task.trainer.compared(student_task)
+    states = []
+    superseded: set[str] = set()
+    base_ids = [member.train_ids(dataset.base_ids) for member in job.members]
+    for member, member_ids, original in zip(job.members, base_ids, trained, strict=True):
+        state = original
+        weights: dict[str, list] = {name: [] for name in compared}
+        member_request = request.within(member_ids)
+        for step in member_request.steps(len(dataset.train_labels), member_ids):
+            state = measure.unlearning(
+                lambda before=state, step=step, seed=member.seed: method.unlearn(
+                    task, before, step, seed
+                ),
+                before=state,
+            )
+            predictor.add(state)
+            measure.flag(diverged=not np.isfinite(predictor.logits[-1]).all())
+            if method.continues and step.index > 1:  # a broken model is built upon
+                measure.flag(diverged=measure.costs[-2]["diverged"])
             for name in compared:
                 weights[name].append(np.asarray(state[name]))
-        changes = changed_tensors(state)
-        kept = {n: np.stack(tensors) for n, tensors in weights.items()}
-        served = [n for n in task.trainer.served(state) if n in changes and n not in kept]
-        states.append(kept | {name: changes[name][None] for name in served})
-        superseded |= set(state.changes) & set(trained[k]) if isinstance(state, Changed) else set()
-    shape = (len(job["seeds"]), len(steps))
+        changes = state.changed_tensors()
+        tensors = {name: np.stack(values) for name, values in weights.items()}
+        for name in task.trainer.served(state):
+            if name in changes and name not in tensors:
+                tensors[name] = changes[name][None]
+        states.append(tensors)
+        superseded |= set(state.changes) & set(original)
+    steps = len(request.deletions)
+    shape = (len(job.members), steps)
+    starts = range(0, len(measure.costs), steps)
     return Result(
         states=states,
-        logits=np.stack(predict.logits).reshape(*shape, *predict.logits[0].shape),
-        votes=np.stack(predict.votes).reshape(*shape, *predict.votes[0].shape),
-        costs=[measure.costs[i : i + shape[1]] for i in range(0, shape[0] * shape[1], shape[1])],
-        parameters=compared,
+        logits=np.stack(predictor.logits).reshape(*shape, *predictor.logits[0].shape),
+        votes=np.stack(predictor.votes).reshape(*shape, *predictor.votes[0].shape),
+        ids=predictor.ids,
+        costs=[measure.costs[start : start + steps] for start in starts],
+        compared=compared,
         superseded=sorted(superseded),
         machine=task.machine.describe(),
-        evaluation_seconds=predict.seconds,
+        evaluation_seconds=predictor.seconds,
+        train_ids_sha256=[digest(ids) for ids in base_ids],
     )

@@ -1,85 +1,100 @@
 """Error-minimising noise on the deleted images, then a short training on all: a doubtful idea."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from unlearn.core import seeding
-from unlearn.perturbations import search
-from unlearn.requests.request import Step
-from unlearn.training.loop import fit
-from unlearn.training.state import Changed, State, state_of
-from unlearn.training.task import Task, points
+from unlearn.methods.base import Method, parameter
+from unlearn.perturbations import limits
+from unlearn.training.recipe import SCHEDULES
 
-CHECK = "unlearn.perturbations.limits"
-IMAGES = True  # of features there is no noise that is small
+if TYPE_CHECKING:
+    from torch import nn
+
+    from unlearn.requests.request import Step
+    from unlearn.training.state import State, Update
+    from unlearn.training.task import Task
+
+NOISES = ("error_minimizing", "error_maximizing", "random", "none")
 
 
-class ErrorMinimizingNoise:
-    """The deleted points stay, under noise that is to leave nothing to learn from them.
+class ErrorMinimizingNoise(Method):
+    """Train on, on the retain set and on the deleted images under noise that teaches nothing.
 
-    The noise follows the gradient of the trained model's loss to the images (Huang et al., ICLR
-    2021); the model is then trained on, on the retain set and the noisy images. No deletion in the
-    strict sense: the service keeps on using images that are made of deleted ones.
+    The noise follows the gradient of the trained model's loss to the images. No deletion in the
+    strict sense: the service keeps on using images that are made of deleted ones. In a stream the
+    noise of earlier requests stays, and training goes on from the last model.
 
-    `noise`: `error_minimizing`, or a control: `error_maximizing`, `random` signs, or `none`. In a
-    stream the noise of earlier requests stays, and training goes on from the last model.
+    References:
+        Huang et al., "Unlearnable examples: making personal data unexploitable", ICLR 2021.
     """
 
-    trainer = "standard"
-    guarantee = "none"
-    serves = ("delete", "add")
+    images_only = True
 
-    def __init__(
-        self,
-        noise: str,
-        epsilon: float,
-        step: float | None,
-        steps: int,
-        epochs: int,
-        lr: float,
-        schedule: str,
-    ):
-        self.noise = noise
-        self.epsilon = epsilon
-        self.step = step
-        self.steps = steps
-        self.epochs = epochs
-        self.lr = lr
-        self.schedule = schedule
+    noise: str = parameter(
+        "error_minimizing",
+        choices=NOISES,
+        help="The noise, or a control: error_maximizing, random signs, or none.",
+    )
+    epsilon: float = limits.epsilon_parameter()
+    step: float | None = limits.step_parameter()
+    steps: int = parameter(20, minimum=1, help="Steps of the noise.")
+    epochs: int = parameter(5, minimum=1, help="Passes over the retain set and the noisy images.")
+    lr: float = parameter(0.01, above=0, search=("log", 1e-4, 1e-1))
+    schedule: str = parameter("constant", choices=SCHEDULES)
 
-    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
+    def validate(self) -> None:
+        """Raise ValueError for a step or an epsilon that images cannot carry."""
+        limits.check(self.epsilon, self.step)
+
+    def unlearn(self, task: Task, original: State, request: Step, seed: int) -> Update:
         """The trained model after `epochs` epochs, and the noise that it was trained with."""
-        model = task.model(trained)
-        values = self._values(task, model.eval(), request.deleted, seed)
-        ids = request.deleted
-        if "noise/ids" in trained:  # what came back since then is clean again
-            before = np.asarray(trained["noise/ids"])
-            still = ~np.isin(before, np.append(request.retain, request.deleted))
-            ids = np.append(before[still], ids)
-            values = np.append(np.asarray(trained["noise/values"])[still], values, axis=0)
-        images = task.data.train_images.clone()
-        index = points(ids).to(images.device)
-        images[index] += torch.from_numpy(values).to(images.device).view(torch.uint8)
-        noisy = replace(task, data=replace(task.data, train_images=images))
-        recipe = task.recipe | {"epochs": self.epochs, "lr": self.lr, "schedule": self.schedule}
-        everyone = np.union1d(request.retain, ids)
-        order = seeding.derive(seed, "finetune")  # that of fine-tuning
-        fit(noisy, model.train(), everyone, recipe, order, what="training on noise")
-        kept = {"noise/ids": ids.astype(np.int64), "noise/values": values}
-        return Changed(trained, state_of(model) | kept)
+        import torch
 
-    def _values(self, task: Task, model, ids: np.ndarray, seed: int) -> np.ndarray:
+        from unlearn.training.loop import fit
+        from unlearn.training.state import Update, state_of
+        from unlearn.training.task import index_of
+
+        model = task.model(original)
+        noise = self._noise(task, model.eval(), request.deleted_ids, seed)
+        noised_ids = request.deleted_ids
+        if "noise/ids" in original:  # what came back since then is clean again
+            earlier_ids = np.asarray(original["noise/ids"])
+            clean_ids = np.append(request.retain_ids, request.deleted_ids)
+            kept = ~np.isin(earlier_ids, clean_ids)
+            noised_ids = np.append(earlier_ids[kept], noised_ids)
+            noise = np.append(np.asarray(original["noise/values"])[kept], noise, axis=0)
+        images = task.data.train_images.clone()
+        index = index_of(noised_ids).to(images.device)
+        images[index] += torch.from_numpy(noise).to(images.device).view(torch.uint8)
+        noisy_task = replace(task, data=replace(task.data, train_images=images))
+        recipe = replace(task.recipe, epochs=self.epochs, lr=self.lr, schedule=self.schedule)
+        ids = np.union1d(request.retain_ids, noised_ids)
+        order = seeding.derive(seed, "finetune")  # that of fine-tuning
+        fit(noisy_task, model.train(), ids, recipe, order, label="training on noise")
+        kept_noise = {"noise/ids": noised_ids.astype(np.int64), "noise/values": noise}
+        return Update(state_of(model) | kept_noise)
+
+    def _noise(self, task: Task, model: nn.Module, ids: np.ndarray, seed: int) -> np.ndarray:
         """Noise for the images of `ids`, int8."""
-        data, how = task.data, search.search(task, self.epsilon, self.step)
-        index = points(ids).to(data.train_images.device)
-        pixels, labels = data.train_images[index], data.train_labels[index]
-        own = torch.zeros(pixels.shape, device=pixels.device)
+        import torch
+
+        from unlearn.perturbations import search
+        from unlearn.training.task import index_of
+
+        data = task.data
+        ball = search.ball(task, self.epsilon, self.step)
+        pixels = data.train_images[index_of(ids).to(data.train_images.device)]
+        noise = torch.zeros(pixels.shape, device=pixels.device)
         if self.noise == "random":
-            signs = np.sign(search.drawn(ids, data.shape, seeding.derive(seed, "signs")))
-            own += how["radius"] * torch.from_numpy(signs).to(own.device)
+            signs = search.random_signs(ids, data.shape, seeding.derive(seed, "signs"))
+            noise += ball.radius * torch.from_numpy(signs).to(noise.device)
         elif self.noise != "none" and len(ids):
             uphill = self.noise == "error_maximizing"
-            search.follow(task, model, pixels, labels, own, **how, steps=self.steps, uphill=uphill)
-        return search.rounded(pixels, own, how["radius"], data.levels)
+            labels = data.labels(ids)
+            search.follow(task, model, pixels, labels, noise, ball, self.steps, uphill=uphill)
+        return search.rounded(pixels, noise, ball.radius, data.levels)

@@ -1,28 +1,31 @@
 """Fine-tuning: train on, on the retain set only."""
 
+from dataclasses import replace
+
 from unlearn.core import seeding
-from unlearn.requests.request import Step
-from unlearn.training.loop import fit
-from unlearn.training.state import State, state_of
-from unlearn.training.task import Task
+from unlearn.methods.base import Method, Update, parameter
+from unlearn.training.recipe import SCHEDULES
 
 
-class Finetune:
-    """SGD on the retain set from the trained model (the baseline of Golatkar et al. 2020)."""
+class Finetune(Method):
+    """Train on, on the retain set only, by the recipe's optimiser.
 
-    trainer = "standard"
-    guarantee = "none"
-    serves = ("delete", "add")
+    References:
+        Golatkar, Achille, Soatto, "Eternal sunshine of the spotless net", CVPR 2020 (the baseline).
+    """
 
-    def __init__(self, epochs: int, lr: float, schedule: str):
-        self.epochs = epochs
-        self.lr = lr
-        self.schedule = schedule
+    reads = frozenset({"retain"})
 
-    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
-        """The trained model after `epochs` epochs on the retain set, by the recipe's optimiser."""
-        model = task.model(trained)
-        recipe = task.recipe | {"epochs": self.epochs, "lr": self.lr, "schedule": self.schedule}
-        fine = seeding.derive(seed, "finetune")
-        fit(task, model, request.retain, recipe, fine, what="fine-tuning")
-        return state_of(model)
+    epochs: int = parameter(2, minimum=1, help="Passes over the retain set.")
+    lr: float = parameter(0.01, above=0, search=("log", 1e-4, 1e-1))
+    schedule: str = parameter("constant", choices=SCHEDULES)
+
+    def unlearn(self, task, original, request, seed):
+        """The trained model after `epochs` epochs on the retain set."""
+        from unlearn.training.loop import fit
+
+        model = task.model(original)
+        recipe = replace(task.recipe, epochs=self.epochs, lr=self.lr, schedule=self.schedule)
+        order = seeding.derive(seed, "finetune")
+        fit(task, model, request.retain_ids, recipe, order, label="fine-tuning")
+        return Update(model)

@@ -1,42 +1,38 @@
 """Gradient ascent: raise the loss on the forget set."""
 
-from unlearn.algorithms import losses
 from unlearn.core import seeding
-from unlearn.requests.request import Step
-from unlearn.training.loop import fit
-from unlearn.training.state import State, state_of
-from unlearn.training.task import Task
+from unlearn.methods.base import Method, Update, parameter
 
 
-class GradientAscent:
-    """Plain SGD on minus the cross-entropy of the points to delete (Graves et al. 2021).
+class GradientAscent(Method):
+    """Raise the loss on the forget set: plain SGD on minus the cross-entropy.
 
     The retain set is not used. Batch normalisation is frozen: statistics over the deleted points
     alone would change the model more than the ascent does.
+
+    References:
+        Graves, Nagisetty, Ganesh, "Amnesiac machine learning", AAAI 2021.
     """
 
-    trainer = "standard"
-    guarantee = "none"
+    reads = frozenset({"forget"})
     serves = ("delete",)
 
-    def __init__(self, epochs: int, lr: float, batch_size: int):
-        self.epochs = epochs
-        self.lr = lr
-        self.batch_size = batch_size
+    epochs: int = parameter(5, minimum=1, help="Passes over the deleted points.")
+    lr: float = parameter(0.001, above=0, search=("log", 1e-5, 1e-1))
+    batch_size: int = parameter(64, minimum=1)
 
-    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
+    def unlearn(self, task, original, request, seed):
         """The trained model after `epochs` epochs of ascent; unchanged if nothing is deleted."""
-        model = task.model(trained).eval()
-        plain = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
-        own = {"epochs": self.epochs, "lr": self.lr, "batch_size": self.batch_size}
-        fit(
-            task,
-            model,
-            request.deleted,
-            task.recipe | plain | own | {"schedule": "constant"},
-            seeding.derive(seed, "gradient ascent"),
-            among=request.deleted,
-            loss=losses.ascent(),
-            what="gradient ascent",
+        from unlearn.algorithms.losses import cross_entropy
+
+        model = task.model(original).eval()
+        optimizer = task.optimizer(
+            model, lr=self.lr, optimizer="sgd", momentum=0.0, weight_decay=0.0
         )
-        return state_of(model)
+        order = seeding.derive(seed, "gradient ascent")
+        for epoch in range(self.epochs):
+            for batch in task.minibatches(
+                request.deleted_ids, order, epoch, batch_size=self.batch_size, min_points=1
+            ):
+                optimizer.step(-cross_entropy(model(batch.images), batch.labels))
+        return Update(model)

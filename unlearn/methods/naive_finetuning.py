@@ -2,56 +2,49 @@
 
 import math
 
-from unlearn.algorithms import losses
 from unlearn.core import seeding
-from unlearn.requests.request import Step
-from unlearn.training.loop import fit
-from unlearn.training.state import State, state_of
-from unlearn.training.task import Task
+from unlearn.methods.base import Method, Update, parameter
 
 
-class NaiveFinetuning:
-    """SGD with momentum on minus the cross-entropy of the deleted points, bounded or not.
+class NaiveFinetuning(Method):
+    """Train on, against the labels of the deleted points alone, bounded or not.
 
     What influence distillation does to the deleted points, without a word on the others: its
     negative control. The bound is the loss of a uniform prediction, ln C. Batch normalisation is
     frozen.
     """
 
-    trainer = "standard"
-    guarantee = "none"
+    reads = frozenset({"forget"})
     serves = ("delete",)
-    continues = True  # a later request builds on the model of an earlier one
+    continues = True
 
-    def __init__(
-        self, epochs: int, lr: float, batch_size: int, momentum: float, bounded: bool, clip: float
-    ):
-        self.epochs = epochs
-        self.lr = lr
-        self.batch_size = batch_size
-        self.momentum = momentum
-        self.bounded = bounded
-        self.clip = clip
+    epochs: int = parameter(5, minimum=1, help="Passes over the deleted points.")
+    lr: float = parameter(0.001, above=0, search=("log", 1e-5, 1e-1))
+    batch_size: int = parameter(128, minimum=1)
+    momentum: float = parameter(0.9, minimum=0, below=1)
+    bounded: bool = parameter(
+        True, help="Whether the loss of a point is raised to that of a uniform prediction only."
+    )
+    clip: float = parameter(5.0, above=0, help="The largest norm of a gradient.")
 
-    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
+    def unlearn(self, task, original, request, seed):
         """The trained model after `epochs` epochs; unchanged if nothing is deleted."""
-        model = task.model(trained).eval()
-        plain = {
-            "optimizer": "sgd",
-            "nesterov": False,
-            "weight_decay": 0.0,
-            "momentum": self.momentum,
-        }
-        own = {"epochs": self.epochs, "lr": self.lr, "batch_size": self.batch_size}
-        fit(
-            task,
+        from unlearn.algorithms.losses import bounded_ascent
+
+        bound = math.log(task.data.classes) if self.bounded else math.inf
+        model = task.model(original).eval()
+        optimizer = task.optimizer(
             model,
-            request.deleted,
-            task.recipe | plain | own | {"schedule": "constant"},
-            seeding.derive(seed, "naive fine-tuning"),
-            among=request.deleted,
-            loss=losses.ascent(math.log(task.data.classes) if self.bounded else math.inf),
+            lr=self.lr,
             clip=self.clip,
-            what="naive fine-tuning",
+            optimizer="sgd",
+            momentum=self.momentum,
+            weight_decay=0.0,
         )
-        return state_of(model)
+        order = seeding.derive(seed, "naive fine-tuning")
+        for epoch in range(self.epochs):
+            for batch in task.minibatches(
+                request.deleted_ids, order, epoch, batch_size=self.batch_size, min_points=1
+            ):
+                optimizer.step(bounded_ascent(model(batch.images), batch.labels, bound))
+        return Update(model)

@@ -1,17 +1,14 @@
 """Do nothing: the negative control."""
 
-from unlearn.requests.request import Step
-from unlearn.training.state import Changed, State
-from unlearn.training.task import Task
+from unlearn.methods.base import Method, Update
 
 
-class Original:
-    """Returns the trained model as it is. Every method must beat it."""
+class Original(Method):
+    """Do nothing. The negative control: every method must beat it."""
 
     trainer = None
-    guarantee = "none"
-    serves = ("delete", "add")
+    reads = frozenset()
 
-    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
-        """The trained state."""
-        return Changed(trained, {})
+    def unlearn(self, task, original, request, seed):
+        """No change."""
+        return Update()

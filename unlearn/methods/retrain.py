@@ -1,21 +1,19 @@
 """Train again without the deleted points: the oracle."""
 
-from unlearn.requests.request import Step
-from unlearn.training.state import State
-from unlearn.training.task import Task
+from unlearn.methods.base import Method, Update
 
 
-class Retrain:
-    """The trainer's own training from scratch on the retain set, as cheap as it can be had.
+class Retrain(Method):
+    """Train again without the deleted points. The oracle.
 
     Same initial weights, same minibatches less the deleted points, same schedule as the original
     of the same seed, so that the two are paired.
     """
 
     trainer = None
+    reads = frozenset({"retain"})
     guarantee = "exact"
-    serves = ("delete", "add")
 
-    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
+    def unlearn(self, task, original, request, seed):
         """A state that never saw the deleted points."""
-        return task.trainer.retrain(task, request.retain, seed)
+        return Update.replace(task.trainer.retrain(task, request.retain_ids, seed))

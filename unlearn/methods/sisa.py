@@ -1,21 +1,21 @@
 """SISA: retrain the constituents whose shards are hit, from the first slice that is hit."""
 
-from unlearn.requests.request import Step
-from unlearn.training.state import State
-from unlearn.training.task import Task
+from unlearn.methods.base import Method
 
 
-class Sisa:
-    """Exact unlearning (Bourtoule et al., IEEE S&P 2021).
+class Sisa(Method):
+    """Retrain the constituents whose shards are hit, from the first slice that is hit.
 
     The result is what training from scratch on the reduced shards gives, to the bit. How shards
     and slices are cut, and when that keeps its promise, is the trainer's business.
+
+    References:
+        Bourtoule et al., "Machine unlearning", IEEE S&P 2021.
     """
 
     trainer = "sisa"
     guarantee = "exact"
-    serves = ("delete", "add")
 
-    def unlearn(self, task: Task, trained: State, request: Step, seed: int) -> State:
-        """The ensemble after the request; shards that it does not hit are not even read."""
-        return task.trainer.update(task, trained, request, seed)
+    def unlearn(self, task, original, request, seed):
+        """The retrained constituents; shards that the request does not hit are not even read."""
+        return task.trainer.update(task, original, request, seed)

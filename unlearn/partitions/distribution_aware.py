@@ -1,21 +1,21 @@
 """Shards of points that are about equally likely to be deleted (Bourtoule et al. 2021, sec. 7).
 
-Points are sorted by the probability of a request and cut into contiguous blocks, so that points
+PartitionedPoints are sorted by the probability of a request and cut into contiguous blocks, so that points
 that are often asked for share few shards.
 """
 
 import numpy as np
 
-from unlearn.core.guarantee import Promise
+from unlearn.core.setting import DataFacts
 from unlearn.partitions import request_prior
-from unlearn.partitions.sharding import Points, cut
+from unlearn.partitions.sharding import PartitionedPoints, PartitionGuarantee, cut
 
 CANDIDATES = 1000
 
 
-def check(points: int, classes: int, held_out: int, *, shards: int, min_shard: int, **_) -> None:
+def check(data: DataFacts, *, shards: int, min_shard: int, **_) -> None:
     """ValueError where the smallest allowed shards need more points than there are."""
-    base = points - held_out
+    base = data.base_points
     if shards * min_shard > base:
         raise ValueError(
             f"min_shard: {shards} shards of {min_shard} points need {shards * min_shard}, there "
@@ -23,14 +23,14 @@ def check(points: int, classes: int, held_out: int, *, shards: int, min_shard: i
         )
 
 
-def promise(**_) -> Promise:
+def guarantee(**_) -> PartitionGuarantee:
     """What unlearning can rely on."""
     reason = "request probabilities depend on ids, not on what the points contain"
-    return Promise("exact", reason, by_id=True)
+    return PartitionGuarantee("exact", reason, by_id=True)
 
 
 def assign(
-    points: Points,
+    points: PartitionedPoints,
     present: np.ndarray,
     *,
     shards: int,
@@ -48,13 +48,13 @@ def assign(
     the current one reach their share. `min_cost` cuts where the expected number of points that a
     request retrains, sum over shards of points x probability, is least.
     """
-    probability = request_prior.probabilities(prior, points.base, prior_seed, prior_shape)
+    probability = request_prior.probabilities(prior, points.base_ids, prior_seed, prior_shape)
     order = np.argsort(probability, kind="stable")
     rule = {"equal_mass": _equal_mass, "min_cost": _min_cost}[cuts]
     ends = rule(np.cumsum(probability[order]), shards, min_shard)
     shard_of = np.empty(len(points.labels), dtype=np.int64)
-    shard_of[points.base[order]] = np.searchsorted(ends, np.arange(len(order)), side="right")
-    shard_of[points.others] = cut(points.others, shards, partition_seed)
+    shard_of[points.base_ids[order]] = np.searchsorted(ends, np.arange(len(order)), side="right")
+    shard_of[points.reserve_ids] = cut(points.reserve_ids, shards, partition_seed)
     return shard_of
 
 

@@ -5,16 +5,14 @@ from collections.abc import Callable
 import numpy as np
 
 from unlearn.core import seeding
-from unlearn.core.guarantee import Promise
-from unlearn.partitions.sharding import Points
+from unlearn.core.setting import DataFacts
+from unlearn.partitions.sharding import PartitionedPoints, PartitionGuarantee
 
 CHUNK = 5000  # points that are turned into features at a time
 
 
 def check(
-    points: int,
-    classes: int,
-    held_out: int,
+    data: DataFacts,
     *,
     shards: int,
     kmeans_fit: str,
@@ -23,7 +21,7 @@ def check(
     **_,
 ) -> None:
     """ValueError where there are too few points to fit the centroids on."""
-    fitted = held_out if kmeans_fit == "public" else points - held_out
+    fitted = data.held_out if kmeans_fit == "public" else data.base_points
     needed = max(shards, components) if features == "pca" else shards
     if fitted < needed:
         way_out = "; raise `held_out` of the data set" if kmeans_fit == "public" else ""
@@ -33,19 +31,19 @@ def check(
         )
 
 
-def promise(*, kmeans_fit: str, **_) -> Promise:
+def guarantee(*, kmeans_fit: str, **_) -> PartitionGuarantee:
     """What unlearning can rely on."""
     public = "centroids fitted on held-out points, which are public and stay so"
     refit = "centroids fitted again on the remaining points at every request"
     return {
-        "public": Promise("exact", public, serves=("delete",)),
-        "refit": Promise("exact", refit, fixed=False),
-        "frozen": Promise("conditional", "partition fitted on deleted points"),
+        "public": PartitionGuarantee("exact", public, serves=("delete",)),
+        "refit": PartitionGuarantee("exact", refit, fixed=False),
+        "frozen": PartitionGuarantee("conditional", "partition fitted on deleted points"),
     }[kmeans_fit]
 
 
 def assign(
-    points: Points,
+    points: PartitionedPoints,
     present: np.ndarray,
     *,
     shards: int,
@@ -63,7 +61,7 @@ def assign(
     from sklearn.cluster import MiniBatchKMeans
 
     everyone = np.arange(len(points.labels))
-    fitted = {"public": points.others, "refit": present, "frozen": points.base}[kmeans_fit]
+    fitted = {"public": points.reserve_ids, "refit": present, "frozen": points.base_ids}[kmeans_fit]
     pixels = _pixels(points, fitted)
     seed = seeding.derive(partition_seed, "centroids") % 2**32
     transform = _features(pixels, features, components, seed)
@@ -76,7 +74,7 @@ def assign(
     return np.concatenate(nearest).astype(np.int64)
 
 
-def _pixels(points: Points, ids: np.ndarray) -> np.ndarray:
+def _pixels(points: PartitionedPoints, ids: np.ndarray) -> np.ndarray:
     """float32 N x pixels in [0, 1]."""
     return points.images[ids].reshape(len(ids), -1).astype(np.float32) / 255
 

@@ -3,26 +3,28 @@
 import numpy as np
 
 from unlearn.core import seeding
-from unlearn.core.guarantee import Promise
-from unlearn.partitions.sharding import Points
+from unlearn.core.setting import DataFacts
+from unlearn.partitions.sharding import PartitionedPoints, PartitionGuarantee
 
 
-def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None:
+def check(data: DataFacts, *, shards: int, **_) -> None:
     """ValueError unless there are no more shards than classes, or a multiple of them."""
-    if shards > classes and shards % classes:
+    if shards > data.classes and shards % data.classes:
         raise ValueError(
-            f"shards: {shards} do not divide {classes} classes; allowed by partition label: "
-            f"1 .. {classes} or a multiple of {classes}"
+            f"shards: {shards} do not divide {data.classes} classes; allowed by partition label: "
+            f"1 .. {data.classes} or a multiple of {data.classes}"
         )
 
 
-def promise(**_) -> Promise:
+def guarantee(**_) -> PartitionGuarantee:
     """What unlearning can rely on."""
-    return Promise("exact", "a point's own label, its id and the seed decide where it goes")
+    return PartitionGuarantee(
+        "exact", "a point's own label, its id and the seed decide where it goes"
+    )
 
 
 def assign(
-    points: Points, present: np.ndarray, *, shards: int, partition_seed: int, **_
+    points: PartitionedPoints, present: np.ndarray, *, shards: int, partition_seed: int, **_
 ) -> np.ndarray:
     """floor(label S / C) for S shards and C classes; for S > C one of the S / C of the class."""
     if shards <= points.classes:

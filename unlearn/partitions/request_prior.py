@@ -9,10 +9,10 @@ import numpy as np
 from unlearn.core import seeding
 
 
-def check(kind: str, shape: float) -> None:
-    """ValueError for a shape that the kind cannot have."""
+def check(kind: str, shape: float, name: str) -> None:
+    """ValueError for a shape, called `name` by the user, that the kind cannot have."""
     if kind == "exponential" and shape >= 1:
-        raise ValueError(f"prior_shape: {shape} is not below 1, as prior exponential needs")
+        raise ValueError(f"{name}: {shape} is not below 1, as prior exponential needs")
 
 
 def probabilities(kind: str, ids: np.ndarray, seed: int, shape: float) -> np.ndarray:

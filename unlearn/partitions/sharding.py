@@ -7,35 +7,46 @@ only: the plan, the samplers and the trainer all ask here.
 
 import importlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
 from unlearn.core import seeding
-from unlearn.core.guarantee import Promise
+from unlearn.core.guarantee import Guarantee
+from unlearn.core.setting import DataFacts
 from unlearn.partitions import request_prior
-from unlearn.study.components import Part
 
 Layout = list[list[np.ndarray]]
 """layout[shard][slice]: sorted ids."""
 
 
 @dataclass(frozen=True)
-class Points:
+class PartitionGuarantee(Guarantee):
+    """What unlearning can rely on under a partition."""
+
+    by_id: bool = False
+    """Whether ids alone decide where a point goes, not what it contains."""
+    fixed: bool = True
+    """Whether the place of a point never depends on which others are present."""
+
+
+@dataclass(frozen=True)
+class PartitionedPoints:
     """What a partition may look at."""
 
     labels: np.ndarray
-    base: np.ndarray
+    base_ids: np.ndarray
     """Sorted ids in base training."""
     classes: int
     images: np.ndarray | None = None
     """uint8 N x H x W x C; partitions by content need them."""
 
     @property
-    def others(self) -> np.ndarray:
+    def reserve_ids(self) -> np.ndarray:
         """Sorted ids outside base training."""
-        return np.setdiff1d(np.arange(len(self.labels)), self.base)
+        return np.setdiff1d(np.arange(len(self.labels)), self.base_ids)
 
 
 def blocks(points: int, count: int) -> np.ndarray:
@@ -51,19 +62,19 @@ def cut(ids: np.ndarray, shards: int, partition_seed: int) -> np.ndarray:
     return shard_of
 
 
-def shards_of(points: Points, partition: str, present=None, **options) -> np.ndarray:
+def shards_of(points: PartitionedPoints, partition: str, present=None, **options) -> np.ndarray:
     """The shard of every training id. `present`: the training set of the moment."""
-    present = points.base if present is None else present
-    return _module(partition).assign(points, present, **options)
+    present = points.base_ids if present is None else present
+    return _import(partition).assign(points, present, **options)
 
 
-def ordered(ids: np.ndarray, partition_seed: int) -> np.ndarray:
+def slicing_order(ids: np.ndarray, partition_seed: int) -> np.ndarray:
     """The points of a shard in the order in which it is cut into slices."""
     return seeding.shuffled(ids, seeding.derive(partition_seed, "slices"))
 
 
 def slices_of(
-    points: Points,
+    points: PartitionedPoints,
     shard_of: np.ndarray,
     *,
     by_id: bool,
@@ -81,10 +92,10 @@ def slices_of(
     Elsewhere its size tells of points that may have to be forgotten, so the cuts are those of an
     order of all ids and the slices are only about equal.
     """
-    order = ordered(points.base, partition_seed)
+    order = slicing_order(points.base_ids, partition_seed)
     if slice_order == "request_probability":
-        likely = request_prior.probabilities(prior, points.base, prior_seed, prior_shape)
-        order = points.base[np.argsort(likely, kind="stable")]
+        likely = request_prior.probabilities(prior, points.base_ids, prior_seed, prior_shape)
+        order = points.base_ids[np.argsort(likely, kind="stable")]
     slice_of = np.full(len(points.labels), slices - 1, dtype=np.int64)
     slice_of[order] = blocks(len(order), slices)
     for shard in np.unique(shard_of[order]) if by_id else ():
@@ -94,7 +105,7 @@ def slices_of(
 
 
 def assignment(
-    points: Points, present: np.ndarray, shards: int, slices: int, **options
+    points: PartitionedPoints, present: np.ndarray, shards: int, slices: int, **options
 ) -> np.ndarray:
     """int16 2 x N: shard and slice of every training id, -1 for those that are not `present`.
 
@@ -103,7 +114,7 @@ def assignment(
     were: that may tell their class.
     """
     shard_of = shards_of(points, present=present, shards=shards, **options)
-    by_id = promise(**options).by_id
+    by_id = guarantee(**options).by_id
     slice_of = slices_of(points, shard_of, by_id=by_id, slices=slices, **options)
     places = np.full((2, len(points.labels)), -1, dtype=np.int16)
     places[:, present] = shard_of[present], slice_of[present]
@@ -163,11 +174,9 @@ def expected_evaluations(sizes: Sequence[Sequence[int]], requests: int, epochs: 
     return epochs * cost
 
 
-def check(
-    points: int, classes: int, held_out: int, *, shards: int, slices: int, partition: str, **options
-) -> None:
+def check(data: DataFacts, *, shards: int, slices: int, partition: str, **options) -> None:
     """ValueError for shards or slices that cannot exist in a data set of this size."""
-    base = points - held_out
+    base = data.base_points
     if shards > base:
         raise ValueError(f"shards: {shards} are more than the {base} points; allowed: 1 .. {base}")
     if slices > base // shards:
@@ -176,23 +185,18 @@ def check(
             f"1 .. {base // shards}"
         )
     if "prior" in options:
-        request_prior.check(options["prior"], options["prior_shape"])
-    _module(partition).check(points, classes, held_out, shards=shards, **options)
+        request_prior.check(options["prior"], options["prior_shape"], "prior_shape")
+    _import(partition).check(data, shards=shards, **options)
 
 
-def promise(*, partition: str, **options) -> Promise:
+def guarantee(*, partition: str, **options) -> PartitionGuarantee:
     """What unlearning can rely on under these parameters."""
-    return _module(partition).promise(**options)
+    return _import(partition).guarantee(**options)
 
 
-def matches(options: Mapping, request: Part) -> None:
-    """ValueError if a request is made for shards other than these."""
-    for name in ("shards", "partition", "partition_seed"):
-        if request.parameters.get(name, options[name]) != options[name]:
-            raise ValueError(
-                f"{request.kind} is for {name}: {request.parameters[name]}, "
-                f"the trainer has {options[name]}"
-            )
+def module(partition: str) -> str:
+    """The module of a partition."""
+    return f"unlearn.partitions.{partition}"
 
 
 def _none_of(points: int, drawn: int, total: int) -> float:
@@ -203,5 +207,5 @@ def _none_of(points: int, drawn: int, total: int) -> float:
     return math.exp(sum(sign * math.lgamma(n + 1) for n, sign in pairs))
 
 
-def _module(partition: str):
-    return importlib.import_module(f"unlearn.partitions.{partition}")
+def _import(partition: str) -> ModuleType:
+    return importlib.import_module(module(partition))

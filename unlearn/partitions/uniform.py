@@ -2,24 +2,26 @@
 
 import numpy as np
 
-from unlearn.core.guarantee import Promise
-from unlearn.partitions.sharding import Points, cut
+from unlearn.core.setting import DataFacts
+from unlearn.partitions.sharding import PartitionedPoints, PartitionGuarantee, cut
 
 
-def check(points: int, classes: int, held_out: int, *, shards: int, **_) -> None:
+def check(data: DataFacts, *, shards: int, **_) -> None:
     """Any number of shards will do."""
 
 
-def promise(**_) -> Promise:
+def guarantee(**_) -> PartitionGuarantee:
     """What unlearning can rely on."""
-    return Promise("exact", "ids and the seed alone decide where a point goes", by_id=True)
+    return PartitionGuarantee(
+        "exact", "ids and the seed alone decide where a point goes", by_id=True
+    )
 
 
 def assign(
-    points: Points, present: np.ndarray, *, shards: int, partition_seed: int, **_
+    points: PartitionedPoints, present: np.ndarray, *, shards: int, partition_seed: int, **_
 ) -> np.ndarray:
     """The shard of every id; points outside base training are cut in the same way."""
     shard_of = np.empty(len(points.labels), dtype=np.int64)
-    for ids in (points.base, points.others):
+    for ids in (points.base_ids, points.reserve_ids):
         shard_of[ids] = cut(ids, shards, partition_seed)
     return shard_of

@@ -1,69 +1,81 @@
 """Error-maximising noise: images that a trained model gets wrong. A control."""
 
-import math
-
-import numpy as np
-import torch
+from dataclasses import replace
 
 from unlearn.core import seeding
-from unlearn.perturbations import search
-from unlearn.training.loop import fit
-from unlearn.training.task import Task, points
+from unlearn.core.parameters import parameter
+from unlearn.perturbations import limits
+from unlearn.perturbations.base import (
+    Perturbation,
+    model_parameter,
+    size_parameter,
+    source_architecture,
+)
 
-CHECK = "unlearn.perturbations.limits"
 
+class ErrorMaximizing(Perturbation):
+    """A control. Noise that makes the loss of a trained model large.
 
-class ErrorMaximizing:
-    """Noise that makes the loss of a trained model large (Madry et al. 2018)."""
+    References:
+        Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018.
+    """
 
-    def __init__(
-        self,
-        *,
-        model: str,
-        size: int | None,
-        epsilon: float,
-        step: float | None,
-        steps: int,
-        epochs: int,
-        batch_size: int,
-        lr: float,
-        seed: int,
-    ):
-        self.model = model
-        self.size = size
-        self.epsilon = epsilon
-        self.step = step
-        self.steps = steps
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.seed = seed
+    model: str = model_parameter()
+    size: int | None = size_parameter()
+    epsilon: float = limits.epsilon_parameter()
+    step: float | None = limits.step_parameter()
+    steps: int = parameter(20, minimum=1, help="Steps of the noise.")
+    epochs: int = parameter(10, minimum=1, help="Training of the source model.")
+    batch_size: int = parameter(128, minimum=2)
+    lr: float = parameter(0.1, above=0)
+    seed: int = parameter(0, minimum=0)
 
-    def make(self, task: Task, ids: np.ndarray) -> tuple[np.ndarray, dict]:
-        """The noise against a model trained on the points; `error` is the share it gets wrong,
-        `source_error` what it got wrong before.
+    def validate(self):
+        """Raise ValueError for noise that images cannot carry, or for an unknown source."""
+        limits.check(self.epsilon, self.step)
+        self.source()
 
+    def modules(self):
+        """The module of the source model."""
+        from unlearn.core import registry
+
+        return (registry.module("models", self.model),)
+
+    def source(self):
+        """The architecture that the noise is made with."""
+        return source_architecture(self.model, self.size)
+
+    def make(self, task, ids):
+        """The noise against a model trained on the points.
+
+        `error` is the share that the model gets wrong, `source_error` what it got wrong before.
         ValueError if training that model diverges.
         """
-        data, how = task.data, search.search(task, self.epsilon, self.step)
+        import torch
+
+        from unlearn.perturbations import search
+        from unlearn.training.loop import fit
+        from unlearn.training.task import index_of
+
+        data = task.data
+        ball = search.ball(task, self.epsilon, self.step)
         source = task.new_model(seeding.derive(self.seed, "source of noise"))
-        recipe = {"epochs": self.epochs, "batch_size": self.batch_size, "lr": self.lr}
-        recipe = task.recipe | recipe | {"schedule": "one_cycle"}
-        seed = seeding.derive(self.seed, "training")
-        fit(task, source, ids, recipe, seed, clip=math.inf)
-        if task.meter.diverged:
+        recipe = replace(
+            task.recipe,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            schedule="one_cycle",
+        )
+        fit(task, source, ids, recipe, seeding.derive(self.seed, "training"))
+        if not all(torch.isfinite(parameter).all() for parameter in source.parameters()):
             raise ValueError(f"lr: {self.lr} lets the source of the noise diverge; allowed: less")
         source.eval()
-        index = points(ids).to(task.machine.device)
-        pixels, labels = data.train_images[index], data.train_labels[index]
-        own = torch.zeros(pixels.shape, device=pixels.device)
-        before = search.wrong(task, source, pixels, labels, own)
-        search.follow(task, source, pixels, labels, own, **how, steps=self.steps, uphill=True)
-        error = search.wrong(task, source, pixels, labels, own)
-        found = search.rounded(pixels, own, how["radius"], data.levels)
-        return found, {
-            "converged": True,
-            "error": error,
-            "source_error": before,
-            "rounds": 1,
-        }
+        pixels = data.train_images[index_of(ids).to(task.machine.device)]
+        labels = data.labels(ids)
+        noise = torch.zeros(pixels.shape, device=pixels.device)
+        source_error = search.error_rate(task, source, pixels, labels, noise)
+        search.follow(task, source, pixels, labels, noise, ball, self.steps, uphill=True)
+        error = search.error_rate(task, source, pixels, labels, noise)
+        record = {"converged": True, "error": error, "source_error": source_error, "rounds": 1}
+        return search.rounded(pixels, noise, ball.radius, data.levels), record

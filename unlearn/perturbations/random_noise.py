@@ -1,30 +1,36 @@
 """Noise without any aim: the control of all others."""
 
 import numpy as np
-import torch
 
-from unlearn.perturbations import search
-from unlearn.training.task import Task, points
-
-CHECK = "unlearn.perturbations.limits"
+from unlearn.core.parameters import parameter
+from unlearn.perturbations import limits
+from unlearn.perturbations.base import Perturbation
 
 
-class RandomNoise:
-    """Plus or minus epsilon with equal chance at every pixel, or uniform in between."""
+class RandomNoise(Perturbation):
+    """A control. Plus or minus epsilon with equal chance at every pixel."""
 
-    def __init__(self, *, epsilon: float, class_wise: bool, uniform: bool, seed: int):
-        self.epsilon = epsilon
-        self.class_wise = class_wise
-        self.uniform = uniform
-        self.seed = seed
+    epsilon: float = limits.epsilon_parameter()
+    class_wise: bool = parameter(False, help="One noise for each class instead of each image.")
+    uniform: bool = parameter(False, help="Anything between -epsilon and epsilon instead.")
+    seed: int = parameter(0, minimum=0)
 
-    def make(self, task: Task, ids: np.ndarray) -> tuple[np.ndarray, dict]:
+    def validate(self):
+        """Raise ValueError for an epsilon that images cannot carry."""
+        limits.check(self.epsilon)
+
+    def make(self, task, ids):
         """Noise, drawn for every id (or class), whatever other points there are."""
-        data, radius = task.data, self.epsilon * task.data.levels
-        keys = data.train_labels[points(ids)].cpu().numpy() if self.class_wise else ids
-        drawn = search.drawn(keys, data.shape, self.seed)
-        pixels = data.train_images[points(ids)]
-        own = torch.from_numpy(radius * (drawn if self.uniform else np.sign(drawn)))
-        own = own.to(pixels.device)
-        found = search.rounded(pixels, own, radius, data.levels)
-        return found, {"converged": True, "error": None, "rounds": 0}
+        import torch
+
+        from unlearn.perturbations import search
+        from unlearn.training.task import index_of
+
+        data = task.data
+        ball = search.ball(task, self.epsilon, None)
+        keys = data.labels(ids).cpu().numpy() if self.class_wise else ids
+        values = search.random_values(keys, data.shape, self.seed)
+        pixels = data.train_images[index_of(ids)]
+        noise = torch.from_numpy(ball.radius * (values if self.uniform else np.sign(values)))
+        rounded = search.rounded(pixels, noise.to(pixels.device), ball.radius, data.levels)
+        return rounded, {"converged": True, "error": None, "rounds": 0}

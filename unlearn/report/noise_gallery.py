@@ -13,10 +13,10 @@ def pixels(clean: Dataset, noisy: Dataset, classes: int) -> pd.DataFrame:
     as it is (`noisy`), and the difference (`noise`): a row each, values in steps of 1/255.
     `converged`: whether the search for the noise came to its end.
     """
-    labels = noisy.train_labels[noisy.noised]
+    labels = noisy.train_labels[noisy.noised_ids]
     parts = []
     for label in np.unique(labels)[:classes]:
-        point = int(noisy.noised[labels == label][0])
+        point = int(noisy.noised_ids[labels == label][0])
         before, after = (d.train_images[point].astype(np.int16) for d in (clean, noisy))
         images = {"clean": before, "noise": after - before, "noisy": after}
         for name, image in images.items():

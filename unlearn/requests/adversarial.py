@@ -2,42 +2,58 @@
 
 import numpy as np
 
+from unlearn.core.parameters import parameter
+from unlearn.core.setting import Setting
 from unlearn.partitions import sharding
-from unlearn.requests.request import NOBODY, Request, amount, some_of, split
-
-ASKS = ("delete",)
-USES = {"partition": "partitions"}
-
-
-def check(
-    points: int, classes: int, held_out: int, *, rate, count, steps, shards, partition, **_
-) -> None:
-    """ValueError unless some but not all points are selected, and the shards can exist."""
-    some_of(points, held_out, rate, count, steps)
-    sharding.check(points, classes, held_out, shards=shards, slices=1, partition=partition)
+from unlearn.requests.amount import (
+    amount,
+    check_deletion,
+    count_parameter,
+    rate_parameter,
+    steps_parameter,
+)
+from unlearn.requests.base import PointSet, Sampler
+from unlearn.requests.request import Request, deletion
 
 
-def draw(
-    labels: np.ndarray,
-    held_out: np.ndarray,
-    *,
-    rate,
-    count,
-    steps,
-    shards,
-    partition,
-    partition_seed,
-) -> Request:
-    """The first point of every shard, then the second of every shard, and so on.
+class Adversarial(Sampler):
+    """One point of every shard in turn, for trainers with these shards."""
 
-    A shard's points come in the (random) order in which it is cut into slices, so that the slices
-    that cost most come first. Shards that have run out are passed over.
-    """
-    base = np.setdiff1d(np.arange(len(labels)), held_out)
-    points = sharding.Points(labels, base, classes=int(labels.max()) + 1)
-    shard_of = sharding.shards_of(points, partition, shards=shards, partition_seed=partition_seed)
-    members = [sharding.ordered(base[shard_of[base] == s], partition_seed) for s in range(shards)]
-    turn = np.concatenate([np.arange(len(ids)) for ids in members])
-    order = np.concatenate(members)[np.argsort(turn, kind="stable")]
-    deletions = split(order[: amount(len(base), rate, count)], steps)
-    return Request(deletions, [NOBODY] * steps)
+    rate: float | None = rate_parameter()
+    count: int | None = count_parameter()
+    steps: int = steps_parameter()
+    shards: int = parameter(5, minimum=1, help="Shards of the trainer.")
+    partition: str = parameter(
+        "uniform", choices=("uniform", "label"), help="How the trainer's points go to shards."
+    )
+    partition_seed: int = parameter(0, minimum=0, help="The seed of the trainer's partition.")
+
+    def modules(self) -> tuple[str, ...]:
+        """The module of the partition."""
+        return (sharding.module(self.partition),)
+
+    def check(self, setting: Setting) -> None:
+        """Raise ValueError unless some but not all points are selected, and the shards can be."""
+        check_deletion(setting.data, self.rate, self.count, self.steps)
+        sharding.check(setting.data, shards=self.shards, slices=1, partition=self.partition)
+
+    def draw(self, dataset: PointSet) -> Request:
+        """The first point of every shard, then the second of every shard, and so on.
+
+        A shard's points come in the (random) order in which it is cut into slices, so that the
+        slices that cost most come first. Shards that have run out are passed over.
+        """
+        labels = dataset.train_labels
+        base_ids = dataset.base_ids
+        points = sharding.PartitionedPoints(labels, base_ids, classes=int(labels.max()) + 1)
+        shard_of = sharding.shards_of(
+            points, self.partition, shards=self.shards, partition_seed=self.partition_seed
+        )
+        shard_ids = [
+            sharding.slicing_order(base_ids[shard_of[base_ids] == shard], self.partition_seed)
+            for shard in range(self.shards)
+        ]
+        turn = np.concatenate([np.arange(len(ids)) for ids in shard_ids])
+        order = np.concatenate(shard_ids)[np.argsort(turn, kind="stable")]
+        points = amount(len(base_ids), self.rate, self.count)
+        return deletion(order[:points], self.steps)

@@ -1,27 +1,43 @@
 """Addition of points that were kept out of base training."""
 
-import numpy as np
-
 from unlearn.core import seeding
-from unlearn.requests.request import NOBODY, Request, amount, split
+from unlearn.core.parameters import parameter
+from unlearn.core.setting import Setting
+from unlearn.requests.amount import (
+    amount,
+    check_steps,
+    count_parameter,
+    rate_parameter,
+    steps_parameter,
+)
+from unlearn.requests.base import PointSet, Sampler
+from unlearn.requests.request import Request, addition
 
-ASKS = ("add",)
 
+class HeldOut(Sampler):
+    """Points that the data set holds out are added; the rate is relative to base training."""
 
-def check(points: int, classes: int, held_out: int, *, rate, count, steps, seed) -> None:
-    """ValueError unless the data set holds out as many points as are to be added."""
-    chosen = amount(points - held_out, rate, count)
-    if chosen > held_out:
-        raise ValueError(
-            f"{chosen} points are to be added but {held_out} are held out of base training; "
-            "raise `held_out` of the data set"
+    changes = ("add",)
+
+    rate: float | None = rate_parameter()
+    count: int | None = count_parameter()
+    steps: int = steps_parameter()
+    seed: int = parameter(0, minimum=0, help="The draw.")
+
+    def check(self, setting: Setting) -> None:
+        """Raise ValueError unless the data set holds out as many points as are to be added."""
+        points = amount(setting.data.base_points, self.rate, self.count)
+        if points > setting.data.held_out:
+            raise ValueError(
+                f"{points} points are to be added but {setting.data.held_out} are held out of base "
+                "training; raise `held_out` of the data set"
+            )
+        check_steps(self.steps, points)
+
+    def draw(self, dataset: PointSet) -> Request:
+        """The first of the held-out points in a seeded order; smaller requests lie in larger."""
+        order = seeding.shuffled(
+            dataset.held_out_ids, seeding.derive(self.seed, "held-out request")
         )
-    if steps > chosen:
-        raise ValueError(f"{steps} steps are more than the {chosen} points that are selected")
-
-
-def draw(labels: np.ndarray, held_out: np.ndarray, *, rate, count, steps, seed) -> Request:
-    """The first of the held-out points in a seeded order; smaller requests lie in larger ones."""
-    order = seeding.shuffled(held_out, seeding.derive(seed, "held-out request"))
-    additions = split(order[: amount(len(labels) - len(held_out), rate, count)], steps)
-    return Request([NOBODY] * steps, additions)
+        points = amount(len(dataset.base_ids), self.rate, self.count)
+        return addition(order[:points], self.steps)

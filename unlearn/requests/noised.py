@@ -1,22 +1,22 @@
-"""Deletion of the points whose images carry noise: what is left is clean."""
+"""Deletion of the points whose images carry noise: the retain set is clean."""
 
-import numpy as np
-
-from unlearn.requests.request import NOBODY, Request
-
-ASKS = ("delete",)
-READS = ("noised",)  # of the data set
+from unlearn.core.setting import Setting
+from unlearn.requests.base import PointSet, Sampler
+from unlearn.requests.request import Request, deletion
 
 
-def check(points: int, classes: int, held_out: int) -> None:
-    """Any share will do: of none nothing is asked, of all nothing is left."""
+class Noised(Sampler):
+    """The points whose images carry noise, so that the retain set is clean."""
 
+    def check(self, setting: Setting) -> None:
+        """Raise ValueError for a data set without noise."""
+        if setting.data.noised is None:
+            raise ValueError("its images carry no noise")
 
-def leaves_nothing(noised: float) -> bool:
-    """Whether all points carry noise."""
-    return noised == 1
+    def empties(self, setting: Setting) -> bool:
+        """Whether all points carry noise."""
+        return setting.data.noised == 1
 
-
-def draw(labels: np.ndarray, held_out: np.ndarray, *, noised: np.ndarray) -> Request:
-    """All of them at once."""
-    return Request([noised], [NOBODY])
+    def draw(self, dataset: PointSet) -> Request:
+        """All of them at once."""
+        return deletion(dataset.noised_ids)

@@ -1,21 +1,33 @@
 """Deletion of points drawn uniformly without replacement."""
 
-import numpy as np
-
 from unlearn.core import seeding
-from unlearn.requests.request import NOBODY, Request, amount, some_of, split
+from unlearn.core.parameters import parameter
+from unlearn.core.setting import Setting
+from unlearn.requests.amount import (
+    amount,
+    check_deletion,
+    count_parameter,
+    rate_parameter,
+    steps_parameter,
+)
+from unlearn.requests.base import PointSet, Sampler
+from unlearn.requests.request import Request, deletion
 
-ASKS = ("delete",)
 
+class Random(Sampler):
+    """Points drawn uniformly without replacement; smaller sets of a seed lie in larger ones."""
 
-def check(points: int, classes: int, held_out: int, *, rate, count, steps, seed) -> None:
-    """ValueError unless some but not all points of base training are selected."""
-    some_of(points, held_out, rate, count, steps)
+    rate: float | None = rate_parameter()
+    count: int | None = count_parameter()
+    steps: int = steps_parameter()
+    seed: int = parameter(0, minimum=0, help="The draw.")
 
+    def check(self, setting: Setting) -> None:
+        """Raise ValueError unless some but not all points of base training are selected."""
+        check_deletion(setting.data, self.rate, self.count, self.steps)
 
-def draw(labels: np.ndarray, held_out: np.ndarray, *, rate, count, steps, seed) -> Request:
-    """The first points of a seeded order, so that smaller requests are contained in larger."""
-    base = np.setdiff1d(np.arange(len(labels)), held_out)
-    order = seeding.shuffled(base, seeding.derive(seed, "random request"))
-    deletions = split(order[: amount(len(base), rate, count)], steps)
-    return Request(deletions, [NOBODY] * steps)
+    def draw(self, dataset: PointSet) -> Request:
+        """The first points of a seeded order."""
+        order = seeding.shuffled(dataset.base_ids, seeding.derive(self.seed, "random request"))
+        points = amount(len(dataset.base_ids), self.rate, self.count)
+        return deletion(order[:points], self.steps)

@@ -1,38 +1,35 @@
-"""Samplers, one file each, and what they draw: requests to delete or add points.
-
-A sampler module says what it asks for, `ASKS = ("delete",)`, and has two functions:
-`check(points, classes, held_out, **parameters)` raises ValueError, before any data is there, for
-parameters that select nothing or everything; `draw(labels, held_out, **parameters)` returns the
-request. Both are pure; the same seed draws the same points.
-"""
+"""Requests to delete or add points, and their steps."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-NOBODY = np.empty(0, dtype=np.int64)
+NO_IDS = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Step:
     """One step of a request, seen from the training set that it meets.
 
-    All ids are sorted int64 arrays. `forget` and `added` are cumulative over the steps so far:
-    what is gone now, and what is there now that was not in base training.
+    All ids are sorted int64 arrays. `forget_ids` and `added_ids` are cumulative over the steps so
+    far, relative to base training.
     """
 
     index: int
-    points: int
+    """Counts from 1."""
+    train_points: int
     """Size of the whole training array; ids are below it."""
-    before: np.ndarray
+    previous_ids: np.ndarray
     """The training set before this step."""
-    retain: np.ndarray
-    """The training set after it (with the added points)."""
-    deleted: np.ndarray
+    retain_ids: np.ndarray
+    """The training set after this step, with the added points."""
+    deleted_ids: np.ndarray
     """What this step alone deletes."""
-    forget: np.ndarray
-    added: np.ndarray
+    forget_ids: np.ndarray
+    """The points of base training that are deleted after this step."""
+    added_ids: np.ndarray
+    """The points of the training set after this step that were not in base training."""
 
 
 @dataclass(frozen=True)
@@ -42,63 +39,63 @@ class Request:
     deletions: Sequence[np.ndarray]
     additions: Sequence[np.ndarray]
 
-    def steps(self, points: int, base: np.ndarray) -> Iterator[Step]:
-        """Replay on the training set `base` out of ids 0..points-1.
+    def within(self, train_ids: np.ndarray) -> "Request":
+        """The request for a model trained on `train_ids`: other points need not be deleted."""
+        deletions = [np.intersect1d(ids, train_ids) for ids in self.deletions]
+        return Request(deletions, self.additions)
+
+    def steps(self, train_points: int, base_ids: np.ndarray) -> Iterator[Step]:
+        """Replay the request on the training set `base_ids` out of ids 0..train_points - 1.
 
         Raises ValueError for an unknown id, for deleting an absent and for adding a present one.
         """
-        present, original = base, base
+        present_ids = base_ids
         changes = zip(self.deletions, self.additions, strict=True)
-        for index, (out, new) in enumerate(changes, start=1):
-            _require(points, present, out, new)
-            after = np.union1d(np.setdiff1d(present, out), new).astype(np.int64)
+        for index, (deleted_ids, new_ids) in enumerate(changes, start=1):
+            _check(train_points, present_ids, deleted_ids, new_ids)
+            retain_ids = np.union1d(np.setdiff1d(present_ids, deleted_ids), new_ids)
+            retain_ids = retain_ids.astype(np.int64)
             yield Step(
                 index=index,
-                points=points,
-                before=present,
-                retain=after,
-                deleted=np.sort(out),
-                forget=np.setdiff1d(original, after),
-                added=np.setdiff1d(after, original),
+                train_points=train_points,
+                previous_ids=present_ids,
+                retain_ids=retain_ids,
+                deleted_ids=np.sort(deleted_ids),
+                forget_ids=np.setdiff1d(base_ids, retain_ids),
+                added_ids=np.setdiff1d(retain_ids, base_ids),
             )
-            present = after
+            present_ids = retain_ids
 
 
-def _require(points: int, present: np.ndarray, out: np.ndarray, new: np.ndarray) -> None:
-    for ids, verb in ((out, "delete"), (new, "add")):
-        unknown = ids[(ids < 0) | (ids >= points)]
-        if len(unknown):
-            raise ValueError(f"cannot {verb} point {unknown[0]}: ids go from 0 to {points - 1}")
+def _check(
+    train_points: int, present_ids: np.ndarray, deleted_ids: np.ndarray, new_ids: np.ndarray
+) -> None:
+    for ids, verb in ((deleted_ids, "delete"), (new_ids, "add")):
+        unknown_ids = ids[(ids < 0) | (ids >= train_points)]
+        if len(unknown_ids):
+            raise ValueError(
+                f"cannot {verb} point {unknown_ids[0]}: ids go from 0 to {train_points - 1}"
+            )
         if len(np.unique(ids)) != len(ids):
             raise ValueError(f"cannot {verb} a point twice in one step")
-    absent = np.setdiff1d(out, present)
-    if len(absent):
-        raise ValueError(f"cannot delete point {absent[0]}: it is not in the training set")
-    known = np.intersect1d(new, present)
-    if len(known):
-        raise ValueError(f"cannot add point {known[0]}: it is in the training set already")
+    absent_ids = np.setdiff1d(deleted_ids, present_ids)
+    if len(absent_ids):
+        raise ValueError(f"cannot delete point {absent_ids[0]}: it is not in the training set")
+    repeated_ids = np.intersect1d(new_ids, present_ids)
+    if len(repeated_ids):
+        raise ValueError(f"cannot add point {repeated_ids[0]}: it is in the training set already")
+
+
+def deletion(ids: np.ndarray, steps: int = 1) -> Request:
+    """The request to delete `ids`, in their order, in `steps` parts of nearly equal size."""
+    return Request(split(ids, steps), [NO_IDS] * steps)
+
+
+def addition(ids: np.ndarray, steps: int = 1) -> Request:
+    """The request to add `ids`, in their order, in `steps` parts of nearly equal size."""
+    return Request([NO_IDS] * steps, split(ids, steps))
 
 
 def split(ids: np.ndarray, steps: int) -> list[np.ndarray]:
     """`ids` in their order, cut into `steps` parts of nearly equal size, each sorted."""
     return [np.sort(part).astype(np.int64) for part in np.array_split(ids, steps)]
-
-
-def amount(total: int, rate: float | None, count: int | None) -> int:
-    """The number of points that a rate or a count asks for; ValueError unless it is one of them."""
-    if (rate is None) == (count is None):
-        raise ValueError("give either rate or count")
-    chosen = round(rate * total) if count is None else count
-    if chosen < 1:
-        raise ValueError(f"rate {rate} selects no point of {total}; the least is {1 / total:.2g}")
-    return chosen
-
-
-def some_of(points: int, held_out: int, rate: float | None, count: int | None, steps: int) -> None:
-    """ValueError unless some but not all points of base training are selected, one a step."""
-    base = points - held_out
-    chosen = amount(base, rate, count)
-    if chosen >= base:
-        raise ValueError(f"{chosen} points leave nothing of the {base} in the training set")
-    if steps > chosen:
-        raise ValueError(f"{steps} steps are more than the {chosen} points that are selected")

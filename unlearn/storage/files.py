@@ -82,6 +82,20 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         return {name: file[name] for name in file.files}
 
 
+def read_ids(path: Path) -> np.ndarray:
+    """The ids of a text file with one whole number a line; ValueError names a line that is none."""
+    with reading(path):
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    ids = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        if not line.strip().isdecimal():
+            raise ValueError(f"{path}, line {number}: {line!r} is no id; allowed: 0, 1, 2, ...")
+        ids.append(int(line))
+    return np.array(ids, dtype=np.int64)
+
+
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8."""
     with replacing(path) as partial:

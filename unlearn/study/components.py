@@ -3,10 +3,15 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from unlearn.core.guarantee import Guarantee
+from unlearn.core.parameters import Parameters
+from unlearn.core.setting import DataFacts
 from unlearn.study.grid import Cell, Grid
+from unlearn.training.fleet import Member
 
 
 @dataclass(frozen=True)
@@ -16,35 +21,61 @@ class Part:
     name: str
     kind: str
     parameters: Mapping
+    component: Parameters | None = field(default=None, compare=False, repr=False)
+    """The component that the parameters make."""
+
+    def block(self) -> dict[str, Any]:
+        """The part as a job is told of it."""
+        values = self.parameters if self.component is None else self.component.values()
+        return {"kind": self.kind, "parameters": dict(values)}
 
 
-@dataclass(frozen=True)
-class Dataset(Part):
+@dataclass(frozen=True, kw_only=True)
+class DatasetPart(Part):
     """A data set, and the recipe that trains the models on it that name none."""
 
     recipe: str
+    facts: DataFacts
     source: str | None = None
     """The data set of the images, where this one holds features of them, or noise on them."""
     noise: Part | None = None
     """The noise that images carry."""
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The kinds of features that models see instead of pixels."""
+        return self.facts.features
 
-@dataclass(frozen=True)
-class Model(Part):
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPart(Part):
     """An architecture together with the recipe that trains it."""
 
     recipe: Part
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Variant(Part):
     """A method with its hyper-parameters, and the trainer whose models it unlearns."""
 
     trainer: Part
-    guarantee: tuple[str, str]
-    """How exact it is (`exact`, `conditional`, `certified`, `approximate`, `none`), and why."""
+    guarantee: Guarantee
     oracle: str
     """The variant that retrains the models that this one unlearns."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The parts that an experiment is a grid of."""
+
+    datasets: tuple[DatasetPart, ...]
+    models: tuple[tuple[DatasetPart, ModelPart], ...]
+    variants: tuple[Variant, ...]
+    """Those that the experiment names, and the controls of their trainers."""
+    references: tuple[Variant, ...]
+    """Those that metrics compare them with besides."""
+    requests: tuple[Part, ...]
+    fleets: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -72,7 +103,7 @@ class Picture:
 
     name: str
     description: str
-    datasets: tuple[Dataset, ...]
+    datasets: tuple[DatasetPart, ...]
     classes: int
 
 
@@ -82,13 +113,13 @@ class Study:
 
     name: str
     settings: Mapping
-    datasets: dict[str, Dataset] = field(default_factory=dict)
-    models: dict[tuple[str, str], Model] = field(default_factory=dict)
+    datasets: dict[str, DatasetPart] = field(default_factory=dict)
+    models: dict[tuple[str, str], ModelPart] = field(default_factory=dict)
     noises: dict[str, Part] = field(default_factory=dict)
     requests: dict[str, Part] = field(default_factory=dict)
     variants: dict[str, Variant] = field(default_factory=dict)
     trainers: dict[str, Part] = field(default_factory=dict)
-    fleets: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    fleets: dict[str, tuple[Member, ...]] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
@@ -118,13 +149,25 @@ def control_name(kind: str, trainer: Part) -> str:
     return kind if trainer.name == "standard" else f"{kind}@{trainer.name}"
 
 
-def choices(block) -> Iterator:
-    """Every version of a block in which each list is replaced by one of its elements."""
+def choices(block: Any, arrays: Collection[str] = ()) -> Iterator[Any]:
+    """Every version of a block in which each list is replaced by one of its elements.
+
+    The values of the keys `arrays` are lists themselves: there a list of lists multiplies.
+    """
     if isinstance(block, list):
         for element in block:
-            yield from choices(element)
+            yield from choices(element, arrays)
     elif isinstance(block, Mapping):
-        for values in itertools.product(*(list(choices(v)) for v in block.values())):
+        versions = [
+            _array_versions(value) if key in arrays else list(choices(value, arrays))
+            for key, value in block.items()
+        ]
+        for values in itertools.product(*versions):
             yield dict(zip(block, values, strict=True))
     else:
         yield block
+
+
+def _array_versions(value: Any) -> list:
+    nested = isinstance(value, list) and all(isinstance(element, list) for element in value)
+    return value if nested else [value]

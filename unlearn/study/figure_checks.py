@@ -5,8 +5,9 @@ Every check raises `schema.InvalidError` with the path below the checked block.
 
 from collections.abc import Mapping, Sequence
 
+from unlearn.core import registry
 from unlearn.evaluation import placement, score
-from unlearn.study import registry, schema
+from unlearn.study import schema
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
 from unlearn.study.schema import InvalidError
@@ -24,7 +25,7 @@ def figure(
         raise InvalidError("kind", schema.unknown("kind of figure", block["kind"], kinds))
     parameters = {c for rows in available.values() for row in rows.values() for c in row}
     columns = {*score.CELL, *parameters}
-    of_metrics = registry.facts("figures", block["kind"]).get("X") == "metric"
+    of_metrics = block["kind"] == "frontier"
     if of_metrics and "/" not in block["x"]:
         raise InvalidError("x", f"{block['x']} is no metric on a split, as in wall_seconds/forget")
     if of_metrics:
@@ -88,14 +89,14 @@ def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
 
 def _asked(cells: Sequence[Cell], study: Study) -> set[str]:
     """The changes that the requests ask for."""
-    kinds = {study.requests[cell.request].kind for cell in cells}
-    return {change for kind in kinds for change in registry.facts("requests", kind)["ASKS"]}
+    names = {cell.request for cell in cells}
+    return {change for name in names for change in study.requests[name].component.changes}
 
 
 def _special(cells: Sequence[Cell], study: Study) -> set[str]:
     """The metrics that only these cells' trainers have."""
-    kinds = {study.variants[cell.variant].trainer.kind for cell in cells}
-    return {m for kind in kinds for m in registry.facts("trainers", kind).get("METRICS", ())}
+    names = {cell.variant for cell in cells}
+    return {m for name in names for m in study.variants[name].trainer.component.metrics}
 
 
 def _check_metrics(

@@ -1,99 +1,347 @@
-"""Names of a study -> parts: which block a name or a block with a name stands for, checked."""
+"""Second pass: names of a study -> parts. Which component a name or a block stands for, each once.
 
-from collections.abc import Callable, Mapping
+A part is named by the name it is called by, followed by the parameters that differ from what that
+name stands for, as in `finetune-epochs=5`. The name is the part's place in every path, so equal
+cells of two experiments are computed once.
+"""
 
-from unlearn.study import registry, schema
-from unlearn.study.components import Part, canonical_name
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-# section of a study -> schema, family of modules (None: the schema alone knows the names)
-SECTIONS = {
-    "datasets": ("datasets", "data"),
-    "models": ("models", None),
-    "recipes": ("recipe", None),
-    "requests": ("samplers", "requests"),
-    "methods": ("methods", "methods"),
-    "noises": ("noises", "noises"),
-}
+from unlearn.core import registry
+from unlearn.core.parameters import Parameters
+from unlearn.core.setting import DataFacts, Setting
+from unlearn.data.source import DataSource
+from unlearn.evaluation.placement import CONTROLS
+from unlearn.study import schema, sections
+from unlearn.study.components import (
+    DatasetPart,
+    ModelPart,
+    Part,
+    Selection,
+    Study,
+    Variant,
+    canonical_name,
+    choices,
+    control_name,
+)
+from unlearn.study.schema import InvalidError
+from unlearn.training.fleet import Member
+from unlearn.training.recipe import Recipe
 
 
 class StudyError(Exception):
     """A configuration that cannot run; says the file, the key, the value and what is allowed."""
 
 
-class Names:
-    """The named blocks of one configuration; every method may raise StudyError."""
+class Resolver:
+    """Finds the parts of one configuration; every method may raise StudyError."""
 
-    def __init__(self, config: Mapping, source: str):
-        self.config, self.source = config, source
+    def __init__(self, config: Mapping, source: str, study: Study):
+        """Check the blocks of all sections, used or not.
 
-    def named(self, choice, key: str, path: str) -> tuple:
+        Args:
+            config: A validated configuration.
+            source: The name of its file, for error messages.
+            study: Takes the parts.
+        """
+        self.config = config
+        self.source = source
+        self.study = study
+        for section in sections.FAMILIES:
+            for name in config[section]:
+                self._block(section, name, f"{section}.{name}", complete=False)
+
+    def selection(self, block: Mapping, path: str, metrics: Sequence[str]) -> Selection:
+        """The parts of an experiment; `metrics` may compare its variants with others."""
+        datasets = [
+            self.dataset(choice, f"{path}.dataset") for choice in self.choices(block["dataset"])
+        ]
+        variants, references = self._variants(block["method"], f"{path}.method", metrics)
+        requests = [
+            self._request(choice, f"{path}.request") for choice in self.choices(block["request"])
+        ]
+        models = [
+            (dataset, self._model(choice, dataset, f"{path}.model"))
+            for dataset in datasets
+            for choice in self.choices(block["model"])
+        ]
+        fleets = self._fleets(block["seeds"], block["fleet"])
+        return Selection(
+            tuple(datasets),
+            tuple(models),
+            tuple(variants),
+            tuple(references),
+            tuple(requests),
+            tuple(fleets),
+        )
+
+    def dataset(self, choice: Any, path: str) -> DatasetPart:
+        """The data set of a choice, and those that it is made from."""
+        named = choice if isinstance(choice, Mapping) else {"name": choice}
+        choice, noise = self._inner_part(choice, "noise", path)
+        name, kind, values = self._block("datasets", choice, path)
+        if values["noise"] and noise is None:
+            noise = self._part("noises", values["noise"], f"{path}.noise")
+        component = self._component("data", kind, values, path)
+        parameters = {key: value for key, value in values.items() if key != "recipe"}
+        source = None
+        if values["features"]:  # of noisy images, if there are any
+            source = self.dataset(named | {"features": None}, path).name
+        elif noise:
+            clean = {"noise": None, "noised": 1, "noised_seed": 0}
+            source = self.dataset(named | clean, path).name
+            self.register(self.study.noises, noise.name, noise)
+        facts = self.at(path, _facts, kind, component, values, noise is not None)
+        part = DatasetPart(
+            name,
+            kind,
+            parameters,
+            component,
+            recipe=values["recipe"],
+            facts=facts,
+            source=source,
+            noise=noise,
+        )
+        return self.register(self.study.datasets, part.name, part)
+
+    def at(self, path: str, check: Callable, *arguments: Any) -> Any:
+        """The value of a call whose errors are about what stands at `path`."""
+        try:
+            return check(*arguments)
+        except InvalidError as error:
+            return self.fail(f"{path}.{error.path}".strip("."), str(error))
+        except ValueError as error:
+            return self.fail(path, str(error))
+
+    def fail(self, path: str, message: str) -> Any:
+        """Raise StudyError about what stands at `path`."""
+        raise StudyError(": ".join(filter(None, (self.source, path, message))))
+
+    def register(self, store: dict, key: Any, part: Any) -> Any:
+        """Put a part into `store`, or find it there; two that differ cannot share a name."""
+        if store.setdefault(key, part) != part:
+            earlier = dict(store[key].parameters)
+            self.fail(
+                "", f"two parts are called {part.name}: {earlier} and {dict(part.parameters)}"
+            )
+        return part
+
+    @staticmethod
+    def choices(block: Any) -> Iterator[Any]:
+        """Every version of a block of an experiment."""
+        return choices(block, sections.array_parameters())
+
+    def _block(
+        self, section: str, choice: Any, path: str, complete: bool = True
+    ) -> tuple[str, str, dict]:
+        """Canonical name, registered kind and values of a name or a block.
+
+        `complete=False` accepts a block without required values.
+        """
+        name = choice if isinstance(choice, str) else choice["name"]
+        alias = dict(self.config[section].get(name) or {})
+        kind = self._kind(section, name, alias.pop("name", None), path)
+        rules = sections.block_schema(section, kind)
+        optional = {key: value for key, value in rules.items() if key != "required"}
+        overrides = {} if isinstance(choice, str) else dict(choice)
+        overrides.pop("name", None)
+        self.at(f"{section}.{name}", schema.check, alias, optional)
+        self.at(path, schema.check, overrides, optional)
+        if complete:
+            self.at(path, schema.check, alias | overrides, rules)
+        values = schema.with_defaults(alias | overrides, rules)
+        base = schema.with_defaults(alias, rules)
+        return canonical_name(name, values, base), kind, values
+
+    def _kind(self, section: str, name: str, alias_of: str | None, path: str) -> str:
+        """The registered name that `name` stands for."""
+        registered = sections.kinds(section)
+        default = sections.STANDARD_RECIPE if section == "recipes" else name
+        implicit = default if name in self.config[section] else name
+        if name in registered and alias_of not in (None, name):
+            self.fail(f"{section}.{name}.name", f"{name} is no other name for {alias_of}")
+        kind = alias_of or implicit
+        if kind not in registered:
+            allowed = {*registered, *self.config[section]} - {kind}
+            self.fail(path, schema.unknown(section.removesuffix("s"), kind, allowed))
+        return kind
+
+    def _part(self, section: str, choice: Any, path: str) -> Part:
+        """The part of a section whose blocks have the parameters of a component alone."""
+        name, kind, values = self._block(section, choice, path)
+        family = sections.FAMILIES[section]
+        return Part(name, kind, values, self._component(family, kind, values, path, name))
+
+    def _component(
+        self, family: str, kind: str, values: Mapping, path: str, name: str | None = None
+    ) -> Parameters:
+        """The component that those of the values make that are its parameters."""
+        parameters = sections.own_parameters(family, kind, values)
+        try:
+            return registry.find(family, kind)(**parameters)
+        except ValueError as error:
+            return self.fail(path, f"{name}: {error}" if name else str(error))
+
+    def _inner_part(self, choice: Any, key: str, path: str) -> tuple[Any, Part | None]:
         """A choice in which a block at `key` has become a name, and the part that it names."""
         block = choice.get(key) if isinstance(choice, Mapping) else None
         if not isinstance(block, Mapping):
             return choice, None
         if "name" not in block:
             self.fail(f"{path}.{key}", f"{dict(block)} needs the name of the {key} it changes")
-        part = self.part(f"{key}s", block, f"{path}.{key}")
+        where = f"{path}.{key}"
+        part = self._recipe(block, where) if key == "recipe" else self._part("noises", block, where)
         return choice | {key: part.name}, part
 
-    def part(self, section: str, choice, path: str, complete: bool = True) -> Part:
-        """Resolve a name or a block. `complete=False` accepts a block without required values."""
-        name = choice if isinstance(choice, str) else choice["name"]
-        alias = dict(self.config[section].get(name) or {})
-        kind = self._kind(section, name, alias.pop("name", None), path)
-        rules = schema.read(SECTIONS[section][0])[kind]
-        if section == "methods":
-            more = schema.read("trainers")[trainer_of(kind)]["properties"]
-            rules = rules | {"properties": rules["properties"] | more}
-        optional = {k: v for k, v in rules.items() if k != "required"}
-        overrides = (
-            {} if isinstance(choice, str) else {k: v for k, v in choice.items() if k != "name"}
+    def _recipe(self, choice: Any, path: str) -> Part:
+        name, kind, values = self._block("recipes", choice, path)
+        component = self.at(f"recipes.{name}", lambda: Recipe(**values))
+        return Part(name, kind, values, component)
+
+    def _request(self, choice: Any, path: str) -> Part:
+        part = self._part("requests", choice, path)
+        return self.register(self.study.requests, part.name, part)
+
+    def _model(self, choice: Any, dataset: DatasetPart, path: str) -> ModelPart:
+        choice, recipe = self._inner_part(choice, "recipe", path)
+        name, kind, values = self._block("models", choice, path)
+        component = self._component("models", kind, values, path, name)
+        parameters = dict(values)
+        recipe_name = parameters.pop("recipe")
+        if recipe is None:
+            where = f"{path}.recipe" if recipe_name else f"datasets.{dataset.name}.recipe"
+            recipe = self._recipe(recipe_name or dataset.recipe, where)
+        model = ModelPart(name, kind, parameters, component, recipe=recipe)
+        return self.register(self.study.models, (dataset.name, model.name), model)
+
+    def _variants(
+        self, choice: Any, path: str, metrics: Sequence[str]
+    ) -> tuple[list[Variant], list[Variant]]:
+        """The variants of a choice, preceded by the controls of each of their trainers; and those
+        that metrics compare them with besides.
+        """
+        named = [self._variant(version, path) for version in self.choices(choice)]
+        trainers = {v.trainer.name: self._control_trainer(v.trainer) for v in named}
+        controls = [
+            self._built(control_name(kind, trainer), kind, {}, trainer, path)
+            for trainer in trainers.values()
+            for kind in CONTROLS
+        ]
+        variants = {variant.name: variant for variant in controls + named}
+        references = {}
+        for variant in named:
+            for reference in self._references(variant, named, metrics, path):
+                if reference.name not in variants:
+                    references[reference.name] = reference
+        for variant in [*variants.values(), *references.values()]:
+            self.register(self.study.variants, variant.name, variant)
+        return list(variants.values()), list(references.values())
+
+    def _variant(self, choice: Any, path: str) -> Variant:
+        name, kind, values = self._block("methods", choice, path)
+        parameters = sections.own_parameters("methods", kind, values)
+        rest = {key: value for key, value in values.items() if key not in parameters}
+        trainer = self._trainer(sections.trainer_of(kind), rest, path)
+        return self._built(name, kind, parameters, trainer, path)
+
+    def _built(
+        self, name: str, kind: str, parameters: Mapping, trainer: Part, path: str
+    ) -> Variant:
+        method = self._component("methods", kind, parameters, path, name)
+        return Variant(
+            name,
+            kind,
+            parameters,
+            method,
+            trainer=trainer,
+            guarantee=method.guarantee_for(Setting(trainer=trainer.component, method=method)),
+            oracle=control_name("retrain", self._control_trainer(trainer)),
         )
-        self.check(alias, optional, f"{section}.{name}")
-        self.check(overrides, optional, path)
-        if complete:
-            self.check(alias | overrides, rules, path)
-        parameters = schema.with_defaults(alias | overrides, rules)
-        return Part(
-            canonical_name(name, parameters, schema.with_defaults(alias, rules)), kind, parameters
+
+    def _trainer(self, kind: str, parameters: Mapping, path: str) -> Part:
+        component = self._component("trainers", kind, parameters, path)
+        values = component.values()
+        defaults = registry.find("trainers", kind)().values()
+        trainer = Part(canonical_name(kind, values, defaults), kind, values, component)
+        return self.register(self.study.trainers, trainer.name, trainer)
+
+    def _control_trainer(self, trainer: Part) -> Part:
+        """The trainer whose controls serve: another one, if that trains the very same models."""
+        kind = trainer.component.controls
+        return self._trainer(kind, {}, "") if kind else trainer
+
+    def _references(
+        self, variant: Variant, named: Sequence[Variant], metrics: Sequence[str], path: str
+    ) -> Iterator[Variant]:
+        """The versions of a variant that `metrics` compare it with, as its method defines them."""
+        for suffix, parameters in variant.component.references().items():
+            if not any(metric.endswith(f"_{suffix}") for metric in metrics):
+                continue
+            alike = (v for v in named if (v.kind, v.trainer) == (variant.kind, variant.trainer))
+            matching = (v for v in alike if parameters.items() <= v.parameters.items())
+            reference = next(matching, None)
+            if reference is None:
+                method = registry.find("methods", variant.kind)
+                values = method(**parameters).values()
+                name = canonical_name(variant.kind, values, method().values())
+                reference = self._built(name, variant.kind, values, variant.trainer, path)
+            self.study.references.setdefault(variant.name, {})[suffix] = reference.name
+            yield reference
+
+    def _fleets(self, seeds: Any, size: int) -> list[str]:
+        """The names of the fleets of some seeds: 0-4, 5-9, ... for a size of 5."""
+        numbers = sorted(map(int, seeds)) if isinstance(seeds, list) else range(int(seeds))
+        names = []
+        for _, group in itertools.groupby(numbers, lambda seed: seed // size):
+            fleet = tuple(group)
+            run = len(fleet) > 1 and fleet == tuple(range(fleet[0], fleet[-1] + 1))
+            listed = canonical_name("seed" + "+".join(map(str, fleet)), {}, {})
+            name = f"seeds{fleet[0]}-{fleet[-1]}" if run else listed
+            self.study.fleets[name] = tuple(map(Member, fleet))
+            names.append(name)
+        return names
+
+
+def _facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) -> DataFacts:
+    """What the plan knows of a data set; InvalidError for subsets or features that cannot be."""
+    facts = source.facts()
+    for key, available, split in (
+        ("subset", facts.train_points, "training"),
+        ("test_subset", facts.test_points, "test"),
+    ):
+        wanted = getattr(source, key) or 0
+        if wanted > available:
+            allowed = f"{kind} has {available} {split} points"
+            raise InvalidError(key, f"{wanted} is too many; {allowed}")
+    points = source.subset or facts.train_points
+    held_out = round(source.held_out * points)
+    if held_out >= points:
+        raise InvalidError(
+            "held_out", f"{source.held_out} of {points} points leaves none to train on"
         )
-
-    def _kind(self, section: str, name: str, alias_of: str | None, path: str) -> str:
-        """The registered name that `name` stands for."""
-        schemas, family = SECTIONS[section]
-        known = [n for n in schema.read(schemas) if not family or n in registry.names(family)]
-        implicit = "standard" if section == "recipes" and name in self.config[section] else name
-        if name in known and alias_of not in (None, name):
-            self.fail(f"{section}.{name}.name", f"{name} is no other name for {alias_of}")
-        kind = alias_of or implicit
-        if kind not in known:
-            allowed = {*known, *self.config[section]} - {kind}
-            self.fail(path, schema.unknown(section.removesuffix("s"), kind, allowed))
-        return kind
-
-    def register(self, store: dict, key, part):
-        """Put a part into `store`, or find it there; two that differ cannot share a name."""
-        if store.setdefault(key, part) != part:
-            other = dict(store[key].parameters)
-            self.fail("", f"two parts are called {part.name}: {other} and {dict(part.parameters)}")
-        return part
-
-    def check(self, instance, rules: Mapping, path: str) -> None:
-        """Check what stands at `path` against a schema."""
-        self.at(path, schema.check, instance, rules)
-
-    def at(self, path: str, check: Callable, *arguments) -> None:
-        """Run a check whose errors are about what stands at `path`."""
-        try:
-            check(*arguments)
-        except schema.InvalidError as error:
-            self.fail(f"{path}.{error.path}".strip("."), str(error))
-
-    def fail(self, path: str, message: str):
-        """Raise StudyError about what stands at `path`."""
-        raise StudyError(": ".join(filter(None, (self.source, path, message))))
+    names = tuple(name for name in (values["features"] or "").split("+") if name)
+    shape = facts.shape
+    if names:
+        shape = (1, 1, sum(_feature_size(name, kind, facts.shape) for name in names))
+    return DataFacts(
+        name=kind,
+        classes=facts.classes,
+        shape=shape,
+        points=points,
+        held_out=held_out,
+        noised=values["noised"] if has_noise else None,
+        features=names,
+        public_features=tuple(n for n in names if registry.find("features", n).standardise),
+    )
 
 
-def trainer_of(method: str) -> str:
-    """The trainer that a method declares; `None` there means any, hence the standard one."""
-    return registry.facts("methods", method)["trainer"] or "standard"
+def _feature_size(name: str, kind: str, shape: tuple[int, int, int]) -> int:
+    """The number of features of an image; InvalidError where there are none."""
+    if name not in registry.names("features"):
+        raise InvalidError("features", schema.unknown("features", name, registry.names("features")))
+    size = registry.find("features", name)().size(shape)
+    if size <= 0:
+        raise InvalidError("features", f"{name} has none of images of {kind}")
+    return size

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-FOLDER = Path(__file__).resolve().parents[2] / "schemas"
+FILE = Path(__file__).with_name("study.schema.yaml")
 
 
 class InvalidError(ValueError):
@@ -22,9 +22,36 @@ class InvalidError(ValueError):
 
 
 @cache
-def read(name: str) -> dict:
-    """The content of `schemas/<name>.schema.yaml`."""
-    return yaml.safe_load((FOLDER / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+def study_schema() -> dict:
+    """The schema of the top level of a study."""
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+def definition(name: str) -> dict:
+    """A part of the schema of a study: `experiment`, `figure`, `picture`."""
+    return study_schema()["$defs"][name]
+
+
+def validate(config: Mapping) -> dict:
+    """A configuration with the defaults of all its levels filled in.
+
+    Raises InvalidError for a key, a type or a range that the schema forbids. Which components
+    there are is not known here.
+    """
+    filled = with_defaults(config, study_schema())
+    check(filled, study_schema())
+    experiments = {}
+    for name, block in filled["experiments"].items():
+        experiment = with_defaults(block, definition("experiment"))
+        experiment["figure"] = with_defaults(experiment["figure"], definition("figure"))
+        for key in ("seeds", "fleet"):
+            experiment[key] = block.get(key, filled[key])
+        experiments[name] = experiment
+    pictures = {
+        name: with_defaults(block, definition("picture"))
+        for name, block in filled["pictures"].items()
+    }
+    return filled | {"experiments": experiments, "pictures": pictures}
 
 
 def check(instance, schema: Mapping) -> None:

@@ -3,34 +3,35 @@
 Mixup is the exception: it mixes neighbours in a minibatch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from unlearn.core import seeding
-from unlearn.training.task import Data
+from unlearn.training.data import Data
+from unlearn.training.recipe import Recipe
 
 
 def augmentation(
-    recipe: Mapping, data: Data
+    recipe: Recipe, data: Data
 ) -> Callable[[torch.Tensor, np.ndarray, int], torch.Tensor]:
     """augment(pixels N x H x W x C, ids, epoch seed): crops and flips, then blanked squares."""
-    moved = recipe["crop"] or recipe["flip"]
+    moves = recipe.crop or recipe.flip
 
     def augment(pixels: torch.Tensor, ids: np.ndarray, seed: int) -> torch.Tensor:
         keys = seeding.point_keys(seeding.derive(seed, "augmentation"), ids)
-        if moved:
-            pixels = _moved(pixels, keys, recipe["crop"], recipe["flip"])
-        if recipe["cutout"]:
-            pixels = _blanked(pixels, keys, recipe["cutout"], data)
+        if moves:
+            pixels = _shift(pixels, keys, recipe.crop, recipe.flip)
+        if recipe.cutout:
+            pixels = _blank_squares(pixels, keys, recipe.cutout, data)
         return pixels
 
-    return augment if moved or recipe["cutout"] else lambda pixels, ids, seed: pixels
+    return augment if moves or recipe.cutout else lambda pixels, ids, seed: pixels
 
 
-def _moved(pixels: torch.Tensor, keys: np.ndarray, pad: int, flip: bool) -> torch.Tensor:
+def _shift(pixels: torch.Tensor, keys: np.ndarray, pad: int, flip: bool) -> torch.Tensor:
     count, height, width, _ = pixels.shape
     top = (keys >> np.uint64(8)) % np.uint64(2 * pad + 1)
     left = (keys >> np.uint64(24)) % np.uint64(2 * pad + 1)
@@ -44,7 +45,7 @@ def _moved(pixels: torch.Tensor, keys: np.ndarray, pad: int, flip: bool) -> torc
     return padded[tuple(i.to(pixels.device) for i in picked)]
 
 
-def _blanked(pixels: torch.Tensor, keys: np.ndarray, side: int, data: Data) -> torch.Tensor:
+def _blank_squares(pixels: torch.Tensor, keys: np.ndarray, side: int, data: Data) -> torch.Tensor:
     """With a square in the mean colour around a pixel that is drawn; its rim may be outside."""
     _, height, width, _ = pixels.shape
     inside = []
@@ -57,7 +58,7 @@ def _blanked(pixels: torch.Tensor, keys: np.ndarray, side: int, data: Data) -> t
     return torch.where(blank, mean.round().to(pixels.dtype), pixels)
 
 
-def mixed(
+def mix(
     images: torch.Tensor, labels: torch.Tensor, alpha: float, classes: int, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Every image with the next one of its minibatch, and its label as a distribution.

@@ -1,4 +1,4 @@
-"""The one training loop: seeded by point, device- and precision-aware.
+"""The training loop on the mean cross-entropy: seeded by point, device- and precision-aware.
 
 The order of an epoch is a random order of *all* points of the data set, cut into minibatches; a
 point that is not trained on is dropped from its minibatch and nothing else moves. So a model that
@@ -8,8 +8,7 @@ retrained model differ by the deleted points only (with mixup by their neighbour
 """
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,138 +16,157 @@ from torch import nn
 from torch.nn import functional
 
 from unlearn.core import seeding
-from unlearn.models import networks
-from unlearn.training.augmentation import augmentation, mixed
-from unlearn.training.optimizers import descent
-from unlearn.training.schedules import learning_rate
-from unlearn.training.task import Data, Task, points
+from unlearn.models.layers import has_batch_statistics
+from unlearn.training.augmentation import mix
+from unlearn.training.data import normalised
+from unlearn.training.minibatches import minibatches
+from unlearn.training.optimizers import (
+    Optimizer,
+    OptimizerState,
+    StackOptimizer,
+    takes_stack_steps,
+)
+from unlearn.training.recipe import Recipe
+from unlearn.training.task import Task
 
-EVALUATION_BATCH = 250  # keeps resnet18 below a gigabyte
-FETCHED = 1024  # images normalised at a time: as fast as more, a few megabytes
+EVALUATED_POINTS = 250
+"""Images predicted at a time: keeps resnet18 below a gigabyte."""
+
+Minibatch = tuple[int, torch.Tensor, torch.Tensor]
+"""Step, images and labels; with mixup the labels are distributions."""
 
 
 def fit(
     task: Task,
     model: nn.Module,
     ids: np.ndarray,
-    recipe: Mapping,
+    recipe: Recipe,
     seed: int,
     *,
     among: np.ndarray | None = None,
     steps: int | None = None,
-    optimizer_state: Mapping | None = None,
-    loss: Callable[..., torch.Tensor] = functional.cross_entropy,
-    targets: torch.Tensor | None = None,
-    beside: Callable[[], np.ndarray] | None = None,
-    clip: float | None = None,
-    what: str = "training",
+    state: OptimizerState | None = None,
+    label: str = "training",
 ) -> dict[str, torch.Tensor]:
-    """Train `model` in place on the points `ids`; returns the state of its optimiser.
+    """Train `model` in place on the mean cross-entropy of the points `ids`.
 
-    `recipe` is a block of the recipe schema. `among` (default: every point of the data set) are
-    the points whose order is cut into minibatches; `ids` must be part of it. An emptied minibatch
-    is skipped, with its place in the schedule. `steps` (default: the recipe's epochs) are the
-    minibatches of the whole schedule. `optimizer_state` continues what an earlier call returned.
-    `loss(logits, labels)` is minimised; weight decay is added to its gradient. `targets` (default:
-    the labels) has for every point what the loss is told in place of its label. `beside()` gives
-    the ids of points that join a minibatch, behind its own. `clip` bounds the norm of a gradient,
-    weight decay left out; training then ends at the first loss or gradient that is not finite, the
-    weights before it are kept and the meter is told (`diverged`). The model is trained in the mode
-    it is in: `model.eval()` before freezes the statistics of batch normalisation, `train` skips
-    minibatches of one point for it.
+    The model is trained in the mode it is in: `model.eval()` before freezes the statistics of
+    batch normalisation, `train` leaves out minibatches of one point for it. A stack of linear
+    layers takes a fast path where nothing else could be asked of it.
+
+    Args:
+        task: Data, machine and meter.
+        model: The network.
+        ids: The points that are trained on.
+        recipe: How.
+        seed: Decides order, augmentation and mixup.
+        among: The points whose order is cut into minibatches, by default every point of the data
+            set; `ids` must be part of it. An emptied minibatch keeps its place in the schedule.
+        steps: Minibatches of the whole schedule, by default those of the recipe's epochs.
+        state: Continues what an earlier call returned.
+        label: What the progress report calls this.
+
+    Returns:
+        The state of the optimiser.
+
+    Raises:
+        ValueError: A batch size that the model cannot be trained with.
     """
-    everyone = np.arange(len(task.data.train_labels)) if among is None else np.asarray(among)
-    if recipe["batch_size"] < _smallest(model):
+    among = task.data.ids if among is None else np.asarray(among)
+    if recipe.batch_size < _min_points(model):
         raise ValueError(
             "batch_size: 1 cannot train a model with batch normalisation; allowed: 2 .."
         )
-    batches = math.ceil(len(everyone) / recipe["batch_size"])
-    total = recipe["epochs"] * batches if steps is None else steps
-    task.progress.begin(total, what)
-    minibatches = _minibatches(task, model, ids, everyone, recipe, seed, total, targets, beside)
-    with descent(model, loss, recipe, task.machine, optimizer_state, clip) as optimizer:
-        for step, images, labels in minibatches:
-            if not optimizer.step(images, labels, learning_rate(recipe, step, total)):
-                task.meter.diverged = True
-                where = f"epoch {step // batches + 1}, minibatch {step % batches + 1}"
-                warnings.warn(f"{what}: diverged in {where}", stacklevel=2)
-                break
+    if steps is None:
+        steps = recipe.epochs * math.ceil(len(among) / recipe.batch_size)
+    task.progress.begin(steps, label)
+    fast = takes_stack_steps(model, recipe, task.machine)
+    kind = StackOptimizer if fast else Optimizer
+    work = _Work(task, model)
+    with (
+        task.meter.by_hand(),
+        work,
+        kind(model, recipe, task.machine, meter=task.meter, steps=steps, state=state) as optimizer,
+    ):
+        for step, images, labels in _schedule(task, model, ids, recipe, seed, among, steps):
+            work.add(images)
+            if fast:
+                optimizer.fit_batch(images, labels, step)
+            else:
+                with task.machine.autocast():
+                    loss = functional.cross_entropy(model(images).float(), labels)
+                optimizer.descend(loss, step)
             task.progress.advance(labels.shape[0])
         return optimizer.state()
 
 
-def _smallest(model: nn.Module) -> int:
+class _Work:
+    """Counts the samples of a training and charges them at its end."""
+
+    def __init__(self, task: Task, model: nn.Module):
+        self.task = task
+        self.model = model
+        self.samples = 0
+        self.steps = 0
+        self.example: torch.Tensor | None = None
+
+    def add(self, images: torch.Tensor) -> None:
+        """One more minibatch."""
+        if self.example is None:
+            self.example = images[:1]
+        self.samples += images.shape[0]
+        self.steps += 1
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        if self.example is not None:
+            self.task.meter.gradients(self.model, self.example, self.samples)
+            self.task.meter.optimizer_steps += self.steps
+
+
+def _min_points(model: nn.Module) -> int:
     """The least points of a minibatch that the model can be trained on, in its present mode."""
-    return 2 if networks.has_batch_statistics(model) else 1
+    return 2 if has_batch_statistics(model) else 1
 
 
-def _minibatches(
+def _schedule(
     task: Task,
     model: nn.Module,
     ids: np.ndarray,
-    everyone: np.ndarray,
-    recipe: Mapping,
+    recipe: Recipe,
     seed: int,
-    total: int,
-    targets: torch.Tensor | None = None,
-    beside: Callable[[], np.ndarray] | None = None,
-) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """(step, images, targets) for every step < total; the meter is charged for them.
-
-    Minibatches that are too small are passed over, with their step. Images are fetched and
-    normalised for several minibatches at a time.
-    """
-    data, size = task.data, recipe["batch_size"]
-    targets = data.train_labels if targets is None else targets
-    member = np.zeros(len(data.train_labels), dtype=bool)
-    member[ids] = True
-    augment, smallest = augmentation(recipe, data), _smallest(model)
-    stride = size * max(1, FETCHED // size)
-    step = epoch = 0
-    while step < total:
+    among: np.ndarray,
+    steps: int,
+) -> Iterator[Minibatch]:
+    """The minibatches of all epochs of a schedule, with their place in it."""
+    batches = math.ceil(len(among) / recipe.batch_size)
+    for epoch in range(math.ceil(steps / batches) if batches else 0):
+        first = epoch * batches
         epoch_seed = seeding.derive(seed, "epoch", epoch)
-        order = seeding.shuffled(everyone, epoch_seed)[: (total - step) * size]
-        for start in range(0, len(order), stride):
-            there = member[order[start : start + stride]]
-            fetched = order[start : start + stride][there]
-            counts = np.add.reduceat(there, np.arange(0, len(there), size), dtype=int)
-            if beside:
-                own = np.split(fetched, np.cumsum(counts)[:-1])
-                joined = [np.append(i, beside()) if len(i) >= smallest else i for i in own]
-                fetched, counts = np.concatenate(joined), np.array([len(i) for i in joined])
-            index = points(fetched).to(task.machine.device)
-            pixels = data.train_images.index_select(0, index)
-            images = normalised(augment(pixels, fetched, epoch_seed), data)
-            used = int(counts[counts >= smallest].sum())
-            task.meter.optimizer_steps += int((counts >= smallest).sum())
-            if used:
-                task.meter.gradients(model, images[:used])
-            parts = (images.split(counts.tolist()), targets[index].split(counts.tolist()))
-            for batch, labels in zip(*parts, strict=True):
-                if labels.shape[0] >= smallest:
-                    if recipe["mixup"]:
-                        key = seeding.derive(epoch_seed, "mixup", step)
-                        pair = mixed(batch, labels, recipe["mixup"], data.classes, key)
-                        yield step, *pair
-                    else:
-                        yield step, batch, labels
-                step += 1
-        epoch += 1
+        for batch in minibatches(
+            task.data, ids, recipe, epoch_seed, among, _min_points(model), limit=steps - first
+        ):
+            step = first + batch.index
+            if recipe.mixup:
+                key = seeding.derive(epoch_seed, "mixup", step)
+                mixed = mix(batch.images, batch.labels, recipe.mixup, task.data.classes, key)
+                yield step, *mixed
+            else:
+                yield step, batch.images, batch.labels
 
 
 def predict(task: Task, model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    """Logits N x classes, float32, on the CPU: evaluation mode, no augmentation, float32."""
+    """Logits N x classes, float32, on the CPU: evaluation mode, no augmentation, float32.
+
+    The work is not charged.
+    """
     mode = model.training
     model.eval()
     logits = []
-    with torch.inference_mode():
-        for chunk in pixels.split(EVALUATION_BATCH):
+    with torch.inference_mode(), task.meter.by_hand():
+        for chunk in pixels.split(EVALUATED_POINTS):
             logits.append(model(normalised(chunk, task.data)).float().cpu())
     model.train(mode)
     return torch.cat(logits)
-
-
-def normalised(pixels: torch.Tensor, data: Data) -> torch.Tensor:
-    """N x H x W x C to float32 N x C x H x W in channels-last memory, normalised."""
-    images = pixels.permute(0, 3, 1, 2).to(torch.float32, copy=True)  # features are float32
-    return images.mul_(data.scale).sub_(data.shift)

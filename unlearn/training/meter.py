@@ -4,7 +4,8 @@ import contextlib
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +18,10 @@ from unlearn.training.device import Machine, release_freed_memory
 
 
 class Meter:
-    """Counts of work, charged by the code that does it.
+    """Counts of work.
+
+    Models of a task report every forward pass, and optimisers every step, so a training loop need
+    not charge anything. Work that is neither is charged by hand, inside `by_hand()`.
 
     `gradient_evaluations`: samples that went forward and backward; `forward_evaluations`: samples
     that only went forward; `flops`: floating-point operations of both, two for a multiply-add,
@@ -26,15 +30,56 @@ class Meter:
     a loss or a gradient was not finite.
     """
 
-    def __init__(self, known: dict | None = None):
-        """`known`: FLOPs a sample that an earlier meter counted, shared to save the counting."""
+    def __init__(self, flops_by_model: dict | None = None):
+        """`flops_by_model`: FLOPs a sample that an earlier meter counted, to save the counting."""
         self.gradient_evaluations = 0
         self.forward_evaluations = 0
         self.flops = 0
         self.optimizer_steps = 0
         self.counts: dict[str, float] = {}
         self.diverged = False
-        self.known = {} if known is None else known
+        self.flops_by_model = {} if flops_by_model is None else flops_by_model
+        self._pending: dict[int, PendingWork] = {}
+        self._by_hand = 0
+
+    @contextlib.contextmanager
+    def by_hand(self) -> Iterator[None]:
+        """A block whose forward passes are not charged by themselves."""
+        self._by_hand += 1
+        try:
+            yield
+        finally:
+            self._by_hand -= 1
+
+    def forward_pass(self, model: nn.Module, images: torch.Tensor) -> None:
+        """Take note of a forward pass; what it was for shows when an optimiser steps."""
+        if self._by_hand:
+            return
+        learns = torch.is_grad_enabled() and any(p.requires_grad for p in model.parameters())
+        if not learns:
+            self.forwards(model, images)
+            return
+        forward, backward = self._per_sample(model, images)
+        pending = self._pending.setdefault(id(model), PendingWork())
+        pending.samples += len(images)
+        pending.forward_flops += len(images) * forward
+        pending.backward_flops += len(images) * backward
+
+    def optimizer_step(self, model: nn.Module) -> None:
+        """Charge the forward passes of `model` since its last step as gradient evaluations."""
+        if self._by_hand:
+            return
+        pending = self._pending.pop(id(model), PendingWork())
+        self.gradient_evaluations += pending.samples
+        self.flops += pending.forward_flops + pending.backward_flops
+        self.optimizer_steps += 1
+
+    def settle(self) -> None:
+        """Charge the forward passes that no step followed."""
+        for pending in self._pending.values():
+            self.forward_evaluations += pending.samples
+            self.flops += pending.forward_flops
+        self._pending.clear()
 
     def gradients(self, model: nn.Module, images: torch.Tensor, samples: int | None = None) -> None:
         """Charge a forward and backward pass of `model` over a batch, or over `samples` like it."""
@@ -55,15 +100,25 @@ class Meter:
         self.flops += samples * self._per_sample(model, images)[0]
 
     def count(self, name: str, amount: float) -> None:
-        """Add to a count of the method's own, one that `scoring` knows."""
+        """Add to a count of the method's own, one that the metric catalogue has."""
         self.counts[name] = self.counts.get(name, 0) + amount
 
     def _per_sample(self, model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
         weights = tuple((p.shape, p.requires_grad) for p in model.parameters())
         key = (type(model), images.shape[1:], weights)
-        if key not in self.known:
-            self.known[key] = flops_per_sample(model, images[:1])
-        return self.known[key]
+        if key not in self.flops_by_model:
+            with self.by_hand():
+                self.flops_by_model[key] = flops_per_sample(model, images[:1])
+        return self.flops_by_model[key]
+
+
+@dataclass
+class PendingWork:
+    """Forward passes of a model since its last optimiser step."""
+
+    samples: int = 0
+    forward_flops: int = 0
+    backward_flops: int = 0
 
 
 class _FlopCounter(TorchDispatchMode):
@@ -124,6 +179,7 @@ def measure(machine: Machine, meter: Meter, call: Callable[[], object]) -> tuple
     machine.synchronize()
     wall, cpu = time.perf_counter(), time.process_time()
     result = call()
+    meter.settle()
     machine.synchronize()
     return result, {
         "wall_seconds": time.perf_counter() - wall,

@@ -1,33 +1,69 @@
-"""States: a model as named tensors."""
+"""States: a trained or unlearned model as named tensors, and what changes them.
 
-from collections.abc import Iterator, Mapping
+Importable without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
-State = Mapping[str, torch.Tensor | np.ndarray]
-"""A trained or unlearned model as named tensors on the CPU; those that come from disk are numpy
-arrays, and are read when they are asked for."""
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+State = Mapping[str, "torch.Tensor | np.ndarray"]
+"""A model as named tensors on the CPU; those that come from disk are numpy arrays and are read
+when they are asked for."""
 
 
-class Changed(Mapping):
-    """A state that differs from another in some tensors. The others are read when asked for.
+class Update:
+    """What a method changes in a state.
 
-    For trainers whose states are large: unlearning then costs what it touches.
+    `Update()` changes nothing. `Update(model)` makes the tensors of a model the whole state.
+    `Update(tensors)` changes these tensors, and `remove` names tensors that the new state lacks.
     """
 
-    def __init__(self, state: State, changes: Mapping[str, torch.Tensor | None]):
-        """`changes`: new values by name; None takes a tensor away."""
-        earlier = state.changes if isinstance(state, Changed) else {}
-        self.base = state.base if isinstance(state, Changed) else state
-        self.changes = {**earlier, **changes}
+    def __init__(self, changes: nn.Module | State | None = None, *, remove: Collection[str] = ()):
+        self.whole = hasattr(changes, "state_dict")
+        """Whether the new state consists of `tensors` alone."""
+        tensors = state_of(changes) if self.whole else changes
+        self.tensors: dict[str, torch.Tensor | np.ndarray] = dict(tensors or {})
+        self.removed = frozenset(remove)
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        value = self.changes[name] if name in self.changes else np.asarray(self.base[name]).copy()
-        if value is None:
+    @classmethod
+    def replace(cls, state: State) -> Update:
+        """The update after which the state consists of these tensors alone."""
+        update = cls(state)
+        update.whole = True
+        return update
+
+
+class Overlay(Mapping):
+    """A state with updates laid over it. Tensors that did not change are read when asked for."""
+
+    def __init__(self, state: State, update: Update):
+        """Lay `update` over `state`, which may be an overlay itself."""
+        self.base: State = state.base if isinstance(state, Overlay) else state
+        self.written: Mapping[str, torch.Tensor | np.ndarray] = update.tensors
+        """What the last update changed."""
+        removed = set(update.removed)
+        if update.whole:
+            removed |= set(state) - set(update.tensors)
+        earlier = state.changes if isinstance(state, Overlay) else {}
+        changes = {**earlier, **dict.fromkeys(removed), **update.tensors}
+        self.changes: dict[str, torch.Tensor | np.ndarray | None] = changes
+        """The tensors in which this state differs from `base`; None where it lacks one."""
+
+    def __getitem__(self, name: str) -> torch.Tensor | np.ndarray:
+        if name not in self.changes:
+            return np.asarray(self.base[name]).copy()
+        tensor = self.changes[name]
+        if tensor is None:
             raise KeyError(name)
-        return value
+        return tensor
 
     def __iter__(self) -> Iterator[str]:
         names = dict.fromkeys([*self.base, *self.changes])
@@ -35,6 +71,10 @@ class Changed(Mapping):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def changed_tensors(self) -> dict[str, np.ndarray]:
+        """The tensors in which this state differs from `base`, without those that it lacks."""
+        return {n: np.asarray(tensor) for n, tensor in self.changes.items() if tensor is not None}
 
     def nbytes(self, name: str) -> int:
         """The bytes of a tensor, without reading it."""
@@ -47,8 +87,8 @@ class Changed(Mapping):
 
 def nbytes(state: State, name: str) -> int:
     """The bytes of a tensor, read only if its state cannot tell otherwise."""
-    tell = getattr(state, "nbytes", None)
-    return tell(name) if tell else np.asarray(state[name]).nbytes
+    size_of = getattr(state, "nbytes", None)
+    return size_of(name) if size_of else np.asarray(state[name]).nbytes
 
 
 def rows(state: State, name: str) -> np.ndarray:
@@ -56,8 +96,8 @@ def rows(state: State, name: str) -> np.ndarray:
 
     KeyError if there is none.
     """
-    tell = getattr(state, "rows", None)
-    return tell(name) if tell else np.asarray(state[name])
+    rows_of = getattr(state, "rows", None)
+    return rows_of(name) if rows_of else np.asarray(state[name])
 
 
 def state_of(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -9,10 +9,11 @@ from torch import nn
 
 from unlearn.algorithms.deltagrad import trajectories
 from unlearn.core import seeding
-from unlearn.training.loop import normalised
+from unlearn.training.data import Data, normalised
 from unlearn.training.optimizers import is_stack
+from unlearn.training.recipe import Recipe
 from unlearn.training.schedules import learning_rate
-from unlearn.training.task import Data, Task
+from unlearn.training.task import Task
 
 BLOCK = 512  # points whose float64 inputs fit into a cache of the processor
 
@@ -23,12 +24,12 @@ class Schedule:
     An epoch is a random order of all points, cut into minibatches; only some of them are present.
     """
 
-    def __init__(self, points: int, recipe: Mapping, seed: int):
-        """`points`: of the whole data set. `recipe`: a block of the recipe schema."""
+    def __init__(self, points: int, recipe: Recipe, seed: int):
+        """`points`: of the whole data set."""
         self.recipe, self.seed = recipe, seeding.derive(seed, "training")
         self.ids = np.arange(points)
         self.iterations = trajectories.iterations(points, recipe)
-        self.batches = self.iterations // recipe["epochs"]
+        self.batches = self.iterations // recipe.epochs
         self._epoch, self._keys, self._bounds = -1, None, None
 
     def minibatch(self, iteration: int, *present: np.ndarray) -> list[np.ndarray]:
@@ -44,12 +45,12 @@ class Schedule:
 
     def rate(self, iteration: int) -> float:
         """The learning rate."""
-        return learning_rate(self.recipe, iteration, self.iterations)
+        return learning_rate(self.recipe.schedule, self.recipe.lr, iteration, self.iterations)
 
     def _cut(self, epoch: int) -> None:
         """Keys of all points in the epoch's order, and the keys at which minibatches begin."""
         keys = seeding.point_keys(seeding.derive(self.seed, "epoch", epoch), self.ids)
-        starts = np.arange(1, self.batches) * self.recipe["batch_size"]
+        starts = np.arange(1, self.batches) * self.recipe.batch_size
         first = np.partition(keys, starts)[starts] if len(starts) else starts.astype(np.uint64)
         ends = np.array([0, np.iinfo(np.uint64).max], dtype=np.uint64)
         self._epoch, self._keys = epoch, keys
@@ -173,7 +174,7 @@ class Replay:
         self.stack = Stack(task.data, model)
         self.schedule = Schedule(len(task.data.train_labels), task.recipe, seed)
         self.start = self.stack.vector(dict(model.named_parameters()))
-        self.decay = task.recipe["weight_decay"]
+        self.decay = task.recipe.weight_decay
         self._example = normalised(task.data.train_images[:1], task.data)
         self._model = model
 
@@ -196,3 +197,16 @@ class Replay:
             return torch.zeros_like(vector)
         self.task.meter.gradients(self._model, self._example, len(ids))
         return self.stack.gradient(vector, ids)
+
+
+def replay_of(task: Task, seed: int) -> Replay:
+    """Schedule, gradients and initial weights of a model; the last one is kept by the task."""
+    replay = task.cache.get("replay")
+    if replay is None or replay.seed != seed:
+        replay = task.cache["replay"] = Replay(task, seed)
+    return replay
+
+
+def latest_replay(task: Task) -> Replay:
+    """The last replay of a task, whatever its seed; a new one where there is none."""
+    return replay_of(task, task.cache["replay"].seed if "replay" in task.cache else 0)

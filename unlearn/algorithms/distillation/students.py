@@ -1,55 +1,225 @@
-"""What can be said of teachers and students before anything is trained.
+"""Students of influence distillation: who teaches them, how they learn, what is kept of it."""
 
-Numpy and torch are not needed: the plan of a study asks here.
-"""
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from collections.abc import Mapping
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
 
-from unlearn.core.guarantee import Promise
-from unlearn.models import architectures
-from unlearn.study.components import Part
+from unlearn.algorithms.influence.forget_weights import ForgetWeights
+from unlearn.algorithms.influence.forget_weights import Teacher as WeighedTeacher
+from unlearn.algorithms.losses import Distance, Push, cross_entropy
+from unlearn.core import seeding
+from unlearn.models.layers import has_batch_statistics
+from unlearn.requests.request import Step
+from unlearn.training.cyclic_batches import CyclicBatches
+from unlearn.training.state import State, Update, state_of
+from unlearn.training.task import Task, index_of
 
+if TYPE_CHECKING:
+    from unlearn.methods.influence_distillation import InfluenceDistillation
 
-def check(points: int, classes: int, held_out: int, **_) -> None:
-    """Any data will do."""
+MIN_DELETED_PER_BATCH = 8
+"""Deleted points of a minibatch, at least."""
 
-
-def promise(**_) -> Promise:
-    """Of retraining the teacher."""
-    return Promise("exact", "the same initial weights, minibatches and rates, less the points")
-
-
-def special(*, alpha: float, weights: str, teacher: str, start: str, **_) -> Promise | None:
-    """Of students in which deleted points have no part; None of all others."""
-    if start == "fresh" and weights == "none" and (alpha == 0 or teacher == "retrained"):
-        return Promise("exact", "neither a teacher that saw the points nor they have a part in it")
-    return None
-
-
-def matches(options: Mapping, request: Part) -> None:
-    """Any request will do."""
+RETAINED_PER_DELETED = 4
+"""Retained points of a minibatch for each deleted one, where that is not fewer."""
 
 
-def supports(
-    shape: tuple[int, int, int],
-    classes: int,
-    points: int,
-    model: Part,
-    recipe: Part,
-    options: Mapping,
-) -> None:
-    """ValueError for a student that cannot be had of this data or of this teacher."""
-    student = options.get("student")
-    if options.get("start") == "teacher" and student is not None:
-        raise ValueError(
-            f"student: {student} cannot start as a copy of {model.kind}; allowed: null"
+@dataclass
+class Teacher:
+    """Who teaches."""
+
+    task: Task
+    """The task as the teacher's networks see it."""
+    state: State
+    cache: State
+    """Holds the logits that are known: `cache/logits`, `cache/present`."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student learns from."""
+
+    retain_ids: np.ndarray
+    pushed_ids: np.ndarray
+    """The deleted points that it is pushed off; none where nothing is pushed."""
+    teacher_logits: torch.Tensor
+    """N x C, by training id."""
+    weights: torch.Tensor
+    """N: the weights of the pushed points."""
+
+
+def unlearn(
+    method: "InfluenceDistillation", task: Task, original: State, request: Step, seed: int
+) -> Update:
+    """The student, and what the next request needs.
+
+    ValueError if no point is left, or if an influence cannot be computed.
+    """
+    if not len(request.retain_ids):
+        raise ValueError("no training data left")
+    student_task = method.student_task(task)
+    teacher = _teacher(method, task, original, request, seed)
+    chained = method.stream == "chained" and method.teacher == "original"
+    deleted_ids = request.deleted_ids if chained else request.forget_ids
+    pushes = method.weights != "none" and method.beta > 0
+    pushed_ids = deleted_ids if pushes else deleted_ids[:0]
+    cache = _filled_cache(method, task, teacher, request.retain_ids, pushed_ids)
+    weights = torch.zeros(len(task.data.train_labels))
+    if len(pushed_ids):
+        weighed = WeighedTeacher(teacher.task, teacher.state, cache["cache/logits"])
+        forget_weights = ForgetWeights(
+            kind=method.weights,
+            cap=method.cap,
+            damping=method.damping,
+            layers=method.layers,
+            curvature_points=method.curvature_points,
+            max_solved_points=method.most_points,
         )
-    if student is not None:
-        architectures.check(student, options["size"])
-    elif options.get("size") is not None:
-        raise ValueError(f"size: {options['size']} is not that of {model.kind}; allowed: null")
-    if student not in (None, *architectures.FLAT) and 1 in shape[:2]:
-        raise ValueError(f"student: {student} needs images; allowed of features: logistic, mlp")
-    batch = options.get("batch_size")
-    if batch is not None and batch > points:
-        raise ValueError(f"batch_size: {batch} is more than the {points} points")
+        weights[pushed_ids] = forget_weights.of(weighed, pushed_ids, request.retain_ids, seed)
+    if method.start == "teacher":
+        model = student_task.model(teacher.state)
+    else:
+        model = student_task.new_model(seeding.derive(seed, "initial weights"))
+    lesson = Lesson(request.retain_ids, pushed_ids, cache["cache/logits"], weights)
+    push = Push(math.log(task.data.classes) if method.bounded else math.inf)
+    _learn(method, student_task, model, lesson, push, seed)
+    if push.points:
+        task.meter.count("active_fraction", float(push.active) / push.points)
+    return _update(method, task, original, state_of(model), cache, request)
+
+
+def _teacher(
+    method: "InfluenceDistillation", task: Task, original: State, request: Step, seed: int
+) -> Teacher:
+    if method.teacher == "retrained":
+        state = task.trainer.train(task, request.retain_ids, seed)
+        return Teacher(task, state, state)
+    if not int(np.asarray(original["cache/generation"])):
+        return Teacher(task, original, original)
+    if method.stream == "chained":
+        return Teacher(method.student_task(task), original, original)
+    names = [n.removeprefix("teacher/") for n in original if n.startswith("teacher/")]
+    return Teacher(task, {name: original[f"teacher/{name}"] for name in names}, original)
+
+
+def _filled_cache(
+    method: "InfluenceDistillation",
+    task: Task,
+    teacher: Teacher,
+    retain_ids: np.ndarray,
+    pushed_ids: np.ndarray,
+) -> State:
+    """The logits that are needed, with those that are missing computed."""
+    needed_ids = [retain_ids[:0]]
+    if method.alpha > 0:
+        needed_ids.insert(0, retain_ids)
+    if method.weights == "teacher_loss":
+        needed_ids.insert(-1, pushed_ids)
+    ids = np.concatenate(needed_ids)
+    return task.trainer.filled_cache(teacher.task, teacher.state, teacher.cache, ids)
+
+
+def _learn(
+    method: "InfluenceDistillation",
+    task: Task,
+    model: nn.Module,
+    lesson: Lesson,
+    push: Push,
+    seed: int,
+) -> None:
+    """Train the student in place; ends early where training diverges."""
+    if len(lesson.pushed_ids) and has_batch_statistics(model):
+        warnings.warn(
+            "batch normalisation lets deleted points into the statistics of the student; "
+            "allowed without: cnn1, cnn2, mlp, logistic",
+            stacklevel=3,
+        )
+    batches = math.ceil(len(task.data.ids) / method.batch_size)
+    optimizer = task.optimizer(
+        model,
+        lr=method.lr,
+        clip=math.inf if method.clip is None else method.clip,
+        steps=method.epochs * batches,
+        schedule=method.schedule,
+        optimizer="sgd",
+        momentum=method.momentum,
+        weight_decay=method.weight_decay,
+    )
+    distance = Distance(method.match, method.temperature)
+    labels = task.data.train_labels
+    device = labels.device
+    teacher_targets = distance.target(lesson.teacher_logits.to(device))
+    weights = lesson.weights.to(device)
+    size = max(MIN_DELETED_PER_BATCH, method.batch_size // RETAINED_PER_DELETED)
+    pushed_batches = CyclicBatches(lesson.pushed_ids, size, seeding.derive(seed, "deleted points"))
+    task.progress.begin(method.epochs * batches, "distillation")
+    order = seeding.derive(seed, "training")
+    for epoch in range(method.epochs):
+        for batch in task.minibatches(
+            lesson.retain_ids,
+            order,
+            epoch,
+            batch_size=method.batch_size,
+            among=task.data.ids,
+            augment=False,
+        ):
+            images = batch.images
+            batch_labels = batch.labels
+            retained = len(batch_labels)
+            pushed_ids = pushed_batches.next() if len(lesson.pushed_ids) else lesson.pushed_ids
+            if len(pushed_ids):
+                images = torch.cat([images, task.data.images(pushed_ids)])
+                batch_labels = torch.cat([batch_labels, task.data.labels(pushed_ids)])
+            logits = model(images)
+            if method.alpha == 0 and not len(pushed_ids):
+                loss = cross_entropy(logits, batch_labels)
+            else:
+                losses = functional.cross_entropy(logits, batch_labels, reduction="none")
+                targets = teacher_targets[index_of(batch.ids).to(device)]
+                loss = method.alpha * distance(logits[:retained], targets)
+                loss = loss + (1 - method.alpha) * losses[:retained].mean()
+                if len(pushed_ids):
+                    pushed_weights = weights[index_of(pushed_ids).to(device)]
+                    loss = loss - method.beta * push(losses[retained:], pushed_weights)
+            if not optimizer.step(loss, epoch * batches + batch.index):
+                return
+
+
+def _update(
+    method: "InfluenceDistillation",
+    task: Task,
+    original: State,
+    student: State,
+    cache: State,
+    request: Step,
+) -> Update:
+    """The state that the next request meets."""
+    generation = np.asarray(original["cache/generation"]) + 1
+    replaced = task.trainer.served(original)
+    tensors: dict = {}
+    if method.stream == "chained":
+        empty_cache = {name: torch.zeros_like(tensor) for name, tensor in cache.items()}
+        student_task = method.student_task(task)
+        tensors |= task.trainer.filled_cache(student_task, student, empty_cache, request.retain_ids)
+    else:
+        if _asks_again(method) and generation == 1:
+            tensors |= {
+                f"teacher/{name}": torch.as_tensor(original[name]).clone() for name in replaced
+            }
+        present = np.asarray(original["cache/present"])
+        if _asks_again(method) and not np.array_equal(cache["cache/present"], present):
+            tensors |= {name: cache[name] for name in ("cache/logits", "cache/present")}
+    tensors |= student | {"cache/generation": generation}
+    return Update(tensors, remove=set(replaced) - set(tensors))
+
+
+def _asks_again(method: "InfluenceDistillation") -> bool:
+    """Whether a student ever asks the original teacher."""
+    taught = method.alpha > 0 or method.weights != "none" or method.start == "teacher"
+    return taught and method.teacher == "original"

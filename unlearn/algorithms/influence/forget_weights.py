@@ -5,101 +5,113 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
-from unlearn.algorithms.influence import influences
-from unlearn.algorithms.influence.influences import GaussNewton, Points
+from unlearn.algorithms.influence import curvature
+from unlearn.algorithms.influence.curvature import GaussNewton, LabelledPoints
+from unlearn.algorithms.influence.weights import weights_of
 from unlearn.core import seeding
-from unlearn.training.loop import normalised
 from unlearn.training.state import State
-from unlearn.training.task import Task, points
+from unlearn.training.task import Task, index_of
 
 
 @dataclass(frozen=True)
-class Push:
-    """Weights of mean 1, none above `cap`, proportional to what `kind` says.
+class Teacher:
+    """A model and what is known of it."""
 
-    `uniform`; `teacher_loss`, the teacher's cross-entropy; `fisher` and `hessian`, see
-    `unlearn.algorithms.influence.influences`, with `damping` and the weights of `layers` (`all`, `last`, or `auto`: all
-    for fisher, last for hessian), around `curvature_points` retained points. Systems too large to
-    be factorised are solved for `most_points` deleted points at most.
-    """
+    task: Task
+    """The task as the model sees it."""
+    state: State
+    logits: torch.Tensor
+    """N x C, by training id."""
+
+
+@dataclass(frozen=True)
+class ForgetWeights:
+    """Weights of the deleted points, of mean 1, none above `cap`."""
 
     kind: str
+    """What they are proportional to: `uniform`; `teacher_loss`, the teacher's cross-entropy;
+    `fisher` and `hessian`, see `algorithms.influence.curvature`."""
     cap: float | None
     damping: float
     layers: str
+    """Whose weights have influence: `all`, `last`, or `auto`: all for fisher, last for hessian."""
     curvature_points: int
-    most_points: int
+    """Retained points that the curvature is taken from."""
+    max_solved_points: int
+    """Deleted points up to which systems too large to be factorised are solved."""
 
-    def weights(
-        self,
-        task: Task,
-        teacher: State,
-        logits: torch.Tensor,
-        deleted: np.ndarray,
-        retain: np.ndarray,
-        seed: int,
+    def of(
+        self, teacher: Teacher, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
     ) -> torch.Tensor:
-        """One for each of the ids `deleted`. `logits` N x C: the teacher's, by id.
+        """A weight for each of the deleted ids.
 
         ValueError for an influence that cannot be computed.
         """
-        raw = np.ones(len(deleted))
+        task = teacher.task
+        influences = np.ones(len(deleted_ids))
         if self.kind == "teacher_loss":
-            labels = task.data.train_labels.cpu()[points(deleted)]
-            own = logits[points(deleted)].double()
-            raw = functional.cross_entropy(own, labels, reduction="none").numpy()
+            labels = task.data.labels(deleted_ids).cpu()
+            logits = teacher.logits[index_of(deleted_ids)].double()
+            influences = functional.cross_entropy(logits, labels, reduction="none").numpy()
         elif self.kind in ("fisher", "hessian"):
-            raw = self._curved(task, teacher, deleted, retain, seed)
-        found, note = influences.weights(raw, self.cap, deleted)
+            influences = self._by_curvature(teacher, deleted_ids, retain_ids, seed)
+        weights, note = weights_of(influences, self.cap, deleted_ids)
         if note:
             warnings.warn(f"weights: {self.kind}: {note}", stacklevel=3)
-            task.meter.count("uniform_fallbacks", int((found == 1).all()))
-        return torch.from_numpy(found).float()
+            task.meter.count("uniform_fallbacks", int((weights == 1).all()))
+        return torch.from_numpy(weights).float()
 
-    def _curved(
-        self, task: Task, teacher: State, deleted: np.ndarray, retain: np.ndarray, seed: int
+    def _by_curvature(
+        self, teacher: Teacher, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
     ) -> np.ndarray:
-        """Raw influences by curvature."""
-        network = task.model(teacher).eval()
-        some = seeding.shuffled(retain, seeding.derive(seed, "curvature"))[: self.curvature_points]
-        gone, others = (_seen(task, ids) for ids in (deleted, some))
-        last = self.layers == "last" or (self.layers == "auto" and self.kind == "hessian")
-        example, whole = gone.inputs[:1], network
-        if last:
-            task.meter.forwards(network, example, len(gone) + len(others))
-            layer, others = influences.last_layer(network, others)
-            network, gone = layer, influences.last_layer(network, gone)[1]
+        """Influences by the curvature around retained points, charged to the meter."""
+        task = teacher.task
+        network = task.bare_model(teacher.state).eval()
+        order = seeding.shuffled(retain_ids, seeding.derive(seed, "curvature"))
+        deleted = _points(task, deleted_ids)
+        retained = _points(task, order[: self.curvature_points])
+        example = deleted.inputs[:1]
+        of_last_layer = self.layers == "last" or (self.layers == "auto" and self.kind == "hessian")
+        whole_network = network
+        if of_last_layer:
+            task.meter.forwards(network, example, len(deleted) + len(retained))
+            layer, retained = curvature.last_layer(network, retained)
+            deleted = curvature.last_layer(network, deleted)[1]
+            network = layer
         else:
-            asked = len(gone) + (len(others) if self.kind == "fisher" else 0)
-            task.meter.gradients(network, example, asked)
+            samples = len(deleted) + (len(retained) if self.kind == "fisher" else 0)
+            task.meter.gradients(network, example, samples)
         if self.kind == "fisher":
-            return influences.fisher(network, gone, others, self.damping, influences.cross_entropy)
-        solved = self._solve(network, gone, others, seed)
-        raw = solved.influences(gone)
-        products = solved.products * len(others)  # each goes forward twice and backward once
-        if last:
-            task.meter.flops += 8 * solved.size * products
+            return curvature.fisher(
+                network, deleted, retained, self.damping, curvature.cross_entropy
+            )
+        solver = self._solver(network, deleted, retained, seed)
+        influences = solver.influences(deleted)
+        products = solver.products * len(retained)  # each goes forward twice and backward once
+        if of_last_layer:
+            task.meter.flops += 8 * solver.size * products
         else:
-            task.meter.gradients(whole, example, 2 * products)
-        task.meter.count("unconverged_solves", solved.unconverged)
-        task.meter.count("largest_residual", solved.residual)
-        influences.warn_unconverged(solved)
-        return raw
+            task.meter.gradients(whole_network, example, 2 * products)
+        task.meter.count("unconverged_solves", solver.unconverged)
+        task.meter.count("largest_residual", solver.residual)
+        curvature.warn_unconverged(solver)
+        return influences
 
-    def _solve(self, network: torch.nn.Module, gone: Points, others: Points, seed: int):
+    def _solver(
+        self, network: nn.Module, deleted: LabelledPoints, retained: LabelledPoints, seed: int
+    ) -> GaussNewton:
         size = sum(parameter.numel() for parameter in network.parameters())
-        if size > influences.DENSE and len(gone) > self.most_points:
+        if size > curvature.MAX_DENSE_PARAMETERS and len(deleted) > self.max_solved_points:
             raise ValueError(
                 f"weights: hessian over {size} parameters solves a system for each of "
-                f"{len(gone)} deleted points; allowed: most_points: {self.most_points}"
+                f"{len(deleted)} deleted points; allowed: most_points: {self.max_solved_points}"
             )
         probes = seeding.derive(seed, "probes")
-        return GaussNewton(network, others, self.damping, influences.cross_entropy, probes)
+        return GaussNewton(network, retained, self.damping, curvature.cross_entropy, probes)
 
 
-def _seen(task: Task, ids: np.ndarray) -> Points:
-    index = points(ids).to(task.machine.device)
-    data = task.data
-    return Points(normalised(data.train_images[index], data), data.train_labels[index])
+def _points(task: Task, ids: np.ndarray) -> LabelledPoints:
+    return LabelledPoints(task.data.images(ids), task.data.labels(ids))

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-RESERVE = True
+from unlearn.data.features.base import Features
+
 FILTERS = 256
 WIDTH = 6
 STRIDE = 2
@@ -11,32 +12,34 @@ THRESHOLD = 1.0
 CHUNK = 250
 
 
-def size(shape: tuple[int, int, int]) -> int:
-    """Both signs of every filter in POOLS x POOLS parts of the image."""
-    return 2 * FILTERS * POOLS**2
+class RandomConv(Features):
+    """Averages of fixed random convolutions, rectified on both sides."""
 
+    def size(self, shape: tuple[int, int, int]) -> int:
+        """Both signs of every filter in POOLS x POOLS parts of the image."""
+        return 2 * FILTERS * POOLS**2
 
-def extract(images: np.ndarray) -> np.ndarray:
-    """uint8 N x H x W x C to float32 N x F.
+    def extract(self, images: np.ndarray) -> np.ndarray:
+        """uint8 N x H x W x C to float32 N x F.
 
-    Filters are white noise smoothed a little, without a mean and of length one. Responses are
-    divided by their mean size in the image, so that contrast does not matter.
-    """
-    import torch
-    from torch.nn import functional
+        Filters are white noise smoothed a little, without a mean and of length one. Responses are
+        divided by their mean size in the image, so that contrast does not matter.
+        """
+        import torch
+        from torch.nn import functional
 
-    generator = torch.Generator().manual_seed(0)
-    filters = torch.randn(FILTERS, images.shape[3], WIDTH, WIDTH, generator=generator)
-    filters = functional.avg_pool2d(filters, 3, 1, 1)
-    filters -= filters.mean((2, 3), keepdim=True)
-    filters /= filters.flatten(1).norm(dim=1)[:, None, None, None]
-    found = np.empty((len(images), size(images.shape[1:])), dtype=np.float32)
-    for start in range(0, len(images), CHUNK):
-        pixels = torch.from_numpy(np.array(images[start : start + CHUNK], order="C"))
-        pixels = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
-        answers = functional.conv2d(pixels, filters, stride=STRIDE)
-        answers /= answers.abs().mean((1, 2, 3), keepdim=True) + 1e-3
-        both = torch.cat([(answers - THRESHOLD).relu(), (-answers - THRESHOLD).relu()], 1)
-        parts = functional.adaptive_avg_pool2d(both, POOLS)
-        found[start : start + CHUNK] = parts.flatten(1).numpy()
-    return found
+        generator = torch.Generator().manual_seed(0)
+        filters = torch.randn(FILTERS, images.shape[3], WIDTH, WIDTH, generator=generator)
+        filters = functional.avg_pool2d(filters, 3, 1, 1)
+        filters -= filters.mean((2, 3), keepdim=True)
+        filters /= filters.flatten(1).norm(dim=1)[:, None, None, None]
+        found = np.empty((len(images), self.size(images.shape[1:])), dtype=np.float32)
+        for start in range(0, len(images), CHUNK):
+            pixels = torch.from_numpy(np.array(images[start : start + CHUNK], order="C"))
+            pixels = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
+            answers = functional.conv2d(pixels, filters, stride=STRIDE)
+            answers /= answers.abs().mean((1, 2, 3), keepdim=True) + 1e-3
+            both = torch.cat([(answers - THRESHOLD).relu(), (-answers - THRESHOLD).relu()], 1)
+            parts = functional.adaptive_avg_pool2d(both, POOLS)
+            found[start : start + CHUNK] = parts.flatten(1).numpy()
+        return found

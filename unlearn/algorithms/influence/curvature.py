@@ -14,21 +14,24 @@ import torch
 from scipy.sparse.linalg import LinearOperator, cg
 from torch import nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
-from torch.nn import functional
 
 from unlearn.algorithms import per_sample_gradients
 from unlearn.algorithms.per_sample_gradients import Loss
 
-CHUNK = 64  # points whose gradients are held at a time,
-HELD = 2**24  # or fewer, so that they have no more numbers than this
-DENSE = 3000  # parameters up to which a matrix is factorised
-PROBES = 10  # random vectors that the mean of a diagonal is estimated from
-TOLERANCE, STEPS = 1e-3, 100  # of conjugate gradients
-NOTHING = 1e-12  # influence below which a point has none, where the largest is 1
-EVEN = 1e-3  # share of the mean that all get where too few points have any weight
+MAX_CHUNK_POINTS = 64
+"""Points whose gradients are held at a time, at most."""
+MAX_HELD_NUMBERS = 2**24
+"""Numbers that the gradients held at a time consist of, at most."""
+MAX_DENSE_PARAMETERS = 3000
+"""Parameters up to which a matrix is factorised."""
+PROBE_COUNT = 10
+"""Random vectors that the mean of a diagonal is estimated from."""
+CG_TOLERANCE = 1e-3
+"""Relative residual at which conjugate gradients end."""
+MAX_CG_STEPS = 100
 
 
-class Points:
+class LabelledPoints:
     """Points as a model sees them: inputs N x ..., labels N."""
 
     def __init__(self, inputs: torch.Tensor, labels: torch.Tensor):
@@ -39,12 +42,12 @@ class Points:
 
     def chunks(self, parameters: int = 1) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Parts that are small enough for their gradients to so many parameters."""
-        size = max(1, min(CHUNK, HELD // parameters))
+        size = max(1, min(MAX_CHUNK_POINTS, MAX_HELD_NUMBERS // parameters))
         return zip(self.inputs.split(size), self.labels.split(size), strict=True)
 
 
 def fisher(
-    model: nn.Module, some: Points, others: Points, damping: float, loss: Loss
+    model: nn.Module, some: LabelledPoints, others: LabelledPoints, damping: float, loss: Loss
 ) -> np.ndarray:
     """g' (F + lambda)^-1 g of each of `some`, F the diagonal of the empirical Fisher matrix.
 
@@ -69,11 +72,13 @@ class GaussNewton:
     """g' (G + lambda)^-1 g with the Gauss-Newton matrix G of the mean loss over some points.
 
     lambda is `damping` times the mean of the diagonal of G. Systems are solved by Cholesky
-    factorisation up to DENSE parameters, by conjugate gradients beyond. `unconverged` counts the
-    solutions whose relative residual stayed above TOLERANCE; `residual` is the largest.
+    factorisation up to MAX_DENSE_PARAMETERS parameters, by conjugate gradients beyond. `unconverged` counts the
+    solutions whose relative residual stayed above CG_TOLERANCE; `residual` is the largest.
     """
 
-    def __init__(self, model: nn.Module, points: Points, damping: float, loss: Loss, seed: int):
+    def __init__(
+        self, model: nn.Module, points: LabelledPoints, damping: float, loss: Loss, seed: int
+    ):
         """`model`: the weights that are asked about are those that require a gradient."""
         self.model, self.points, self.loss = model, points, loss
         self.names = [name for name, p in model.named_parameters() if p.requires_grad]
@@ -81,7 +86,7 @@ class GaussNewton:
         self.size = sum(shape.numel() for shape in self.shapes)
         self.unconverged, self.residual, self.products = 0, 0.0, 0
         self._factor = None
-        dense = self.size <= DENSE
+        dense = self.size <= MAX_DENSE_PARAMETERS
         matrix = self.matrix() if dense else None
         mean = float(matrix.trace()) / self.size if dense else self._mean_diagonal(seed)
         self.shift = damping * mean
@@ -89,7 +94,7 @@ class GaussNewton:
             shifted = matrix + self.shift * np.eye(self.size)
             self._factor = scipy.linalg.cho_factor(shifted, check_finite=False)
 
-    def influences(self, some: Points) -> np.ndarray:
+    def influences(self, some: LabelledPoints) -> np.ndarray:
         """Of each of `some`, at their labels. Zero where G is."""
         if self.shift == 0:
             return np.zeros(len(some))
@@ -107,7 +112,7 @@ class GaussNewton:
     def solve(self, right: np.ndarray) -> np.ndarray:
         """(G + lambda)^-1 right by conjugate gradients."""
         operator = LinearOperator((self.size, self.size), self._shifted, dtype=np.float64)
-        found, failed = cg(operator, right, rtol=TOLERANCE, maxiter=STEPS)
+        found, failed = cg(operator, right, rtol=CG_TOLERANCE, maxiter=MAX_CG_STEPS)
         size = np.linalg.norm(right)
         left = np.linalg.norm(right - operator @ found) / size if size else 0.0
         self.residual = float(np.fmax(self.residual, left)) if np.isfinite(left) else np.inf
@@ -160,7 +165,7 @@ class GaussNewton:
     def _mean_diagonal(self, seed: int) -> float:
         """By random signs (Hutchinson 1989)."""
         random = np.random.default_rng(seed)
-        probes = random.choice([-1.0, 1.0], size=(PROBES, self.size))
+        probes = random.choice([-1.0, 1.0], size=(PROBE_COUNT, self.size))
         return float(np.mean([probe @ self.product(probe) for probe in probes])) / self.size
 
     def _weights(self) -> dict[str, torch.Tensor]:
@@ -175,7 +180,7 @@ class GaussNewton:
         return torch.cat([tensors[name].reshape(-1) for name in self.names])
 
 
-def last_layer(model: nn.Module, points: Points) -> tuple[nn.Linear, Points]:
+def last_layer(model: nn.Module, points: LabelledPoints) -> tuple[nn.Linear, LabelledPoints]:
     """The last layer as a model of its own, float64, and what comes in for the points.
 
     ValueError if the model does not end in a linear layer.
@@ -192,61 +197,20 @@ def last_layer(model: nn.Module, points: Points) -> tuple[nn.Linear, Points]:
     own = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
     own.load_state_dict(layer.state_dict())
     own = own.to(points.inputs.device, torch.float64)
-    return own, Points(torch.cat(seen).double(), points.labels)
-
-
-def weights(raw: np.ndarray, cap: float | None, ids: np.ndarray) -> tuple[np.ndarray, str]:
-    """Raw influences as weights of mean 1, none above `cap`, and what had to be done for it.
-
-    ValueError for a value that is not finite, or negative beyond rounding; `ids` name its point.
-    Where nothing has any influence all weights are 1.
-    """
-    raw = np.asarray(raw, dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(raw))
-    if len(bad) == len(raw):
-        return np.ones(len(raw)), "no influence is a number, so all weights are 1"
-    if len(bad):
-        raise ValueError(f"the influence of point {ids[bad[0]]} is {raw[bad[0]]}")
-    if raw.min() < -1e-6 * max(raw.max(), 0):
-        worst = int(raw.argmin())
-        raise ValueError(f"the influence of point {ids[worst]} is {raw[worst]}, below 0")
-    raw, note = np.maximum(raw, 0), ""
-    if not raw.any():
-        return np.ones(len(raw)), "no point has any influence, so all weights are 1"
-    raw = raw / raw.max()
-    raw[raw < NOTHING] = 0
-    if cap is not None and (raw > 0).sum() < len(raw) / cap:
-        raw, note = raw + EVEN * raw.mean(), "few points have any influence, so all get a little"
-    return _capped(raw / raw.mean(), np.inf if cap is None else cap), note
-
-
-def _capped(raw: np.ndarray, cap: float) -> np.ndarray:
-    """min(scale raw, cap) with the scale that makes the mean 1; exists if enough are positive."""
-    order = np.sort(raw[raw > 0])[::-1]
-    left = np.cumsum(order[::-1])[::-1]  # of the k-th largest and all below
-    for k, (largest, rest) in enumerate(zip(order, left, strict=True)):
-        scale = (len(raw) - k * cap if k else len(raw)) / rest
-        if scale * largest <= cap * (1 + 1e-9):
-            break
-    return np.minimum(scale * raw, cap)
-
-
-def cross_entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The mean loss of classifiers."""
-    return functional.cross_entropy(outputs, labels)
+    return own, LabelledPoints(torch.cat(seen).double(), points.labels)
 
 
 def warn_unconverged(solved: GaussNewton) -> None:
     """Say so where conjugate gradients gave up."""
     if solved.unconverged:
         warnings.warn(
-            f"{solved.unconverged} systems have not converged in {STEPS} steps, the largest "
+            f"{solved.unconverged} systems have not converged in {MAX_CG_STEPS} steps, the largest "
             f"relative residual is {solved.residual:.2g}; a larger damping helps",
             stacklevel=2,
         )
 
 
-def _gradients(model: nn.Module, points: Points, loss: Loss) -> Iterator[dict]:
+def _gradients(model: nn.Module, points: LabelledPoints, loss: Loss) -> Iterator[dict]:
     """The gradients of points, chunk by chunk; see `persample.gradients`."""
     size = sum(p.numel() for p in model.parameters() if p.requires_grad)
     for inputs, labels in points.chunks(size):

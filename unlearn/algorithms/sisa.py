@@ -1,0 +1,268 @@
+"""The constituents of SISA: training, retraining from a checkpoint, aggregation.
+
+References:
+    Bourtoule et al., "Machine unlearning", IEEE S&P 2021.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from unlearn.algorithms import voting
+from unlearn.core import seeding
+from unlearn.partitions import sharding
+from unlearn.requests.request import Step
+from unlearn.training.loop import fit
+from unlearn.training.state import State, Update, state_of
+from unlearn.training.task import Task, index_of
+
+if TYPE_CHECKING:
+    from unlearn.trainers.sisa import Sisa
+
+ABSTENTION_LOGIT = -1e9
+"""The logit of a class that a constituent never saw."""
+
+
+def train(sisa: "Sisa", task: Task, ids: np.ndarray, seed: int) -> State:
+    """All shards from scratch. ValueError if no id is left."""
+    if not len(ids):
+        raise ValueError("no training data left")
+    places = _assignment(sisa, task, ids)
+    layout = sharding.layout(places, sisa.shards, sisa.slices)
+    _warn(sisa, layout, task.recipe.epochs)
+    state = {"assignment": torch.from_numpy(places)}
+    for shard, slices in enumerate(layout):
+        state |= _train_shard(task, Shard(shard, slices, sisa.shards, seed), {}, first=0)
+    return state
+
+
+def update(sisa: "Sisa", task: Task, trained: State, request: Step, seed: int) -> Update:
+    """Serve one request: every shard that it hits, from the first slice that it hits.
+
+    ValueError if no id is left or a checkpoint is not what it should be.
+    """
+    retain_ids = request.retain_ids
+    if not len(retain_ids):
+        raise ValueError("no training data left")
+    before = np.asarray(trained["assignment"])
+    fixed = sharding.guarantee(**sisa.partition_options()).fixed
+    if fixed and np.isin(retain_ids, request.previous_ids).all():
+        after = np.full_like(before, -1)
+        after[:, retain_ids] = before[:, retain_ids]
+        if (after[:, retain_ids] < 0).any():
+            raise ValueError("the trained state was not trained on all of the points")
+    else:
+        after = _assignment(sisa, task, retain_ids)
+    old_layout = sharding.layout(before, sisa.shards, sisa.slices)
+    new_layout = sharding.layout(after, sisa.shards, sisa.slices)
+    if (after[:, retain_ids] == before[:, retain_ids]).all():  # deletions alone
+        _count_expected(task, old_layout, len(request.deleted_ids))
+    if np.array_equal(before, after):
+        return Update()
+    tensors: dict[str, torch.Tensor] = {"assignment": torch.from_numpy(after)}
+    removed: set[str] = set()
+    for shard, first in sharding.hits(before, after).items():
+        if not any(map(len, new_layout[shard])):
+            removed |= {name for name in trained if name.startswith(f"shard{shard:03d}/")}
+        resumed = first if any(map(len, old_layout[shard])) else 0
+        described = Shard(shard, new_layout[shard], sisa.shards, seed)
+        tensors |= _train_shard(task, described, trained, resumed)
+    return Update(tensors, remove=removed - set(tensors))
+
+
+def weights(state: State, shard: int, slices: int) -> dict[str, np.ndarray]:
+    """The weights of a constituent."""
+    place = f"shard{shard:03d}/slice{slices - 1:02d}/model/"
+    names = [name for name in state if name.startswith(place)]
+    return {name.removeprefix(place): np.asarray(state[name]) for name in names}
+
+
+def present_shards(state: State) -> list[int]:
+    """The shards that have points."""
+    names = [name for name in state if name.endswith("/points")]
+    return sorted(int(name[5:8]) for name in names if int(state[name]))
+
+
+def combine(sisa: "Sisa", member_logits: Sequence[torch.Tensor], state: State) -> torch.Tensor:
+    """The aggregated prediction, as log-probabilities N x classes."""
+    logs = _log_probabilities(member_logits, state)
+    counts = torch.ones(len(logs))
+    if sisa.weights == "shard_size":
+        points = [int(state[f"shard{shard:03d}/points"]) for shard in present_shards(state)]
+        counts = torch.tensor(points)
+    if sisa.aggregation == "mean_softmax":
+        return voting.mean(logs, counts).float()
+    return voting.vote(logs, counts, sisa.tie).float()
+
+
+def votes(shards: int, member_logits: Sequence[torch.Tensor], state: State) -> np.ndarray:
+    """The class that each constituent predicts, int16 S x N, -1 where it is absent."""
+    logs = _log_probabilities(member_logits, state)
+    ballots = np.full((shards, len(logs[0])), -1, dtype=np.int16)
+    ballots[present_shards(state)] = [log.argmax(1).numpy() for log in logs]
+    return ballots
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard of a model, to be trained."""
+
+    index: int
+    slices: list[np.ndarray]
+    """The sorted ids of each slice."""
+    count: int
+    """The number of shards."""
+    model_seed: int
+    """The seed of the whole model."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the constituent."""
+        if self.index == 0:
+            return self.model_seed
+        return seeding.derive(self.model_seed, "constituent", self.index)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its tensors begin with."""
+        return f"shard{self.index:03d}"
+
+
+def _assignment(sisa: "Sisa", task: Task, ids: np.ndarray) -> np.ndarray:
+    """Shard and slice of every id when `ids` are in the training set."""
+    data = task.data
+    points = sharding.PartitionedPoints(
+        data.train_labels.cpu().numpy(),
+        data.base_ids,
+        data.classes,
+        data.train_images.cpu().numpy(),
+    )
+    options = sisa.partition_options()
+    return sharding.assignment(points, ids, sisa.shards, sisa.slices, **options)
+
+
+def _count_expected(task: Task, layout: sharding.Layout, deleted_points: int) -> None:
+    """Count what uniform deletions would cost by the closed formula."""
+    sizes = [[len(ids) for ids in slices] for slices in layout]
+    expected = sharding.expected_evaluations(sizes, deleted_points, task.recipe.epochs)
+    task.meter.count("expected_gradient_evaluations", expected)
+
+
+def _warn(sisa: "Sisa", layout: sharding.Layout, epochs: int) -> None:
+    empty = [shard for shard, slices in enumerate(layout) if not any(map(len, slices))]
+    if empty:
+        warnings.warn(f"shards {empty} of {sisa.shards} have no points", stacklevel=4)
+    short = [
+        shard
+        for shard, slices in enumerate(layout)
+        if any(map(len, slices)) and not all(map(len, slices))
+    ]
+    if short:
+        warnings.warn(f"slices without points in shards {short}", stacklevel=4)
+    stage = sharding.epochs_of_a_stage(epochs, sisa.slices)
+    if stage < 1:
+        warnings.warn(f"a stage lasts {stage:.2g} of an epoch", stacklevel=4)
+
+
+def _train_shard(task: Task, shard: Shard, trained: State, first: int) -> dict[str, torch.Tensor]:
+    """The tensors of a shard from stage `first` on; of an empty shard, that it has no points."""
+    ids = np.concatenate(shard.slices)
+    tensors = {f"{shard.prefix}/points": torch.tensor(len(ids))}
+    if not len(ids):
+        return tensors
+    stages = len(shard.slices)
+    keys = list(_keys(task, shard))
+    if first:
+        model, memory = _checkpoint(task, trained, shard, first - 1, keys)
+    else:
+        model = task.new_model(seeding.derive(shard.seed, "initial weights"))
+        memory = None
+    for stage in range(first, stages):
+        stage_ids = np.sort(np.concatenate(shard.slices[: stage + 1]))
+        steps = sharding.stage_steps(
+            len(stage_ids), stages, task.recipe.epochs, task.recipe.batch_size
+        )
+        axes = [stage] if stage else []  # a single slice is plain training
+        memory = fit(
+            task,
+            model,
+            stage_ids,
+            task.recipe,
+            seeding.derive(shard.seed, "training", *axes),
+            among=stage_ids,
+            steps=steps,
+            state=memory,
+            label=f"shard {shard.index + 1} of {shard.count}, slice {stage + 1} of {stages}",
+        )
+        place = f"{shard.prefix}/slice{stage:02d}"
+        tensors |= {f"{place}/model/{n}": tensor for n, tensor in state_of(model).items()}
+        if stage < stages - 1:
+            tensors |= {f"{place}/optimizer/{n}": tensor for n, tensor in memory.items()}
+        tensors[f"{place}/ids"] = index_of(shard.slices[stage])
+        tensors[f"{place}/key"] = torch.frombuffer(bytearray(keys[stage]), dtype=torch.uint8)
+    counts = torch.bincount(task.data.labels(ids).cpu(), minlength=task.data.classes)
+    tensors[f"{shard.prefix}/classes"] = counts > 0
+    task.meter.count("shards_retrained", 1)
+    task.meter.count("stages_retrained", stages - first)
+    return tensors
+
+
+def _keys(task: Task, shard: Shard) -> Iterator[bytes]:
+    """A key for each checkpoint: a digest of its predecessor's key and of its slice's ids."""
+    network = task.new_model(0)
+    origin = {
+        "model": [str(network), [list(t.shape) for t in network.state_dict().values()]],
+        "recipe": task.recipe.values(),
+        "precision": task.machine.precision,
+        "device": task.machine.device.type,
+        "seed": shard.seed,
+        "shard": shard.index,
+        "slices": len(shard.slices),
+        "torch": torch.__version__,
+    }
+    key = json.dumps(origin, sort_keys=True).encode()
+    for ids in shard.slices:
+        key = hashlib.sha256(key + np.ascontiguousarray(ids, dtype="<i8").tobytes()).digest()
+        yield key
+
+
+def _checkpoint(
+    task: Task, trained: State, shard: Shard, stage: int, keys: list[bytes]
+) -> tuple[torch.nn.Module, Mapping]:
+    """Model and optimiser state after a stage. ValueError if they are of something else."""
+    place = f"{shard.prefix}/slice{stage:02d}"
+    stored = np.asarray(trained.get(f"{place}/key", b"")).tobytes()
+    if stored != keys[stage]:
+        raise ValueError(
+            f"checkpoint {place} has key {stored.hex()[:12] or 'none'}, "
+            f"{keys[stage].hex()[:12]} is needed: it was made from other points, with another "
+            "model, recipe, seed or number of slices, on another device, in another precision, "
+            "or by another torch"
+        )
+    parts: dict[str, dict] = {"model": {}, "optimizer": {}}
+    for name in [name for name in trained if name.startswith(f"{place}/")]:
+        part, _, tensor = name.removeprefix(f"{place}/").partition("/")
+        if part in parts:
+            parts[part][tensor] = trained[name]
+    try:
+        return task.model(parts["model"]), parts["optimizer"]
+    except KeyError as error:
+        raise ValueError(f"checkpoint {place} lacks the tensor {error}") from error
+
+
+def _log_probabilities(member_logits: Sequence[torch.Tensor], state: State) -> list[torch.Tensor]:
+    """Log-probabilities N x classes of each constituent that is present.
+
+    A constituent abstains on classes that its shard does not have.
+    """
+    logs = []
+    for shard, logits in zip(present_shards(state), member_logits, strict=True):
+        classes = torch.as_tensor(np.asarray(state[f"shard{shard:03d}/classes"]))
+        logs.append(logits.masked_fill(~classes, ABSTENTION_LOGIT).log_softmax(1))
+    return logs

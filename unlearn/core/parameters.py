@@ -1,0 +1,213 @@
+"""Parameters of components: annotated fields with default, range, help and search space.
+
+A component (a method, a trainer, a sampler, an architecture, ...) derives from `Parameters` and
+declares its parameters as fields:
+
+    class Shrink(Method):
+        factor: float = parameter(0.9, above=0, maximum=1, help="What weights are multiplied by.")
+
+The class becomes a frozen dataclass with keyword-only arguments, which checks its values. The
+JSON schema of studies and the reference page are generated from the same fields.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+JSON_TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", list: "array"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a parameter allows, in words and as a search space."""
+
+    minimum: float | None = None
+    above: float | None = None
+    maximum: float | None = None
+    below: float | None = None
+    choices: tuple | None = None
+    pattern: str | None = None
+    help: str = ""
+    search: tuple | None = None
+    """`("log", low, high)`, `("uniform", low, high)` or `("choice", values)`; None is not tuned."""
+
+    def schema(self) -> dict:
+        """The limits in the words of JSON Schema."""
+        words = {
+            "minimum": self.minimum,
+            "exclusiveMinimum": self.above,
+            "maximum": self.maximum,
+            "exclusiveMaximum": self.below,
+            "pattern": self.pattern,
+            "description": self.help or None,
+        }
+        return {word: value for word, value in words.items() if value is not None}
+
+    def text(self) -> str:
+        """The allowed values in words: `above 0, at most 1`."""
+        words = {
+            "at least": self.minimum,
+            "above": self.above,
+            "at most": self.maximum,
+            "below": self.below,
+        }
+        if self.choices is not None:
+            return ", ".join("null" if value is None else str(value) for value in self.choices)
+        return ", ".join(f"{word} {value:g}" for word, value in words.items() if value is not None)
+
+    def allow(self, value: Any) -> bool:
+        """Whether a value other than None lies within the limits."""
+        if self.choices is not None:
+            return value in self.choices
+        if isinstance(value, str | bool | list):
+            return True
+        return (
+            math.isfinite(value)
+            and (self.minimum is None or value >= self.minimum)
+            and (self.above is None or value > self.above)
+            and (self.maximum is None or value <= self.maximum)
+            and (self.below is None or value < self.below)
+        )
+
+
+def parameter(
+    default: Any = dataclasses.MISSING,
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+    below: float | None = None,
+    choices: Sequence | None = None,
+    pattern: str | None = None,
+    help: str = "",
+    search: tuple | None = None,
+) -> Any:
+    """A field of a component.
+
+    Args:
+        default: The value where none is given; without one the parameter is required.
+        minimum, above, maximum, below: The range of a number; `above` and `below` exclude the end.
+        choices: The allowed values; None among them allows null.
+        pattern: A regular expression that text must match.
+        help: What the parameter means, for the reference page.
+        search: The search space of tuning; see `Limits.search`.
+    """
+    chosen = None if choices is None else tuple(choices)
+    limits = Limits(minimum, above, maximum, below, chosen, pattern, help, search)
+    return dataclasses.field(default=default, metadata={"limits": limits})
+
+
+@typing.dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(parameter,)
+)
+class Parameters:
+    """The base of components: a subclass is a frozen dataclass of its annotated fields.
+
+    Raises ValueError, which names the parameter, its value and what is allowed, for a value that
+    its field does not allow.
+    """
+
+    __dataclass_fields__: ClassVar[dict]
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+    def __post_init__(self) -> None:
+        for name, field in fields(type(self)).items():
+            object.__setattr__(self, name, field.checked(name, getattr(self, name)))
+        self.validate()
+
+    def validate(self) -> None:
+        """Raise ValueError for parameters that do not fit each other."""
+
+    def modules(self) -> tuple[str, ...]:
+        """The modules that this component imports by a computed name: code digests need them."""
+        return ()
+
+    def values(self) -> dict[str, Any]:
+        """The parameters by name."""
+        return {name: getattr(self, name) for name in fields(type(self))}
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A parameter of a class: its type and limits."""
+
+    kind: type
+    optional: bool
+    default: Any
+    """`dataclasses.MISSING` where the parameter is required."""
+    limits: Limits
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return self.default is dataclasses.MISSING
+
+    def checked(self, name: str, value: Any) -> Any:
+        """The value in its type (5 becomes 5.0 for a float); ValueError if it is not allowed."""
+        if value is None and self.optional:
+            return None
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if self.kind is int and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        wrong_type = not isinstance(value, self.kind)
+        wrong_type |= self.kind is not bool and isinstance(value, bool)
+        if wrong_type or not self.limits.allow(value):
+            allowed = f"{JSON_TYPES[self.kind]} {self.limits.text()}".strip()
+            null = " or null" if self.optional else ""
+            raise ValueError(f"{name}: {value!r} is not allowed; allowed: {allowed}{null}")
+        return value
+
+    def schema(self) -> dict:
+        """The parameter as a property of JSON Schema."""
+        kind = JSON_TYPES[self.kind]
+        schema = {"type": [kind, "null"] if self.optional else kind} | self.limits.schema()
+        if self.limits.choices is not None:
+            del schema["type"]
+            schema["enum"] = list(self.limits.choices)
+        if not self.required:
+            schema["default"] = self.default
+        return schema
+
+
+def fields(component: type) -> dict[str, Field]:
+    """The parameters of a component's class, by name, in the order of their declaration."""
+    annotations = typing.get_type_hints(component)
+    return {
+        field.name: _field(annotations[field.name], field)
+        for field in dataclasses.fields(component)
+    }
+
+
+def _field(annotation: Any, field: dataclasses.Field) -> Field:
+    kinds = [annotation]
+    if isinstance(annotation, types.UnionType):
+        kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
+    optional = len(kinds) < len(typing.get_args(annotation))
+    kind = typing.get_origin(kinds[0]) or kinds[0]
+    return Field(kind, optional, field.default, field.metadata.get("limits", Limits()))
+
+
+def schema(component: type) -> dict:
+    """The JSON Schema of a component's block in a study."""
+    parameters = fields(component)
+    block = {
+        "description": summary(component),
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: field.schema() for name, field in parameters.items()},
+    }
+    required = [name for name, field in parameters.items() if field.required]
+    return block | ({"required": required} if required else {})
+
+
+def summary(component: type) -> str:
+    """The first paragraph of a class's docstring, on one line."""
+    paragraph = (component.__doc__ or "").strip().partition("\n\n")[0]
+    return " ".join(paragraph.split())

@@ -1,0 +1,117 @@
+"""What can be named in a study: the components of every family, and where their code lies.
+
+A component is a class in a file of its name (`unlearn/methods/finetune.py` has `Finetune`), or an
+entry point of an installed package: group `unlearn.methods`, name `shrink`, value
+`my_package.shrink:Shrink`. Listing names imports nothing.
+"""
+
+import importlib
+import importlib.metadata
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from unlearn.core.parameters import Parameters
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Components of one kind."""
+
+    package: str
+    """The package with a file for each."""
+    base: str
+    """The name of the class that they derive from."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the files lie."""
+        return PACKAGE.joinpath(*self.package.split(".")[1:])
+
+
+FAMILIES = {
+    "data": Family("unlearn.data", "DataSource"),
+    "features": Family("unlearn.data.features", "Features"),
+    "models": Family("unlearn.models", "Architecture"),
+    "requests": Family("unlearn.requests", "Sampler"),
+    "trainers": Family("unlearn.trainers", "Trainer"),
+    "methods": Family("unlearn.methods", "Method"),
+    "noises": Family("unlearn.perturbations", "Perturbation"),
+    "figures": Family("unlearn.report.figures", "FigureKind"),
+}
+
+
+class UnknownComponentError(KeyError):
+    """A name that no component of the family has."""
+
+
+@cache
+def names(family: str) -> tuple[str, ...]:
+    """The sorted names of a family's components."""
+    internal = {path.stem for path in _files(FAMILIES[family])}
+    return tuple(sorted(internal | set(_entry_points(family))))
+
+
+@cache
+def find(family: str, name: str) -> type[Parameters]:
+    """The class of a component.
+
+    Raises UnknownComponentError for a name that there is not, and TypeError if an entry point
+    names something else than a component of the family.
+    """
+    if name not in names(family):
+        raise UnknownComponentError(f"{family} has no {name}; allowed: {', '.join(names(family))}")
+    found = _entry_points(family).get(name)
+    if found is None:
+        source = importlib.import_module(module(family, name))
+        return getattr(source, class_name(FAMILIES[family], name))
+    component = found.load()
+    bases = {base.__name__ for base in component.__mro__}
+    if FAMILIES[family].base not in bases:
+        raise TypeError(f"entry point {name} of {family}: {found.value} is no component")
+    return component
+
+
+def module(family: str, name: str) -> str:
+    """The module that holds a component."""
+    found = _entry_points(family).get(name)
+    return found.module if found else f"{FAMILIES[family].package}.{name}"
+
+
+@cache
+def class_name(family: Family, name: str) -> str:
+    """The name of the one class in a component's file that derives from the family's base."""
+    text = (family.folder / f"{name}.py").read_text(encoding="utf-8")
+    classes = re.findall(rf"^class (\w+)\((?:\w+\.)?{family.base}\):", text, re.MULTILINE)
+    if len(classes) != 1:
+        raise TypeError(f"{family.package}.{name} needs one class that derives from {family.base}")
+    return classes[0]
+
+
+def create(family: str, block: dict) -> Parameters:
+    """The component that a block `{"kind": name, "parameters": {...}}` describes."""
+    return find(family, block["kind"])(**block["parameters"])
+
+
+def modules(family: str, block: dict) -> list[str]:
+    """The modules that a block's component consists of, those of computed names included."""
+    return [module(family, block["kind"]), *create(family, block).modules()]
+
+
+def _files(family: Family) -> list[Path]:
+    """The files that hold a component: those with a class that derives from the family's base."""
+    pattern = rf"^class \w+\((?:\w+\.)?{family.base}\):"
+    if family.base == "FigureKind":
+        pattern = r"^def draw\("
+    files = sorted(family.folder.glob("[a-z]*.py"))
+    return [path for path in files if re.search(pattern, path.read_text("utf-8"), re.MULTILINE)]
+
+
+@cache
+def _entry_points(family: str) -> dict[str, importlib.metadata.EntryPoint]:
+    return {
+        point.name: point for point in importlib.metadata.entry_points(group=f"unlearn.{family}")
+    }

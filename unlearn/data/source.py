@@ -1,0 +1,97 @@
+"""The contract of data sets: where images and labels come from, and which of them are used."""
+
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from unlearn.core.parameters import Parameters, parameter
+
+LEVELS = 255
+"""The largest value of a pixel."""
+
+PIXELS = ("standardised", "unit", "symmetric")
+
+
+class RawData(NamedTuple):
+    """All images (uint8 N x H x W x C) and labels (int64 N) of a source."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+
+class SourceFacts(NamedTuple):
+    """What the plan must know of a source before it is loaded."""
+
+    classes: int
+    shape: tuple[int, int, int]
+    """H, W, C."""
+    train_points: int
+    test_points: int
+
+
+class DataSource(Parameters):
+    """A data set: its images and labels, and the options that all data sets have. One file each."""
+
+    classes: ClassVar[int]
+    shape: ClassVar[tuple[int, int, int]]
+    train_points: ClassVar[int]
+    test_points: ClassVar[int]
+    mean: ClassVar[tuple[float, ...]]
+    """Of pixels in [0, 1], by channel: a published constant, never measured on the training set."""
+    std: ClassVar[tuple[float, ...]]
+
+    subset: int | None = parameter(
+        None, minimum=2, help="Number of training points to keep, stratified; null keeps all."
+    )
+    test_subset: int | None = parameter(
+        None,
+        minimum=2,
+        help="Number of test points to keep, stratified; null keeps all. A smaller test set mainly "
+        "speeds up ensembles.",
+    )
+    subset_seed: int = parameter(0, minimum=0, help="Which points `subset` and `test_subset` keep.")
+    held_out: float = parameter(
+        0.0,
+        minimum=0,
+        below=1,
+        help="Share of the training points kept out of base training, for requests that add points.",
+    )
+    held_out_seed: int = parameter(0, minimum=0, help="Which points `held_out` keeps out.")
+    retain_sample: int | None = parameter(
+        10000,
+        minimum=1,
+        help="Number of training points, drawn at random, on which every model is evaluated beside "
+        "those of the request; null takes all.",
+    )
+    pixels: str = parameter(
+        "standardised",
+        choices=PIXELS,
+        help="How models see pixels: with mean 0 and variance 1 by known constants of the data "
+        "set, in [0, 1], or in [-1, 1].",
+    )
+
+    def facts(self) -> SourceFacts:
+        """Sizes of the source before any subset is taken; ValueError if they cannot be had."""
+        return SourceFacts(self.classes, self.shape, self.train_points, self.test_points)
+
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation by channel that models see pixels in [0, 1] with."""
+        return {
+            "standardised": lambda: (self.mean, self.std),
+            "unit": lambda: ((0.0,), (1.0,)),
+            "symmetric": lambda: ((0.5,), (0.5,)),
+        }[self.pixels]()
+
+    def files(self) -> tuple[str, ...]:
+        """The user's own files that the data set is read from."""
+        return ()
+
+    def load(self, folder: Path) -> RawData:
+        """All images and labels; `folder` holds raw data.
+
+        Raises `download.DataError` if they cannot be had or cannot be trusted.
+        """
+        raise NotImplementedError

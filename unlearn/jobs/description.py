@@ -1,0 +1,132 @@
+"""What a job is told: components by name and parameters, members, device, precision.
+
+Rules write a description as one JSON string; tests and timings build it from Python.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from unlearn.core import registry
+from unlearn.core.parameters import Parameters
+from unlearn.training.fleet import Member
+from unlearn.training.recipe import Recipe
+
+Block = dict[str, Any]
+"""`{"kind": name, "parameters": {...}}`."""
+
+STANDARD_TRAINER: Block = {"kind": "standard", "parameters": {}}
+
+
+def block(family: str, kind: str, **parameters: Any) -> Block:
+    """The block of a component with these parameters, its defaults filled in."""
+    component = registry.find(family, kind)(**parameters)
+    return {"kind": kind, "parameters": component.values()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetJob:
+    """The job of training a fleet, or of unlearning from it."""
+
+    model: Block
+    recipe: Mapping[str, Any]
+    """The parameters of a `training.recipe.Recipe`."""
+    trainer: Block = field(default_factory=lambda: STANDARD_TRAINER)
+    members: tuple[Member, ...] = (Member(0),)
+    method: Block | None = None
+    """None for training."""
+    device: str = "auto"
+    precision: str = "auto"
+    torch: str | None = None
+    """The version of torch that the plan has seen."""
+
+    def identity(self, fingerprint: str) -> dict[str, str]:
+        """The origin of a fleet: fleets of other data, models, members or trainers do not agree."""
+        described = self.describe()
+        fleet = {key: described[key] for key in ("model", "recipe", "members", "precision")}
+        parts = {"fleet": fleet, "trainer": described["trainer"]}
+        texts = {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
+        digests = {n: hashlib.sha256(text.encode()).hexdigest() for n, text in texts.items()}
+        return {"dataset": fingerprint, **digests}
+
+    def describe(self) -> dict[str, Any]:
+        """The job as JSON."""
+        described = {
+            "model": self.model,
+            "recipe": dict(self.recipe),
+            "trainer": self.trainer,
+            "members": [member.describe() for member in self.members],
+            "device": self.device,
+            "precision": self.precision,
+            "torch": self.torch,
+        }
+        return described if self.method is None else described | {"method": self.method}
+
+    @classmethod
+    def read(cls, described: Mapping[str, Any]) -> "FleetJob":
+        """The inverse of `describe`."""
+        members = tuple(map(Member.read, described["members"]))
+        return cls(**{**described, "members": members})
+
+    def modules(self) -> list[str]:
+        """The modules that the job imports by a computed name."""
+        modules = registry.modules("models", self.model)
+        modules += registry.modules("trainers", self.trainer)
+        if self.method is not None:
+            modules += registry.modules("methods", self.method)
+        return modules
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseJob:
+    """The job of making noise for the training images of a data set."""
+
+    noise: Block
+    device: str = "auto"
+    precision: str = "auto"
+    torch: str | None = None
+
+    def fleet_job(self) -> FleetJob:
+        """The job of training the source model."""
+        source = registry.create("noises", self.noise).source()
+        kind = source_kind(source)
+        return FleetJob(
+            model={"kind": kind, "parameters": source.values()},
+            recipe=Recipe().values(),
+            device=self.device,
+            precision=self.precision,
+            torch=self.torch,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """The job as JSON."""
+        return {
+            "noise": self.noise,
+            "device": self.device,
+            "precision": self.precision,
+            "torch": self.torch,
+        }
+
+    @classmethod
+    def read(cls, described: Mapping[str, Any]) -> "NoiseJob":
+        """The inverse of `describe`."""
+        return cls(**described)
+
+    def modules(self) -> list[str]:
+        """The modules that the job imports by a computed name."""
+        return [*registry.modules("noises", self.noise), *self.fleet_job().modules()]
+
+
+def source_kind(architecture: Parameters) -> str:
+    """The name of a registered architecture."""
+    for name in registry.names("models"):
+        if registry.find("models", name) is type(architecture):
+            return name
+    raise ValueError(f"{type(architecture).__name__} is not registered")
+
+
+def seeds(members: Sequence[Member]) -> list[int]:
+    """The training seeds of members."""
+    return [member.seed for member in members]

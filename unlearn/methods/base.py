@@ -1,0 +1,82 @@
+"""The contract of methods: how a trained model forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from unlearn.core.guarantee import Guarantee
+from unlearn.core.parameters import Parameters, parameter
+from unlearn.core.setting import Setting
+from unlearn.training.state import State, Update
+
+if TYPE_CHECKING:
+    from unlearn.requests.request import Step
+    from unlearn.training.task import Task
+
+__all__ = ["Method", "Update", "parameter"]
+
+
+class Method(Parameters):
+    """Serves a request with a trained model. One file each, importable without torch.
+
+    A method declares its hyper-parameters as fields and writes `unlearn`. The class attributes
+    have defaults that suit a method that trains on from a model of the standard trainer.
+    """
+
+    trainer: ClassVar[str | None] = "standard"
+    """The trainer whose models are unlearned; None for any, hence the standard one by default."""
+
+    reads: ClassVar[frozenset[str] | set[str]] = frozenset({"forget", "retain"})
+    """What the method looks at: `forget`, `retain`, `validation`."""
+
+    guarantee: ClassVar[str] = "none"
+    """A level of `core.guarantee.LEVELS`; `exact` is as exact as the trainer promises."""
+
+    serves: ClassVar[tuple[str, ...]] = ("delete", "add")
+    """The changes of the training set that the method can make."""
+
+    images_only: ClassVar[bool] = False
+    """Whether models must see pixels, not features."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether a later step builds on the model of an earlier one, so that it inherits its fate."""
+        return False
+
+    def supports(self, setting: Setting) -> str | None:
+        """Why the method cannot serve a setting; None if it can."""
+        return None
+
+    def guarantee_for(self, setting: Setting) -> Guarantee:
+        """How exact the method is with the trainer of the setting, and why."""
+        if self.guarantee == "exact":
+            return setting.trainer.guarantee()
+        return Guarantee(self.guarantee)
+
+    def references(self) -> Mapping[str, Mapping[str, Any]]:
+        """Versions of this method that its models are compared with, by the suffix of the metrics.
+
+        `{"scratch": {...}}` gives `kl_scratch`, `accuracy_gap_scratch` and `loss_gap_scratch`. A
+        version is told by the parameters that matter; the others take their defaults.
+        """
+        return {}
+
+    def student_task(self, task: Task) -> Task:
+        """The task as the unlearned models see it, where they are of another architecture."""
+        return task
+
+    def unlearn(self, task: Task, original: State, request: Step, seed: int) -> Update:
+        """What changes in the state of the trained model.
+
+        Args:
+            task: Data, networks, recipe, machine and meter.
+            original: The trained model; from the second step of a request on, the state after the
+                step before. To be left as it is.
+            request: The step to be served.
+            seed: The seed of the member: all that is random is a function of it.
+
+        Raises:
+            ValueError: The request cannot be served; the cell is then shown as failed.
+        """
+        raise NotImplementedError

@@ -1,0 +1,40 @@
+"""The contract of architectures."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from unlearn.core.parameters import Parameters
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Architecture(Parameters):
+    """Builds networks from images N x C x H x W, normalised, to logits N x classes.
+
+    One file each, importable without torch.
+    """
+
+    flat: ClassVar[bool] = False
+    """Whether it takes features as well: it does not ask where in an image a number comes from.
+    Others profit from channels-last memory, and from bfloat16 on a CPU that multiplies it."""
+
+    size_name: ClassVar[str | None] = None
+    """The parameter that says how large the network is, where there is one."""
+
+    def build(self, shape: tuple[int, int, int], classes: int) -> "nn.Module":
+        """A network with torch's initial weights for images (H, W, C)."""
+        raise NotImplementedError
+
+    @classmethod
+    def of_size(cls, size: int | None) -> "Architecture":
+        """The architecture with this size; None takes the default.
+
+        Raises ValueError for a size where there is none.
+        """
+        if size is None:
+            return cls()
+        if cls.size_name is None:
+            raise ValueError(f"size: {size} is not allowed; {cls.__name__} has none; allowed: null")
+        parameters: Mapping[str, int] = {cls.size_name: size}
+        return cls(**parameters)

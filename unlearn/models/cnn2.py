@@ -1,0 +1,40 @@
+"""Two convolutions."""
+
+from unlearn.core.parameters import parameter
+from unlearn.models.base import Architecture
+
+HIDDEN_UNITS = 128
+
+
+class Cnn2(Architecture):
+    """Two 3 x 3 convolutions with 2 x 2 pooling and ReLU, two linear layers (128 hidden)."""
+
+    size_name = "width"
+
+    width: int | None = parameter(
+        None,
+        minimum=1,
+        help="Channels of the first convolution, the second has twice as many; null takes 16 for "
+        "grey and 32 for colour images.",
+    )
+
+    def build(self, shape, classes):
+        """Twice convolution, pooling, ReLU; then linear, ReLU, linear."""
+        from torch import nn
+
+        from unlearn.models.layers import FlattenChannelsLast
+
+        height, breadth, channels = shape
+        width = self.width or (16 if channels == 1 else 32)
+        return nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            FlattenChannelsLast(),
+            nn.Linear(2 * width * (height // 4) * (breadth // 4), HIDDEN_UNITS),
+            nn.ReLU(),
+            nn.Linear(HIDDEN_UNITS, classes),
+        )

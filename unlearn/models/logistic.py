@@ -1,0 +1,17 @@
+"""Multinomial logistic regression."""
+
+import math
+
+from unlearn.models.base import Architecture
+
+
+class Logistic(Architecture):
+    """Multinomial logistic regression on pixels or features."""
+
+    flat = True
+
+    def build(self, shape, classes):
+        """One linear layer."""
+        from torch import nn
+
+        return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), classes))

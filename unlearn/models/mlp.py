@@ -1,0 +1,26 @@
+"""A perceptron with one hidden layer."""
+
+import math
+
+from unlearn.core.parameters import parameter
+from unlearn.models.base import Architecture
+
+
+class Mlp(Architecture):
+    """One hidden layer with ReLU."""
+
+    flat = True
+    size_name = "hidden"
+
+    hidden: int = parameter(128, minimum=1, help="Units of the hidden layer.")
+
+    def build(self, shape, classes):
+        """Linear, ReLU, linear."""
+        from torch import nn
+
+        return nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(math.prod(shape), self.hidden),
+            nn.ReLU(),
+            nn.Linear(self.hidden, classes),
+        )

@@ -1,0 +1,45 @@
+"""A data set whose training images carry noise."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from unlearn.data.dataset import Dataset
+from unlearn.data.source import LEVELS
+from unlearn.perturbations import limits
+from unlearn.storage.files import ArtifactError, digest
+
+
+def with_noise(dataset: Dataset, noise: np.ndarray, record: Mapping) -> Dataset:
+    """The data set with noise on a share of its training images.
+
+    Args:
+        dataset: The clean data set.
+        noise: int8 like the images, what is added.
+        record: How the noise was made, with the `share` of the points in base training that carry
+            it and the `seed` that they are drawn by.
+
+    Raises:
+        ArtifactError: The noise is larger than its record says or leaves the range of pixels.
+    """
+    record = {key: record[key] for key in record if key not in ("dataset", "sha256")}
+    noisy = replace(dataset, description=dataset.description | {"noise": record})
+    noised_ids = noisy.noised_ids
+    images = np.array(dataset.train_images)
+    added = noise[noised_ids]
+    _check(added, images[noised_ids], record["parameters"]["epsilon"])
+    images[noised_ids] += added.view(np.uint8)  # modulo 256 that is addition
+    noisy = replace(noisy, train_images=images)
+    fingerprint = digest(*noisy.arrays().values())
+    return replace(noisy, description=noisy.description | {"sha256": fingerprint})
+
+
+def _check(noise: np.ndarray, images: np.ndarray, epsilon: float) -> None:
+    largest = np.abs(noise.astype(np.int16)).max(initial=0)
+    allowed = limits.whole_steps(epsilon * LEVELS)
+    if largest > allowed:
+        raise ArtifactError(f"noise of {largest} of {LEVELS}; its epsilon allows {allowed}")
+    sums = noise.astype(np.int16) + images
+    if sums.min(initial=0) < 0 or sums.max(initial=0) > LEVELS:
+        raise ArtifactError(f"noise that takes pixels out of 0..{LEVELS}")

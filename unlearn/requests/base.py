@@ -1,0 +1,44 @@
+"""The contract of samplers: how the points of a request are chosen."""
+
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from unlearn.core.parameters import Parameters
+from unlearn.core.setting import Setting
+from unlearn.requests.request import Request
+
+
+class PointSet(Protocol):
+    """What a sampler may look at: a `data.dataset.Dataset`."""
+
+    train_labels: np.ndarray
+    """int64 N."""
+    held_out_ids: np.ndarray
+    """Sorted ids that are kept out of base training."""
+    base_ids: np.ndarray
+    """Sorted ids of base training."""
+    noised_ids: np.ndarray
+    """Sorted ids of base training whose images carry noise."""
+
+
+class Sampler(Parameters):
+    """Chooses the points that a request deletes or adds; one file each."""
+
+    changes: ClassVar[tuple[str, ...]] = ("delete",)
+    """What the request asks for: `delete`, `add` or both."""
+
+    def check(self, setting: Setting) -> None:
+        """Raise ValueError for parameters that select nothing or everything of `setting.data`."""
+
+    def empties(self, setting: Setting) -> bool:
+        """Whether the request leaves nothing to train on, so that only doing nothing serves it."""
+        return False
+
+    def files(self) -> tuple[str, ...]:
+        """The user's own files that the request is read from."""
+        return ()
+
+    def draw(self, dataset: PointSet) -> Request:
+        """The request: a function of the data set and of the sampler's parameters."""
+        raise NotImplementedError

@@ -1,0 +1,150 @@
+"""Third pass: grids -> cells. Parts that do not fit each other are refused here."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from unlearn.evaluation import placement
+from unlearn.study import compatibility, figure_checks
+from unlearn.study.compatibility import Problem
+from unlearn.study.components import (
+    DatasetPart,
+    Experiment,
+    Picture,
+    Selection,
+)
+from unlearn.study.grid import Cell, Grid
+from unlearn.study.resolve import Resolver
+
+
+def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
+    """The experiment of a validated block; StudyError for one that cannot run."""
+    path = f"experiments.{name}"
+    figure = dict(block["figure"])
+    figure |= placement.shown(figure)
+    if figure["colour"] is None:
+        figure["colour"] = "method" if figure["x"].startswith("method.") else "variant"
+    metrics = [*figure["y"], *(pair.partition("/")[0] for pair in block["summary"])]
+    selection = resolver.selection(block, path, metrics)
+    figure["hidden"] = [variant.name for variant in selection.references]
+    for problem in _problems(selection):
+        resolver.fail(f"{path}.{problem.key}", problem.message)
+    grid = _grid(selection)
+    columns = _columns(selection)
+    cells = tuple(grid.cells())
+    study = resolver.study
+    resolver.at(f"{path}.figure", figure_checks.figure, figure, cells, columns, study)
+    resolver.at(f"{path}.summary", figure_checks.summary, block["summary"], cells, study)
+    needed = placement.axes(figure) | {"method.guarantee"}
+    if any(v.trainer.kind != "standard" for v in _all_variants(selection)):
+        needed.add("method.trainer")
+    drawn_columns = {
+        field: {
+            part: {column: row[column] for column in row if column in needed}
+            for part, row in rows.items()
+        }
+        for field, rows in columns.items()
+    }
+    summary = tuple(block["summary"])
+    return Experiment(name, block["description"], figure, grid, drawn_columns, summary)
+
+
+def picture(name: str, block: Mapping, resolver: Resolver, taken: Mapping) -> Picture:
+    """The picture of a validated block; no experiment of `taken` may have its name."""
+    path = f"pictures.{name}"
+    datasets = tuple(
+        resolver.dataset(choice, f"{path}.dataset") for choice in resolver.choices(block["dataset"])
+    )
+    for dataset in datasets:
+        for check in (compatibility.check_dataset, compatibility.check_picture):
+            problem = check(dataset)
+            if problem is not None:
+                resolver.fail(f"{path}.{problem.key}", problem.message)
+    if name in taken:
+        resolver.fail(path, "an experiment has this name")
+    return Picture(name, block["description"], datasets, block["classes"])
+
+
+def _problems(selection: Selection) -> Iterator[Problem]:
+    """Every reason why parts of a selection do not fit each other."""
+    variants = _all_variants(selection)
+    trainers = [variant.trainer for variant in variants]
+    checks: list[tuple[Callable, Iterator[tuple[Any, ...]]]] = [
+        (compatibility.check_dataset, itertools.product(selection.datasets)),
+        (
+            compatibility.check_request,
+            itertools.product(selection.datasets, selection.requests),
+        ),
+        (compatibility.check_trainer, itertools.product(selection.datasets, trainers)),
+        (compatibility.check_service, itertools.product(variants, selection.requests)),
+        (
+            compatibility.check_model,
+            ((*model, variant) for model in selection.models for variant in variants),
+        ),
+    ]
+    for check, combinations in checks:
+        for parts in combinations:
+            problem = check(*parts)
+            if problem is not None:
+                yield problem
+
+
+def _grid(selection: Selection) -> Grid:
+    """The cells of an experiment; parts that are listed twice count once."""
+    variants = _all_variants(selection)
+    impossible = [
+        Cell(dataset.name, model.name, variant.name, request.name, fleet)
+        for (dataset, model), variant, request, fleet in itertools.product(
+            selection.models, variants, selection.requests, selection.fleets
+        )
+        if not compatibility.possible(dataset, request, variant)
+    ]
+    return Grid(
+        list(dict.fromkeys((dataset.name, model.name) for dataset, model in selection.models)),
+        list(dict.fromkeys(variant.name for variant in variants)),
+        list(dict.fromkeys(request.name for request in selection.requests)),
+        list(selection.fleets),
+        list(dict.fromkeys(impossible)),
+    )
+
+
+def _columns(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
+    """Cell field -> canonical name (dataset/model for models) -> the columns of its parameters."""
+    return {
+        "dataset": {
+            part.name: _prefixed("dataset", part.parameters) | _noise_columns(part)
+            for part in selection.datasets
+        },
+        "request": {
+            part.name: _prefixed("request", part.parameters) for part in selection.requests
+        },
+        "variant": {
+            part.name: _prefixed("method", part.trainer.parameters | part.parameters)
+            | {"method.trainer": part.trainer.kind, "method.guarantee": part.guarantee.level}
+            for part in _all_variants(selection)
+        },
+        "model": {
+            f"{dataset.name}/{model.name}": _prefixed("model", model.parameters)
+            | _prefixed("recipe", model.recipe.parameters)
+            for dataset, model in selection.models
+        },
+    }
+
+
+def _all_variants(selection: Selection) -> tuple:
+    return (*selection.variants, *selection.references)
+
+
+def _prefixed(part: str, parameters: Mapping) -> dict[str, Any]:
+    """Parameters as columns of a table: `method.epochs`, `model.width`, `recipe.lr`, ...
+
+    A parameter that is null is not one that is missing: it shows as none.
+    """
+    return {f"{part}.{k}": "none" if v is None else v for k, v in parameters.items()}
+
+
+def _noise_columns(dataset: DatasetPart) -> dict[str, Any]:
+    """The parameters of the noise that images of a data set carry, if any do."""
+    if dataset.noise is None or not dataset.parameters["noised"]:
+        return {}
+    return _prefixed("noise", dataset.noise.parameters) | {"noise.kind": dataset.noise.kind}

@@ -1,0 +1,107 @@
+"""The sections of a study that name parts, and the JSON Schema of each part's block."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from unlearn.core import parameters, registry
+from unlearn.core.parameters import Parameters, parameter
+from unlearn.training.recipe import Recipe
+
+FAMILIES = {
+    "datasets": "data",
+    "models": "models",
+    "recipes": None,
+    "requests": "requests",
+    "methods": "methods",
+    "noises": "noises",
+}
+"""Section of a study -> family of components; recipes are all of one kind."""
+
+STANDARD_RECIPE = "standard"
+"""The registered name of a recipe with the default parameters."""
+
+
+class DatasetOptions(Parameters):
+    """What a study says of a data set beside the options of its source."""
+
+    recipe: str = parameter(
+        STANDARD_RECIPE,
+        help="The recipe of models trained on this data set that name none themselves.",
+    )
+    features: str | None = parameter(
+        None,
+        pattern=r"^[a-z0-9_]+(\+[a-z0-9_]+)*$",
+        help="Modules of unlearn/data/features, joined by +: models see features of the images "
+        "instead of pixels. They are standardised by the points that `held_out` keeps, which are "
+        "public then.",
+    )
+    noise: str | None = parameter(
+        None,
+        help="A kind of noise, or a block with its name and parameters: training images carry it. "
+        "Test images never do.",
+    )
+    noised: float = parameter(
+        1.0,
+        minimum=0,
+        maximum=1,
+        help="noise. The share of the points in base training that carry it, of every class alike.",
+    )
+    noised_seed: int = parameter(0, minimum=0, help="noise. Which points carry it.")
+
+
+class ModelOptions(Parameters):
+    """What a study says of a model beside the parameters of its architecture."""
+
+    recipe: str | None = parameter(
+        None, help="How it is trained; null takes the recipe of the data set."
+    )
+
+
+OPTIONS = {"datasets": DatasetOptions, "models": ModelOptions}
+
+
+def kinds(section: str) -> tuple[str, ...]:
+    """The registered names of a section."""
+    family = FAMILIES[section]
+    return (STANDARD_RECIPE,) if family is None else registry.names(family)
+
+
+@cache
+def block_schema(section: str, kind: str) -> dict[str, Any]:
+    """The JSON Schema of a block of a registered kind, without its key `name`.
+
+    The block of a method takes the parameters of its trainer, too.
+    """
+    family = FAMILIES[section]
+    block = parameters.schema(Recipe if family is None else registry.find(family, kind))
+    more: Mapping[str, Any] = {}
+    if section in OPTIONS:
+        more = parameters.schema(OPTIONS[section])["properties"]
+    if section == "methods":
+        more = parameters.schema(registry.find("trainers", trainer_of(kind)))["properties"]
+    return block | {"properties": more | block["properties"]}
+
+
+def trainer_of(method: str) -> str:
+    """The trainer that a method declares; None there means any, hence the standard one."""
+    return registry.find("methods", method).trainer or "standard"
+
+
+def own_parameters(family: str, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some values that are parameters of a component."""
+    names = parameters.fields(registry.find(family, kind))
+    return {name: value for name, value in values.items() if name in names}
+
+
+@cache
+def array_parameters() -> frozenset[str]:
+    """The parameters whose value is a list, which does not multiply."""
+    return frozenset(
+        name
+        for family in FAMILIES.values()
+        if family
+        for kind in registry.names(family)
+        for name, field in parameters.fields(registry.find(family, kind)).items()
+        if field.kind is list
+    )

@@ -1,0 +1,52 @@
+"""The members of a fleet: a training seed and, where asked for, a subset of the training ids."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unlearn.core import seeding
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A random share of base training."""
+
+    fraction: float
+    """In 0..1, both excluded."""
+    draw: int
+    """Which subset."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction < 1:
+            raise ValueError(f"fraction: {self.fraction} is not allowed; allowed: between 0 and 1")
+
+    def ids(self, base_ids: np.ndarray) -> np.ndarray:
+        """Sorted ids of the subset."""
+        order = seeding.shuffled(base_ids, seeding.derive(self.draw, "subset"))
+        return np.sort(order[: round(self.fraction * len(base_ids))])
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a fleet."""
+
+    seed: int
+    subset: Subset | None = None
+    """None trains on all of base training."""
+
+    def train_ids(self, base_ids: np.ndarray) -> np.ndarray:
+        """Sorted ids of the points that the member is trained on."""
+        return base_ids if self.subset is None else self.subset.ids(base_ids)
+
+    def describe(self) -> dict[str, Any]:
+        """The member as JSON."""
+        subset = self.subset and {"fraction": self.subset.fraction, "draw": self.subset.draw}
+        return {"seed": self.seed, "subset": subset}
+
+    @classmethod
+    def read(cls, block: Mapping[str, Any]) -> "Member":
+        """The inverse of `describe`."""
+        subset = block.get("subset")
+        return cls(block["seed"], Subset(**subset) if subset else None)

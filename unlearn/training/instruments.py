@@ -1,0 +1,61 @@
+"""What models of a task do beside their forward pass: report it, and choose its precision."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class ForwardStart:
+    """Enters the machine's precision before a forward pass with gradients."""
+
+    def __init__(self, task: Any):
+        self.task = task
+        self.contexts: list = []
+
+    def __call__(self, model: nn.Module, arguments: tuple) -> None:
+        """Called by torch before the pass."""
+        context = self.task.machine.autocast() if torch.is_grad_enabled() else None
+        self.contexts.append(context)
+        if context is not None:
+            context.__enter__()
+
+
+class ForwardEnd:
+    """Leaves the machine's precision after a forward pass, and reports the pass to the meter."""
+
+    def __init__(self, task: Any, start: ForwardStart | None):
+        self.task = task
+        self.start = start
+
+    def __call__(self, model: nn.Module, arguments: tuple, logits: Any) -> torch.Tensor | None:
+        """Called by torch after the pass; the logits become float32."""
+        context = self.start.contexts.pop() if self.start else None
+        if context is not None:
+            context.__exit__(None, None, None)
+        if logits is None:  # the pass has raised an error
+            return None
+        self.task.meter.forward_pass(model, arguments[0])
+        return logits.float() if context is not None else None
+
+
+def instrument(model: nn.Module, task: Any) -> nn.Module:
+    """Have a network report its forward passes to `task.meter`, in the machine's precision."""
+    start = ForwardStart(task) if task.machine.precision == "bfloat16" else None
+    if start:
+        model.register_forward_pre_hook(start)
+    model.register_forward_hook(ForwardEnd(task, start), always_call=True)
+    return model
+
+
+def has_hooks(model: nn.Module) -> bool:
+    """Whether anything but the task's instruments is hooked to a network or to its parameters."""
+    for module in model.modules():
+        hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+        hooks += [*module._backward_hooks.values(), *module._backward_pre_hooks.values()]
+        if any(not isinstance(hook, ForwardStart | ForwardEnd) for hook in hooks):
+            return True
+    return any(
+        parameter._backward_hooks or parameter._post_accumulate_grad_hooks
+        for parameter in model.parameters()
+    )
