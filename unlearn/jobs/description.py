@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unlearn.core import registry
-from unlearn.core.parameters import Parameters
 from unlearn.training.fleet import Member
 from unlearn.training.recipe import Recipe
 
@@ -90,10 +89,9 @@ class NoiseJob:
 
     def fleet_job(self) -> FleetJob:
         """The job of training the source model."""
-        source = registry.create("noises", self.noise).source()
-        kind = source_kind(source)
+        noise = registry.create("noises", self.noise)
         return FleetJob(
-            model={"kind": kind, "parameters": source.values()},
+            model={"kind": noise.source_name, "parameters": noise.source().values()},
             recipe=Recipe().values(),
             device=self.device,
             precision=self.precision,
@@ -117,14 +115,6 @@ class NoiseJob:
     def modules(self) -> list[str]:
         """The modules that the job imports by a computed name."""
         return [*registry.modules("noises", self.noise), *self.fleet_job().modules()]
-
-
-def source_kind(architecture: Parameters) -> str:
-    """The name of a registered architecture."""
-    for name in registry.names("models"):
-        if registry.find("models", name) is type(architecture):
-            return name
-    raise ValueError(f"{type(architecture).__name__} is not registered")
 
 
 def seeds(members: Sequence[Member]) -> list[int]:

@@ -17,9 +17,25 @@ if TYPE_CHECKING:
 class Perturbation(Parameters):
     """Makes noise for training images. One file each, importable without torch."""
 
+    @property
+    def source_name(self) -> str:
+        """The registered name of the architecture that the noise is made with."""
+        return getattr(self, "model", "logistic")
+
     def source(self) -> Architecture:
-        """The architecture that the noise is made with; ValueError if there is none."""
-        return registry.find("models", "logistic")()
+        """The architecture that the noise is made with.
+
+        Raises ValueError if there is none of this name or size.
+        """
+        if self.source_name not in registry.names("models"):
+            allowed = ", ".join(registry.names("models"))
+            raise ValueError(f"model: {self.source_name} is unknown; allowed: {allowed}")
+        size = getattr(self, "size", None)
+        return registry.find("models", self.source_name).of_size(size)
+
+    def modules(self) -> tuple[str, ...]:
+        """The module of the source model."""
+        return (registry.module("models", self.source_name),)
 
     def make(self, task: Task, ids: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
         """Noise for the points `ids`, and a record of how it was made.
@@ -42,11 +58,3 @@ def size_parameter() -> int | None:
     """The field `size`."""
     text = "The width or hidden units of the source model; null takes its default."
     return parameter(None, minimum=1, help=text)
-
-
-def source_architecture(kind: str, size: int | None) -> Architecture:
-    """The architecture of a source model; ValueError if there is none of the name or size."""
-    if kind not in registry.names("models"):
-        allowed = ", ".join(registry.names("models"))
-        raise ValueError(f"model: {kind} is unknown; allowed: {allowed}")
-    return registry.find("models", kind).of_size(size)

@@ -2,12 +2,7 @@
 
 from unlearn.core.parameters import parameter
 from unlearn.perturbations import limits
-from unlearn.perturbations.base import (
-    Perturbation,
-    model_parameter,
-    size_parameter,
-    source_architecture,
-)
+from unlearn.perturbations.base import Perturbation, model_parameter, size_parameter
 
 
 class ErrorMinimizing(Perturbation):
@@ -59,16 +54,6 @@ class ErrorMinimizing(Perturbation):
         """Raise ValueError for noise that images cannot carry, or for an unknown source."""
         limits.check(self.epsilon, self.step)
         self.source()
-
-    def modules(self):
-        """The module of the source model."""
-        from unlearn.core import registry
-
-        return (registry.module("models", self.model),)
-
-    def source(self):
-        """The architecture that the noise is made with."""
-        return source_architecture(self.model, self.size)
 
     def make(self, task, ids):
         """The noise, and how the search went.

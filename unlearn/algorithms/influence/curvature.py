@@ -200,6 +200,11 @@ def last_layer(model: nn.Module, points: LabelledPoints) -> tuple[nn.Linear, Lab
     return own, LabelledPoints(torch.cat(seen).double(), points.labels)
 
 
+def mean_cross_entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean loss of classifiers, in the precision of the outputs."""
+    return functional.cross_entropy(outputs, labels)
+
+
 def warn_unconverged(solved: GaussNewton) -> None:
     """Say so where conjugate gradients gave up."""
     if solved.unconverged:

@@ -86,7 +86,7 @@ class ForgetWeights:
             task.meter.gradients(network, example, samples)
         if self.kind == "fisher":
             return curvature.fisher(
-                network, deleted, retained, self.damping, curvature.cross_entropy
+                network, deleted, retained, self.damping, curvature.mean_cross_entropy
             )
         solver = self._solver(network, deleted, retained, seed)
         influences = solver.influences(deleted)
@@ -110,7 +110,7 @@ class ForgetWeights:
                 f"{len(deleted)} deleted points; allowed: most_points: {self.max_solved_points}"
             )
         probes = seeding.derive(seed, "probes")
-        return GaussNewton(network, retained, self.damping, curvature.cross_entropy, probes)
+        return GaussNewton(network, retained, self.damping, curvature.mean_cross_entropy, probes)
 
 
 def _points(task: Task, ids: np.ndarray) -> LabelledPoints:
