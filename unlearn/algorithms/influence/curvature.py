@@ -14,6 +14,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, cg
 from torch import nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
+from torch.nn import functional
 
 from unlearn.algorithms import per_sample_gradients
 from unlearn.algorithms.per_sample_gradients import Loss
