@@ -108,9 +108,9 @@ def test_a_figure(finished):
 
 
 def test_the_table_code(finished):
-    finished.edit("unlearn/evaluation/tables.py", "0.975", "0.9750")
+    finished.edit("unlearn/metrics/statistics.py", "0.975", "0.9750")
     assert finished.planned() == []  # the same number
-    finished.edit("unlearn/evaluation/tables.py", "0.9750", "0.95")
+    finished.edit("unlearn/metrics/statistics.py", "0.9750", "0.95")
     assert finished.planned() == ["complete", "figure accuracy", "report", "table accuracy"]
 
 

@@ -1,181 +1,280 @@
 """Quality against cost: one point a variant, and the frontier of those that none beats in both."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unlearn.evaluation import placement, tables
+from unlearn.evaluation import placement
+from unlearn.evaluation.panels import Panel, panels
+from unlearn.metrics.catalogue import METRICS, floor
 from unlearn.report.figures import _style, lines
 
 X = "metric"
 """The x axis is a metric on a split, not a column."""
 
-ANOTHER = "another retraining"
-OWN = (
+FLOOR_NAME = "another retraining"
+TRAINER_NOTE = (
     "a method is compared with the oracle of its own trainer; rings and dash-dotted lines in its "
     "colour: retrain and another retraining of that trainer"
 )
-FRONTIER = (
+FRONTIER_NOTE = (
     "frontier: methods that none beats in both, whose intervals lie below that of doing nothing; "
     "drawn where there are two or more"
 )
-TALL = 2.3
-"""Inches of a panel: points that lie close must be told apart."""
 
-EDGE = 0.008
-"""The width of the interval of a line across the panel, as a share of it, at the left."""
-ZERO = 0.1  # share of a logarithmic y axis below its first decade, where 0 is
-MOST_DECADES = 6  # that are labelled
-WHERE = ["dataset", "model", "variant", "request", "step"]
+PANEL_INCHES = 2.3
+"""Height of a panel: points that lie close must be told apart."""
+
+INTERVAL_WIDTH_SHARE = 0.008
+"""Width of the interval of a horizontal line, at the left, as a share of the panel."""
+
+ZERO_SHARE = 0.1
+"""Share of a logarithmic y axis below its first decade, where 0 is."""
+
+MAX_LABELLED_DECADES = 6
+POINT_COLUMNS = ["dataset", "model", "variant", "request", "step"]
+"""The columns that a distance and its cost share."""
+
+
+class Point(NamedTuple):
+    """A point of a panel that can be on the frontier."""
+
+    cost: float
+    distance: float
+    highest_distance: float
+    """The upper end of the interval; the distance itself where there is none."""
+    trainer: str
+    """The trainer of the models; empty for the standard one."""
+
+
+class Idle(NamedTuple):
+    """What doing nothing with the models of a trainer achieves, for no cost."""
+
+    distance: float
+    lowest_distance: float
+    """The lower end of the interval; minus infinity where there is none."""
 
 
 def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     """Draw a table of `unlearn.evaluation.tables`; `spec` is the figure block of an experiment.
 
-    Panels: one for each other metric, and for each data set, model and value of `facet`. What
-    does nothing has no cost: a horizontal line. A second line, where the table has it, is how far
-    the oracle is from those of other seeds. Controls of a method's own trainer have its colour.
-    Lower is better, on both axes.
+    There is a panel for each metric but the one on the x axis, and for each data set, model and
+    value of `facet`. Doing nothing has no cost: it is a horizontal line. A second line, where the
+    table has it, is the floor: how far the oracle is from those of other seeds. Controls of another
+    trainer have the colour of its method. Lower is better, on both axes.
     """
     cost, split = spec["x"].split("/")
-    of_cost = (table["metric"] == cost) & (table["split"] == split)
-    costs = table[of_cost].set_index(WHERE)[["mean", "ci_low", "ci_high"]].add_suffix("_cost")
-    panels = tables.panels(table[~of_cost], spec)
-    panels = [(place, part.join(costs, on=WHERE)) for place, part in panels]
-    metrics = list(dict.fromkeys((p.get("metric"), p.get("split")) for p, _ in panels))
-    rows = list(dict.fromkeys(_where(place) for place, _ in panels))
-    styles = _styles(pd.concat([part for _, part in panels]))
-    figure, axes = _style.panels(len(rows), len(metrics), TALL)
+    is_cost = (table["metric"] == cost) & (table["split"] == split)
+    costs = table[is_cost].set_index(POINT_COLUMNS)[["mean", "ci_low", "ci_high"]]
+    figure_panels = [
+        panel._replace(rows=panel.rows.join(costs.add_suffix("_cost"), on=POINT_COLUMNS))
+        for panel in panels(table[~is_cost], spec)
+    ]
+    columns = list(dict.fromkeys(_column_key(panel) for panel in figure_panels))
+    rows = list(dict.fromkeys(_row_key(panel) for panel in figure_panels))
+    drawn = pd.concat([panel.rows for panel in figure_panels])
+    styles = _styles(drawn)
+    figure, axes = _style.panel_grid(len(rows), len(columns), PANEL_INCHES)
     for axis in axes.flat:
         axis.set_visible(False)
-    for place, part in panels:
-        column = metrics.index((place.get("metric"), place.get("split")))
-        axis = axes[rows.index(_where(place)), column]
+    for panel in figure_panels:
+        axis = axes[rows.index(_row_key(panel)), columns.index(_column_key(panel))]
         axis.set_visible(True)
-        _panel(axis, part, spec, styles)
-        _floor(axis, part, table, styles)
-        axis.set_title(", ".join(placement.title(k, v) for k, v in place.items() if k != "metric"))
-        axis.set_xlabel(_style.METRIC_LABELS.get(cost, cost))
-        axis.set_ylabel(_style.metrics_label(part["metric"].unique()))
+        _draw_panel(axis, panel.rows, spec, styles)
+        _draw_floors(axis, panel.rows, table, styles)
+        axis.set_title(lines.panel_title(panel))
+        axis.set_xlabel(METRICS[cost].label)
+        axis.set_ylabel(_style.metrics_label(panel.rows["metric"].unique()))
     _style.label_outer(axes, by_row=False)
     _style.legend(figure, axes)
-    _style.footnote(figure, _notes(pd.concat([part for _, part in panels])))
+    _style.footnote(figure, _notes(drawn))
     return figure
 
 
-def _styles(everything: pd.DataFrame) -> dict[str, dict]:
-    """The look of each line; controls of a trainer have the colour of the first method with it."""
-    first = everything.drop_duplicates("line").set_index("line")
-    controls = first["method"].isin(placement.CONTROLS)
-    methods = first[~controls]["method"].to_dict()
-    apart = [name for name in first.index if controls[name] and _trainer(first.loc[name])]
-    styles = _style.line_styles({name: None for name in first.index if name not in apart}, methods)
-    of_trainer = {_trainer(first.loc[name]): styles[name] for name in reversed(methods)}
-    for name in apart:
-        control = _style.CONTROL_STYLES[first.loc[name, "method"]]
-        own = of_trainer.get(_trainer(first.loc[name]))
-        styles[name] = control | ({"color": own["color"]} if own else {})
+def _column_key(panel: Panel) -> tuple:
+    """The values that put a panel in its column."""
+    return panel.place.get("metric"), panel.place.get("split")
+
+
+def _row_key(panel: Panel) -> tuple:
+    """The values that put a panel in its row."""
+    return tuple((k, v) for k, v in panel.place.items() if k not in ("metric", "split"))
+
+
+def _styles(drawn: pd.DataFrame) -> dict[str, dict]:
+    """The style of each line; controls of a trainer have the colour of the first method with it."""
+    first_rows = drawn.drop_duplicates("line").set_index("line")
+    is_control = first_rows["method"].isin(placement.CONTROLS)
+    methods = first_rows[~is_control]["method"].to_dict()
+    trainers = {name: _trainer(first_rows.loc[name]) for name in first_rows.index}
+    trainer_controls = [name for name in first_rows.index if is_control[name] and trainers[name]]
+    shades = {name: None for name in first_rows.index if name not in trainer_controls}
+    styles = _style.line_styles(shades, methods)
+    styles_by_trainer = {trainers[name]: styles[name] for name in reversed(methods)}
+    for name in trainer_controls:
+        style = dict(_style.CONTROL_STYLES[first_rows.loc[name, "method"]])
+        if trainers[name] in styles_by_trainer:
+            style["color"] = styles_by_trainer[trainers[name]]["color"]
+        styles[name] = style
     return styles
 
 
 def _trainer(row: Mapping) -> str:
-    """Whose models a row is about; empty for the standard trainer's."""
-    trainer = placement.value(row, "method.trainer")
+    """The trainer of the models of a row; empty for the standard one."""
+    trainer = placement.column_value(row, "method.trainer")
     return "" if trainer in (None, "standard") else trainer
 
 
-def _notes(everything: pd.DataFrame) -> list[str]:
-    controls = everything[everything["method"].isin(placement.CONTROLS)]
-    own = any(map(_trainer, controls.to_dict("records")))
-    return [*lines.notes(everything), *([OWN] if own else []), FRONTIER]
+def _notes(drawn: pd.DataFrame) -> list[str]:
+    """The lines below the figure."""
+    controls = drawn[drawn["method"].isin(placement.CONTROLS)]
+    has_trainers = any(map(_trainer, controls.to_dict("records")))
+    trainer_notes = [TRAINER_NOTE] if has_trainers else []
+    return [*lines.notes(drawn), *trainer_notes, FRONTIER_NOTE]
 
 
-def _where(place: Mapping) -> tuple:
-    return tuple((k, v) for k, v in place.items() if k not in ("metric", "split"))
-
-
-def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
-    points, idle, least = [], {}, {}
-    for row in part[part["n"] > 0].to_dict("records"):
-        control = row["method"] in placement.CONTROLS
-        own = control and _trainer(row)
+def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
+    """Draw the points, horizontal lines, frontier and scales of a panel."""
+    cost = spec["x"].split("/")[0]
+    points = []
+    idle: dict[str, Idle] = {}
+    for row in rows[rows["n"] > 0].to_dict("records"):
         style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
-        name = row["line"]
-        x, left, right = (row[f"{c}_cost"] for c in ("mean", "ci_low", "ci_high"))
-        y, low, high = (row[c] for c in ("mean", "ci_low", "ci_high"))
-        free = row["method"] == "original" and spec["x"].split("/")[0] in placement.SPENT
-        if free or (x == 0 and spec["xscale"] == "log"):
-            idle[_trainer(row)] = max(y, idle.get(_trainer(row), y))
-            width = 1.8 if own else 1  # one is seen behind the other
-            axis.axhline(y, label=name, color=style["color"], linestyle=":", linewidth=width)
-            if np.isfinite(low):
-                least[_trainer(row)] = max(low, least.get(_trainer(row), low))
-                low, high = _style.clamped(row["metric"], low, high)
-                start = 2 * EDGE * (len(idle) - 1)
-                axis.axhspan(low, high, start, start + EDGE, color=style["color"], linewidth=0)
-            continue
-        points.append((x, y, high if np.isfinite(high) else y, _trainer(row)))
-        left, right = _style.clamped(spec["x"], left, right)
-        low, high = _style.clamped(row["metric"], low, high)
-        bars = {"xerr": _bars(x, left, right), "yerr": _bars(y, low, high)}
-        axis.errorbar(x, y, fmt="none", ecolor=style["color"], elinewidth=0.8, **bars)
-        if control:  # rings, for they all are at 0
-            style |= {"markerfacecolor": "none", "markersize": 10 if own else 7.5}
-        name = "_" if own else name
-        axis.plot(x, y, label=name, linestyle="none", clip_on=False, **style)
-    _frontier(axis, points, idle | least)
+        is_free = row["method"] == "original" and not METRICS[cost].is_drawn_for_original
+        if is_free or (row["mean_cost"] == 0 and spec["xscale"] == "log"):
+            _add_idle(idle, row)
+            _draw_idle(axis, row, style["color"], len(idle) - 1)
+        else:
+            highest = row["ci_high"] if np.isfinite(row["ci_high"]) else row["mean"]
+            points.append(Point(row["mean_cost"], row["mean"], highest, _trainer(row)))
+            _draw_point(axis, row, cost, style)
+    _draw_frontier(axis, points, idle)
     axis.set_xscale(spec["xscale"])
-    positive = [y for y in (*(y for _, y, *_ in points), *idle.values()) if y > 0]
+    distances = [*(point.distance for point in points), *(i.distance for i in idle.values())]
+    positive = [distance for distance in distances if distance > 0]
     if spec["yscale"] == "log" and positive:  # the oracle's distance to itself is 0
-        _from_zero(axis, min(positive), max(positive))
+        _scale_from_zero(axis, min(positive), max(positive))
     axis.set_ylim(bottom=0)
 
 
-def _frontier(
-    axis, points: list[tuple[float, float, float, str]], idle: Mapping[str, float]
-) -> None:
-    """Join the points that none beats in both; who is not told from doing nothing is none of them.
+def _add_idle(idle: dict[str, Idle], row: Mapping) -> None:
+    """Add a row that costs nothing; of several of a trainer the largest numbers count."""
+    lowest = row["ci_low"] if np.isfinite(row["ci_low"]) else -np.inf
+    trainer = _trainer(row)
+    best = idle.get(trainer, Idle(-np.inf, -np.inf))
+    idle[trainer] = Idle(max(row["mean"], best.distance), max(lowest, best.lowest_distance))
 
-    `points`: x, y, the end of its interval, and trainer; `idle`: where the interval of doing
-    nothing begins, by trainer.
+
+def _draw_idle(axis: Axes, row: Mapping, color: str, number: int) -> None:
+    """A horizontal line with its interval at the left; `number`: how many trainers came before."""
+    line_width = 1.8 if _is_trainer_control(row) else 1  # one is seen behind the other
+    axis.axhline(row["mean"], label=row["line"], color=color, linestyle=":", linewidth=line_width)
+    if np.isfinite(row["ci_low"]):
+        low, high = _style.clamped_interval(row["metric"], row["ci_low"], row["ci_high"])
+        start = 2 * INTERVAL_WIDTH_SHARE * number
+        axis.axhspan(low, high, start, start + INTERVAL_WIDTH_SHARE, color=color, linewidth=0)
+
+
+def _draw_point(axis: Axes, row: Mapping, cost: str, style: Mapping) -> None:
+    """A point with the intervals of its cost and distance; controls are rings."""
+    left, right = _style.clamped_interval(cost, row["ci_low_cost"], row["ci_high_cost"])
+    low, high = _style.clamped_interval(row["metric"], row["ci_low"], row["ci_high"])
+    axis.errorbar(
+        row["mean_cost"],
+        row["mean"],
+        fmt="none",
+        ecolor=style["color"],
+        elinewidth=0.8,
+        xerr=_bars(row["mean_cost"], left, right),
+        yerr=_bars(row["mean"], low, high),
+    )
+    is_trainer_control = _is_trainer_control(row)
+    ring = {}
+    if row["method"] in placement.CONTROLS:  # rings, because all of them are at 0
+        ring = {"markerfacecolor": "none", "markersize": 10 if is_trainer_control else 7.5}
+    label = "_" if is_trainer_control else row["line"]
+    axis.plot(
+        row["mean_cost"],
+        row["mean"],
+        label=label,
+        linestyle="none",
+        clip_on=False,
+        **style,
+        **ring,
+    )
+
+
+def _is_trainer_control(row: Mapping) -> bool:
+    """Whether a row is about a control of a trainer other than the standard one."""
+    return row["method"] in placement.CONTROLS and bool(_trainer(row))
+
+
+def _draw_frontier(axis: Axes, points: Sequence[Point], idle: Mapping[str, Idle]) -> None:
+    """Join the points that none beats in both, as far as they differ from doing nothing.
+
+    `idle`: what doing nothing achieves, by trainer; a trainer without it is compared with the
+    standard one.
     """
-    nothing = {trainer: idle.get(trainer, idle.get("", np.inf)) for *_, trainer in points}
-    good = sorted((x, y) for x, y, high, trainer in points if high < nothing[trainer])
-    if good[1:]:
-        xs, ys = zip(*good, strict=True)
-        best = np.minimum.accumulate(ys)
-        axis.step(xs, best, where="post", color="0.7", linewidth=0.8, zorder=0, label="frontier")
+    limits = {trainer: _limit(entry) for trainer, entry in idle.items()}
+    good = sorted(
+        (point.cost, point.distance)
+        for point in points
+        if point.highest_distance < limits.get(point.trainer, limits.get("", np.inf))
+    )
+    if len(good) > 1:
+        costs, distances = zip(*good, strict=True)
+        best = np.minimum.accumulate(distances)
+        axis.step(costs, best, where="post", color="0.7", linewidth=0.8, zorder=0, label="frontier")
 
 
-def _from_zero(axis, low: float, high: float) -> None:
-    """A logarithmic y axis down to the decade of `low`, and 0 a little below it."""
-    least = 10.0 ** math.floor(math.log10(low))
-    decades = max(1, math.log10(high / least))
-    axis.set_yscale("symlog", linthresh=least, linscale=max(0.3, ZERO * decades))
-    every = math.ceil(decades / MOST_DECADES)
-    ticks = [least * 10**n for n in range(0, math.ceil(decades) + 1, every)]
+def _limit(entry: Idle) -> float:
+    """The distance that an interval must lie below to differ from doing nothing."""
+    has_interval = np.isfinite(entry.lowest_distance)
+    return entry.lowest_distance if has_interval else entry.distance
+
+
+def _scale_from_zero(axis: Axes, low: float, high: float) -> None:
+    """A logarithmic y axis down to the decade of `low`, with 0 a little below it."""
+    lowest = 10.0 ** math.floor(math.log10(low))
+    decades = max(1, math.log10(high / lowest))
+    axis.set_yscale("symlog", linthresh=lowest, linscale=max(0.3, ZERO_SHARE * decades))
+    spacing = math.ceil(decades / MAX_LABELLED_DECADES)
+    ticks = [lowest * 10**n for n in range(0, math.ceil(decades) + 1, spacing)]
     axis.set_yticks([0, *ticks])
 
 
 def _bars(middle: float, low: float, high: float) -> list | None:
+    """The two halves of an interval as matplotlib wants them; None where there is none."""
     return [[middle - low], [high - middle]] if np.isfinite(low) else None
 
 
-def _floor(axis, part: pd.DataFrame, table: pd.DataFrame, styles: Mapping) -> None:
-    """Where the oracle of another seed would be, in the colour of the oracle, where it is drawn."""
-    colours = {
+def _draw_floors(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame, styles: Mapping) -> None:
+    """Lines where the oracle of another seed would be, in the colour of the oracle of its trainer.
+
+    `rows`: those of the panel; `table`: the whole table, which has the floors.
+    """
+    first = rows.iloc[0]
+    floor_metric = floor(first["metric"])
+    if floor_metric is None:
+        return
+    colors = {
         _trainer(row): styles[row["line"]]["color"]
-        for row in part[part["method"] == "retrain"].to_dict("records")
+        for row in rows[rows["method"] == "retrain"].to_dict("records")
     }
-    first = part.iloc[0]
-    same = table["metric"] == f"{first['metric']}_reseeded"
+    is_floor = (table["metric"] == floor_metric.name) & (table["method"] == "retrain")
     for column in ("split", "dataset", "model", "request", "step"):
-        same &= table[column] == first[column]
-    for row in table[same & (table["method"] == "retrain") & (table["n"] > 0)].to_dict("records"):
+        is_floor &= table[column] == first[column]
+    for row in table[is_floor & (table["n"] > 0)].to_dict("records"):
         trainer = _trainer(row)
-        style = {"color": colours.get(trainer, "0.5"), "linestyle": "-."}
-        name = "_" if trainer else ANOTHER
-        axis.axhline(row["mean"], linewidth=0.8, label=name, **style)
+        axis.axhline(
+            row["mean"],
+            linewidth=0.8,
+            label="_" if trainer else FLOOR_NAME,
+            color=colors.get(trainer, "0.5"),
+            linestyle="-.",
+        )

@@ -1,130 +1,195 @@
 """Lines with 95 % bands: a metric against a column, one line a colour, one panel a facet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from unlearn.evaluation import placement, tables
+from unlearn.evaluation import placement
+from unlearn.evaluation.panels import Panel, panels
+from unlearn.metrics.catalogue import METRICS
 from unlearn.report.figures import _categories, _style
 
-MOST_MARKERS = 20  # longer lines have one every tenth of the axis
-MOST_TICKS = 8  # on a logarithmic axis each value gets its own, up to so many
-LETTERS = 30  # that have room below the narrowest panel
-WHOLE = ("step", "points")  # columns of counts
-LEAST_SPAN = 10  # of a logarithmic y axis, or chance would look like a trend
+MAX_MARKERS = 20
+"""Points of a line that all have a marker; a longer line has one every tenth of the axis."""
+
+MAX_TICKS = 8
+"""Values on a logarithmic axis that each have a tick."""
+
+PANEL_LETTERS = 30
+"""Letters that have room below the narrowest panel."""
+
+COUNT_COLUMNS = ("step", "points")
+"""Columns whose ticks are whole numbers."""
+
+MIN_LOG_RANGE = 10
+"""The least ratio of the ends of a logarithmic y axis; below it chance would look like a trend."""
 
 
 def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     """Draw a table of `unlearn.evaluation.tables`; `spec` is the figure block of an experiment.
 
-    Panels: one for each metric, each value of `facet`, and each data set, model and split that no
-    axis, colour or facet tells apart. Of a stream the last step is shown unless `step` is on an
-    axis. A line without x values (a control that lacks the parameter on the axis) is horizontal.
-    Where x holds names the axes change places: names have room at the left.
+    There is a panel for each metric, each value of `facet`, and each data set, model and split that
+    no axis, colour or facet tells apart. Of a stream the last step is drawn, unless `step` is on an
+    axis. A line without x values is horizontal: a control that lacks the parameter on the axis.
+    Where x holds names the axes change places, so that names have room at the left.
     """
-    panels = tables.panels(table, spec)
-    across = spec["facet"] or "metric"
-    columns = list(dict.fromkeys(place.get(across) for place, _ in panels))
-    paired = len({(p.get("metric"), p.get("split")) for p, _ in panels}) == len(columns)
-    aside = {across, "split"} if across == "metric" and paired else {across}
-    rows = list(dict.fromkeys(_without(place, aside) for place, _ in panels))
-    everything = pd.concat([part for _, part in panels])
-    names = dict(zip(everything["line"], everything["shade"], strict=True))
-    styles = _style.line_styles(
-        names, dict(zip(everything["line"], everything["method"], strict=True))
-    )
-    names_of_x = _categories.of(everything, spec["x"])
-    tall = _categories.height(everything, spec["x"]) if names_of_x else None
-    figure, axes = _style.panels(len(rows), len(columns), tall)
+    figure_panels = panels(table, spec)
+    column_field = spec["facet"] or "metric"
+    columns = list(dict.fromkeys(panel.place.get(column_field) for panel in figure_panels))
+    column_fields = _column_fields(figure_panels, column_field, len(columns))
+    rows = list(dict.fromkeys(_row_key(panel, column_fields) for panel in figure_panels))
+    drawn = pd.concat([panel.rows for panel in figure_panels])
+    styles = _line_styles(drawn)
+    names = _categories.names(drawn, spec["x"])
+    panel_inches = _categories.height(drawn, spec["x"]) if names else None
+    figure, axes = _style.panel_grid(len(rows), len(columns), panel_inches)
     for axis in axes.flat:
         axis.set_visible(False)
-    for place, part in panels:
-        axis = axes[rows.index(_without(place, aside)), columns.index(place.get(across))]
+    for panel in figure_panels:
+        row = rows.index(_row_key(panel, column_fields))
+        axis = axes[row, columns.index(panel.place.get(column_field))]
         axis.set_visible(True)
-        titles = [placement.title(k, v) for k, v in place.items() if k != "metric"]
-        axis.set_title(", ".join(titles))
-        if names_of_x:
-            _categories.draw(axis, part, spec, styles, names_of_x)
+        axis.set_title(panel_title(panel))
+        if names:
+            _categories.draw(axis, panel.rows, spec, styles, names)
         else:
-            _panel(axis, part, spec, styles)
-            axis.set_xlabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
-            axis.set_ylabel(_style.metrics_label(part["metric"].unique()))
-    if names_of_x:
+            _draw_panel(axis, panel.rows, spec, styles)
+    if names:
         _style.label_rows(axes)
     else:
-        _style.label_outer(axes, by_row=across != "metric")
-    if not names_of_x or spec["x"] != spec["colour"] or everything[spec["x"]].isna().any():
+        _style.label_outer(axes, by_row=column_field != "metric")
+    if not names or spec["x"] != spec["colour"] or drawn[spec["x"]].isna().any():
         _style.legend(figure, axes)
-    _style.footnote(figure, notes(everything))
+    _style.footnote(figure, notes(drawn))
     return figure
 
 
-def _without(place: Mapping, columns: set[str]) -> tuple:
-    return tuple((k, v) for k, v in place.items() if k not in columns)
+def panel_title(panel: Panel) -> str:
+    """The values that tell a panel from the others; its metric is on the axis."""
+    titles = [placement.title(k, v) for k, v in panel.place.items() if k != "metric"]
+    return ", ".join(titles)
 
 
-def _panel(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
-    for name, line in part[part["n"] > 0].groupby("line", sort=False):
-        style, scale = styles[name], 100 if line["metric"].iloc[0] in placement.PERCENT else 1
-        y, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
-        low, high = _style.clamped(line["metric"].iloc[0], low, high)
-        if line[spec["x"]].isna().all():
-            axis.axhline(y[0], label=name, **{k: v for k, v in style.items() if k != "marker"})
-            if np.isfinite(low[0]):
-                axis.axhspan(low[0], high[0], color=style["color"], alpha=0.12, linewidth=0)
-            continue
-        x = line[spec["x"]].to_numpy(float)
-        order = np.argsort(x, kind="stable")
-        x, y, low, high = x[order], y[order], low[order], high[order]
-        axis.plot(x, y, label=name, markevery=None if len(x) <= MOST_MARKERS else 0.1, **style)
-        if np.isfinite(low).any():
-            if len(x) == 1:
-                axis.vlines(x, low, high, color=style["color"], linewidth=1)
-            axis.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+def _column_fields(figure_panels: Sequence[Panel], column_field: str, columns: int) -> set[str]:
+    """The fields that put a panel in its column; a split does if each metric has one split."""
+    pairs = {(panel.place.get("metric"), panel.place.get("split")) for panel in figure_panels}
+    if column_field == "metric" and len(pairs) == columns:
+        return {"metric", "split"}
+    return {column_field}
+
+
+def _row_key(panel: Panel, column_fields: set[str]) -> tuple:
+    """The values that put a panel in its row."""
+    return tuple((k, v) for k, v in panel.place.items() if k not in column_fields)
+
+
+def _line_styles(drawn: pd.DataFrame) -> dict[str, dict]:
+    """The style of each line."""
+    shades = dict(zip(drawn["line"], drawn["shade"], strict=True))
+    methods = dict(zip(drawn["line"], drawn["method"], strict=True))
+    return _style.line_styles(shades, methods)
+
+
+def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
+    """Draw the lines of a panel, its scales and its labels."""
+    for name, line_rows in rows[rows["n"] > 0].groupby("line", sort=False):
+        if line_rows[spec["x"]].isna().all():
+            _draw_horizontal_line(axis, line_rows, styles[name])
+        else:
+            _draw_line(axis, line_rows, spec["x"], styles[name])
+    _scale_x(axis, rows[spec["x"]], spec)
+    _scale_y(axis, spec["yscale"])
+    if spec["xscale"] == "linear" and spec["x"] in COUNT_COLUMNS:
+        axis.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
+    _style.format_ticks(axis.yaxis)
+    axis.set_xlabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
+    axis.set_ylabel(_style.metrics_label(rows["metric"].unique()))
+
+
+def _shown_values(rows: pd.DataFrame) -> list[np.ndarray]:
+    """Means and ends of intervals in the units that are shown."""
+    metric = rows["metric"].iloc[0]
+    scale = METRICS[metric].scale
+    mean, low, high = (rows[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
+    return [mean, *_style.clamped_interval(metric, low, high)]
+
+
+def _draw_horizontal_line(axis: Axes, rows: pd.DataFrame, style: Mapping) -> None:
+    """A line without x values, with its interval as a band."""
+    y, low, high = _shown_values(rows)
+    line_style = {key: value for key, value in style.items() if key != "marker"}
+    axis.axhline(y[0], label=rows["line"].iloc[0], **line_style)
+    if np.isfinite(low[0]):
+        axis.axhspan(low[0], high[0], color=style["color"], alpha=0.12, linewidth=0)
+
+
+def _draw_line(axis: Axes, rows: pd.DataFrame, column: str, style: Mapping) -> None:
+    """A line with its intervals as a band, or as a bar where it has one point."""
+    ordered = rows.iloc[np.argsort(rows[column].to_numpy(float), kind="stable")]
+    x = ordered[column].to_numpy(float)
+    y, low, high = _shown_values(ordered)
+    marker_spacing = None if len(x) <= MAX_MARKERS else 0.1
+    axis.plot(x, y, label=rows["line"].iloc[0], markevery=marker_spacing, **style)
+    if np.isfinite(low).any():
+        if len(x) == 1:
+            axis.vlines(x, low, high, color=style["color"], linewidth=1)
+        axis.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def _scale_x(axis: Axes, x: pd.Series, spec: Mapping) -> None:
+    """Set the scale of the x axis; few values on a logarithmic one have a tick each."""
     axis.set_xscale(spec["xscale"])
-    values = sorted(set(part[spec["x"]].dropna()))
-    if spec["xscale"] == "log" and 0 < len(values) <= MOST_TICKS:
-        axis.set_xticks(values, _sparse(values))
+    values = sorted(set(x.dropna()))
+    if spec["xscale"] == "log" and 0 < len(values) <= MAX_TICKS:
+        axis.set_xticks(values, _tick_labels(values))
         axis.minorticks_off()
     else:
-        _style.write_numbers(axis.xaxis)
-    axis.set_yscale(spec["yscale"])
+        _style.format_ticks(axis.xaxis)
+
+
+def _scale_y(axis: Axes, scale: str) -> None:
+    """Set the scale of the y axis; a logarithmic one is long enough not to magnify chance."""
+    axis.set_yscale(scale)
     low, high = axis.get_ylim()
-    if spec["yscale"] == "log" and high < LEAST_SPAN * low:
+    if scale == "log" and high < MIN_LOG_RANGE * low:
         middle = np.sqrt(low * high)
-        axis.set_ylim(middle / LEAST_SPAN**0.5, middle * LEAST_SPAN**0.5)
-    if spec["xscale"] == "linear" and spec["x"] in WHOLE:
-        axis.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
-    _style.write_numbers(axis.yaxis)
+        axis.set_ylim(middle / MIN_LOG_RANGE**0.5, middle * MIN_LOG_RANGE**0.5)
 
 
-def _sparse(values: list) -> list[str]:
-    """The labels of values on a logarithmic axis, without those that would touch the last one."""
-    letter = np.log(values[-1] / values[0]) / LETTERS
-    labels, end = [], -np.inf
-    for place, shown in zip(np.log(values), map(placement.text, values), strict=True):
-        half = len(shown) / 2 * letter
-        labels.append(shown if place - half >= end else "")
-        end = place + half + letter if labels[-1] else end
+def _tick_labels(values: Sequence[float]) -> list[str]:
+    """The labels of values on a logarithmic axis; one that would touch the last one is empty."""
+    letter_width = np.log(values[-1] / values[0]) / PANEL_LETTERS
+    labels = []
+    end = -np.inf
+    for value in values:
+        position = np.log(value)
+        text = placement.text(value)
+        half_width = len(text) / 2 * letter_width
+        has_room = position - half_width >= end
+        labels.append(text if has_room else "")
+        if has_room:
+            end = position + half_width + letter_width
     return labels
 
 
-def notes(table: pd.DataFrame) -> list[str]:
-    """What stands below a figure: what a point is, and what is missing."""
-    counts = sorted(set(table.loc[table["n"] > 0, "n"]))
+def notes(rows: pd.DataFrame) -> list[str]:
+    """The lines below a figure: what a point is, and what is missing."""
+    counts = sorted(set(rows.loc[rows["n"] > 0, "n"]))
     seeds = ", ".join(map(str, counts)) or "0"
     notes = [f"mean and 95 % t interval over n = {seeds} seeds"]
     for flag in ("failed", "diverged"):
-        most = table[table[flag] > 0].groupby("variant", sort=False)[flag].max()
+        largest_counts = rows[rows[flag] > 0].groupby("variant", sort=False)[flag].max()
         names = [
-            f"{variant} (at most {seeds} of a cell's seeds)" for variant, seeds in most.items()
+            f"{variant} (at most {count} of a cell's seeds)"
+            for variant, count in largest_counts.items()
         ]
         if names:
             notes.append(f"{flag.upper()}, left out: {', '.join(names)}")
-    if "unconverged" in table and (table["unconverged"] > 0).any():
-        names = table.loc[table["unconverged"] > 0, "dataset"].unique()
-        notes.append(f"noise did NOT CONVERGE, kept: {', '.join(names)}")
+    if "unconverged" in rows and (rows["unconverged"] > 0).any():
+        datasets = rows.loc[rows["unconverged"] > 0, "dataset"].unique()
+        notes.append(f"noise did NOT CONVERGE, kept: {', '.join(datasets)}")
     return notes
