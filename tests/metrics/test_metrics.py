@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unlearn.metrics.accuracy import accuracy
+from unlearn.metrics.accuracy import accuracy, accuracy_gap, loss_gap, mean_loss
 from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.divergence import jensen_shannon, kl, log_softmax
 from unlearn.metrics.ensemble import lone_accuracies, tie_fraction, vote_accuracy
+from unlearn.metrics.loss_attack import attack_auc
 
 LOGITS = arrays(np.float32, (5, 4), elements=st.floats(-50, 50, width=32))
 
@@ -119,3 +120,28 @@ def test_relative_l2():
     assert relative(l2(half, oracle, ["w"]), reference) == 0.5
     assert relative(l2(oracle, oracle, ["w"]), reference) == 0
     assert relative(0.0, 0.0) is None
+
+
+def test_gaps_are_positive_where_the_model_has_more():
+    labels = np.array([0, 0, 1, 1])
+    reference = np.array([[2.0, 0], [0, 2], [0, 2], [2, 0]])  # 2 of 4 are right
+    model = np.array([[2.0, 0], [2, 0], [0, 2], [2, 0]])  # 3 of 4 are right
+    assert accuracy_gap(reference, model, labels) == 0.25
+    # one point goes from a loss of ln(1 + e^2) to one of ln(1 + e^-2), which is lower by 2
+    assert loss_gap(reference, model, labels) == pytest.approx(-2 / 4)
+    assert mean_loss(model[:1], labels[:1]) == pytest.approx(math.log1p(math.exp(-2)))
+    empty = np.zeros((0, 2))
+    assert accuracy_gap(empty, empty, labels[:0]) is None
+    assert loss_gap(empty, empty, labels[:0]) is None
+
+
+def test_the_attack_by_loss_compares_points_of_one_class():
+    losses = np.array([0.1, 0.2, 5.0])
+    classes = np.array([0, 0, 1])
+    test_losses = np.array([0.3, 0.2, 6.0, 9.0])
+    test_classes = np.array([0, 0, 1, 2])
+    # class 0: .1 is below both, .2 below one and ties with one; class 1: below its only one
+    expected = (1 + 0.75 + 1) / 3
+    assert attack_auc(losses, classes, test_losses, test_classes) == pytest.approx(expected)
+    assert attack_auc(losses, classes, losses, classes) == 0.5
+    assert attack_auc(losses, classes, test_losses[-1:], test_classes[-1:]) is None

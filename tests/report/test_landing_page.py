@@ -11,17 +11,18 @@ def test_the_landing_page_prints_the_numbers_of_the_table():
     plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]})
     table = made_up(plan)
     table["mean"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-    table["ci_low"], table["ci_high"] = table["mean"] - 0.01, table["mean"] + 0.01
+    table["ci_low"] = table["mean"] - 0.01
+    table["ci_high"] = table["mean"] + 0.01
     page = landing_page.page(
         "s", [], [], {}, {"e": ("what", plan.experiments["e"].figure, table)}, {}
     )
-    flat = page.replace("\u202f", " ")
+    text = page.replace("\u202f", " ")
     for value in table["mean"]:
-        assert f"{value:.3f} ± 0.010" in flat
+        assert f"{value:.3f} ± 0.010" in text
 
 
 @pytest.mark.parametrize(
-    ("mean", "half", "expected"),
+    ("mean", "half_width", "expected"),
     [
         (0.5, 0.01, "0.500 ± 0.010"),
         (90_000.0, 0.0, "90,000"),
@@ -33,8 +34,8 @@ def test_the_landing_page_prints_the_numbers_of_the_table():
         (3.0, float("nan"), "3.00"),
     ],
 )
-def test_means_and_intervals_are_written_for_readers(mean, half, expected):
-    assert formatting.with_half(mean, half, None) == expected
+def test_means_and_intervals_are_written_for_readers(mean, half_width, expected):
+    assert formatting.interval_text(mean, half_width, None) == expected
 
 
 def test_the_landing_page_names_a_method_once_for_each_guarantee():
@@ -61,8 +62,9 @@ def test_the_landing_page_counts_many_variants_of_one_guarantee():
 def test_the_landing_page_opens_with_what_was_run_and_ends_with_the_data():
     data = {"name": "d", "train_points": 1, "test_points": 1, "held_out_points": 0, "sha256": "0"}
     page = landing_page.page("s", [("Study", "s")], [data], {"finetune": ("none", "")}, {}, {})
-    places = [page.index(t) for t in ("What was run", "Guarantees", "Results", "Data sets")]
-    assert places == sorted(places)
+    titles = ("What was run", "Guarantees", "Results", "Data sets")
+    positions = [page.index(title) for title in titles]
+    assert positions == sorted(positions)
 
 
 def test_descriptions_cannot_break_the_page():

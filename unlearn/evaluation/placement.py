@@ -15,7 +15,7 @@ CONTROLS = ("original", "retrain")
 
 _VALUE_TITLES = {
     "dataset.noised": lambda share: f"{100 * share:g} % noisy",
-    "noise.kind": lambda kind: f"{kind.replace('_', '-')} noise",
+    "noise.kind": lambda kind: f"{kind.removesuffix('_noise').replace('_', '-')} noise",
 }
 """Titles of values that mean little beside the bare name of their column, by column."""
 
