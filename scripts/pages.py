@@ -39,7 +39,7 @@ def copy(results: Path, folder: Path) -> None:
     paths = _result_paths(results, config)
     _remove(folder, _names(folder))
     _copy_files(folder, paths, config, provenance)
-    write_json(folder / "study.json", _merged({}, config))
+    write_json(folder / "study.json", _merged_config({}, config))
 
 
 def add(results: Path, folder: Path) -> None:
@@ -52,10 +52,10 @@ def add(results: Path, folder: Path) -> None:
     provenance = _finished_json(results / "provenance.json")
     paths = _result_paths(results, config)
     has_study = (folder / "study.json").exists()
-    merged = _merged(read_json(folder / "study.json") if has_study else {}, config)
+    merged_config = _merged_config(read_json(folder / "study.json") if has_study else {}, config)
     _remove(folder, _names(folder) & paths.keys())
     _copy_files(folder, paths, config, provenance)
-    write_json(folder / "study.json", merged)
+    write_json(folder / "study.json", merged_config)
 
 
 def _names(folder: Path) -> set[str]:
@@ -127,37 +127,37 @@ def redraw(folder: Path) -> None:
             figure.draw(table, experiment.figure, [folder / f"{name}.png"])
 
 
-def _merged(first: dict, second: dict) -> dict:
+def _merged_config(base: dict, addition: dict) -> dict:
     """One configuration of two studies.
 
-    It has the experiments of both; of two with one name, that of `second`. Settings are those of
-    `first`. Definitions are kept as far as an experiment uses them. PageError where a name means
+    It has the experiments of both; of two with one name, that of `addition`. Settings are those of
+    `base`. Definitions are kept as far as an experiment uses them. PageError where a name means
     two things.
     """
     kept_figures = {
         section: {
             name: block
-            for name, block in first.get(section, {}).items()
-            if name not in second.get(section, {})
+            for name, block in base.get(section, {}).items()
+            if name not in addition.get(section, {})
         }
         for section in FIGURE_SECTIONS
     }
-    first_parts = _used(first | kept_figures)
-    second_parts = _used(second)
+    base_parts = _used_parts(base | kept_figures)
+    added_parts = _used_parts(addition)
     for section in SECTIONS:
-        for name in first_parts[section].keys() & second_parts[section].keys():
-            first_block = first_parts[section][name]
-            second_block = second_parts[section][name]
-            if first_block != second_block:
+        for name in base_parts[section].keys() & added_parts[section].keys():
+            base_block = base_parts[section][name]
+            added_block = added_parts[section][name]
+            if base_block != added_block:
                 raise PageError(
-                    f"{section}: {name} is {second_block} in the study to be added, "
-                    f"{first_block} in what is shown; give it another name"
+                    f"{section}: {name} is {added_block} in the study to be added, "
+                    f"{base_block} in what is shown; give it another name"
                 )
-    parts = {key: first_parts[key] | second_parts[key] for key in first_parts}
-    return second | first | parts
+    parts = {key: base_parts[key] | added_parts[key] for key in base_parts}
+    return addition | base | parts
 
 
-def _used(config: dict) -> dict:
+def _used_parts(config: dict) -> dict:
     """The figures of a configuration, and the blocks of each section that they refer to."""
     parts = {key: config.get(key, {}) for key in FIGURE_SECTIONS}
     parts |= {section: {} for section in SECTIONS}

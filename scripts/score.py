@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     request = read_request(arguments.request, data.description["sha256"])
     steps = list(request.steps(len(data.train_labels), data.base))
     job = json.loads(arguments.job)
-    learned = read_json(arguments.trained)
+    training = read_json(arguments.trained)
     trained_weights = Fleet(
         Path(arguments.trained).with_name("trained.safetensors"),
         {"dataset": data.description["sha256"]},
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
     fleets = Comparison(
         trained=TrainedFleet(
             weights=trained_weights,
-            costs=[record | _noise_costs(data) for record in learned["models"]],
+            costs=[record | _noise_costs(data) for record in training["models"]],
         ),
         unlearned=unlearned,
         oracle=oracle,
@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
     )
     changed_points = {step.index: len(step.forget) + len(step.added) for step in steps}
     cell = {"rate": changed_points[len(steps)] / len(data.base)} | job["cell"]
-    rows = score.score(points, steps, learned["seeds"], fleets)
+    rows = score.score(points, steps, training["seeds"], fleets)
     write_text(arguments.output, _csv(rows, cell, changed_points))
 
 

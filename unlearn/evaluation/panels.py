@@ -25,44 +25,44 @@ def panels(table: pd.DataFrame, figure: Mapping) -> list[Panel]:
 
     Of a stream they show the last step, unless `step` or `points` is on an axis.
     """
-    drawn = _drawn_rows(table, figure)
+    rows = _rows(table, figure)
     facet = figure["facet"]
     is_shared = pd.Series(
-        [placement.is_in_every_panel(record, figure) for record in drawn.to_dict("records")],
-        drawn.index,
+        [placement.is_in_every_panel(record, figure) for record in rows.to_dict("records")],
+        rows.index,
         dtype=bool,
     )
-    fields = _fields(drawn, figure)
+    fields = _fields(rows, figure)
     if not fields:
-        return [Panel({}, drawn)]
+        return [Panel({}, rows)]
     panel_list = []
-    for values in drawn.loc[~is_shared, fields].drop_duplicates().to_dict("records"):
+    for values in rows.loc[~is_shared, fields].drop_duplicates().to_dict("records"):
         place = {column: placement.column_value(values, column) for column in values}
-        is_inside = pd.Series(True, drawn.index)
+        is_inside = pd.Series(True, rows.index)
         for column, value in place.items():
-            is_equal = drawn[column].isna() if value is None else drawn[column] == value
+            is_equal = rows[column].isna() if value is None else rows[column] == value
             is_inside &= is_equal | is_shared if column == facet else is_equal
-        panel_list.append(Panel(place, drawn[is_inside]))
+        panel_list.append(Panel(place, rows[is_inside]))
     return panel_list
 
 
-def _drawn_rows(table: pd.DataFrame, figure: Mapping) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, figure: Mapping) -> pd.DataFrame:
     """The rows that the figure draws, with their line and shade."""
     if not placement.axes(figure) & {"step", "points"}:
         table = table[table["step"] == table.groupby("request")["step"].transform("max")]
     is_drawn = [placement.is_in_figure(record, figure) for record in table.to_dict("records")]
-    drawn = table[is_drawn]
-    records = drawn.to_dict("records")
+    rows = table[is_drawn]
+    records = rows.to_dict("records")
     shades = [placement.shade(record, figure) for record in records]
-    return drawn.assign(
+    return rows.assign(
         line=[placement.line_name(record, figure) for record in records],
         # None stays None: as text it would become NaN
-        shade=pd.Series(shades, drawn.index, dtype=object),
+        shade=pd.Series(shades, rows.index, dtype=object),
     )
 
 
-def _fields(drawn: pd.DataFrame, figure: Mapping) -> list[str]:
+def _fields(rows: pd.DataFrame, figure: Mapping) -> list[str]:
     """The columns whose values get separate panels."""
     candidates = [field for field in FIELDS if field in placement.panel_fields(figure)]
-    fields = [f for f in candidates if f == "metric" or drawn[f].nunique() > 1]
+    fields = [f for f in candidates if f == "metric" or rows[f].nunique() > 1]
     return [*fields, figure["facet"]] if figure["facet"] else fields

@@ -116,28 +116,28 @@ def _prediction_scores(
     split_rows: SplitRows,
 ) -> Iterator[Score]:
     """The metrics of predictions, split by split; no value where a model has diverged."""
-    of_model = [metric for metric in METRICS.values() if metric.of_model]
-    of_votes = [metric for metric in METRICS.values() if metric.of_votes]
+    model_metrics = [metric for metric in METRICS.values() if metric.of_model]
+    vote_metrics = [metric for metric in METRICS.values() if metric.of_votes]
     for split, rows in split_rows.items():
         split_logits = state.logits[rows]
         split_labels = labels[rows]
-        for metric in of_model:
+        for metric in model_metrics:
             value = metric.of_model(split_logits, split_labels) if state.is_finite else None
             yield metric.name, split, value
         for name, reference in references.items():
             is_comparable = state.is_finite and reference is not None and reference.is_finite
             reference_logits = reference.logits[rows] if is_comparable else None
-            for metric in _of_pairs(name):
+            for metric in _pair_metrics(name):
                 value = None
                 if is_comparable:
                     value = metric.of_pair(reference_logits, split_logits, split_labels)
                 yield metric.name, split, value
         if len(state.votes) and state.is_finite:
-            for metric in of_votes:
+            for metric in vote_metrics:
                 yield metric.name, split, metric.of_votes(state.votes[:, rows], split_labels)
 
 
-def _of_pairs(reference: str) -> list[Metric]:
+def _pair_metrics(reference: str) -> list[Metric]:
     """The metrics of predictions that compare with a reference."""
     return [
         metric for metric in METRICS.values() if metric.of_pair and metric.reference == reference
@@ -156,7 +156,7 @@ def _floor_scores(
     if not references:
         return
     for split, rows in split_rows.items():
-        for metric in _of_pairs(OTHER_SEED):
+        for metric in _pair_metrics(OTHER_SEED):
             values = [
                 metric.of_pair(reference.logits[rows], oracle.logits[rows], labels[rows])
                 for reference in references

@@ -55,10 +55,10 @@ def summarise(
     """
     cells = scores[_CELL].drop_duplicates().reset_index(drop=True)
     flags = _flags(scores, cells)
-    selected = _without_diverged(scores[scores["metric"].isin(metrics)], scores)
+    selected_rows = _without_diverged(scores[scores["metric"].isin(metrics)], scores)
     if splits:
-        selected = selected[selected["split"].isin(splits)]
-    table = _with_failed(_means(selected), flags, metrics, splits)
+        selected_rows = selected_rows[selected_rows["split"].isin(splits)]
+    table = _with_failed(_means(selected_rows), flags, metrics, splits)
     table = table.merge(flags, on=_CELL, how="left")
     for field, values in columns.items():
         _add_parameters(table, field, values)
@@ -84,35 +84,37 @@ def _flags(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 def _count(rows: pd.DataFrame, cells: pd.DataFrame, metric: str, value: int) -> pd.Series:
     """The number of seeds of each cell whose metric has a value."""
-    matches = rows[(rows["metric"] == metric) & (rows["value"] == value)]
-    counts = matches.groupby(_CELL).size().rename("count").reset_index()
+    matching_rows = rows[(rows["metric"] == metric) & (rows["value"] == value)]
+    counts = matching_rows.groupby(_CELL).size().rename("count").reset_index()
     return cells.merge(counts, on=_CELL, how="left")["count"].fillna(0).astype(int)
 
 
-def _without_diverged(selected: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+def _without_diverged(selected_rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The selected rows without the values of diverged models, costs included, flags excepted.
 
     A model that diverged while it was trained loses the values of the learn phase only, because
     retraining may still be sound.
     """
-    flagged = scores[(scores["metric"] == "diverged") & (scores["value"] == 1)]
+    diverged_rows = scores[(scores["metric"] == "diverged") & (scores["value"] == 1)]
     seed_columns = [*_CELL, "seed"]
-    models = pd.MultiIndex.from_frame(selected[seed_columns])
-    is_learn = selected["split"] == "learn"
-    is_diverged = pd.Series(False, selected.index)
+    models = pd.MultiIndex.from_frame(selected_rows[seed_columns])
+    is_learn = selected_rows["split"] == "learn"
+    is_diverged = pd.Series(False, selected_rows.index)
     for phase, is_in_phase in (("learn", is_learn), ("forget", ~is_learn)):
-        diverged = pd.MultiIndex.from_frame(flagged.loc[flagged["split"] == phase, seed_columns])
-        is_diverged |= models.isin(diverged) & is_in_phase
+        diverged_models = pd.MultiIndex.from_frame(
+            diverged_rows.loc[diverged_rows["split"] == phase, seed_columns]
+        )
+        is_diverged |= models.isin(diverged_models) & is_in_phase
     flags = [name for name, metric in METRICS.items() if metric.is_flag]
-    is_diverged &= ~selected["metric"].isin(flags)
-    return selected.assign(value=selected["value"].mask(is_diverged))
+    is_diverged &= ~selected_rows["metric"].isin(flags)
+    return selected_rows.assign(value=selected_rows["value"].mask(is_diverged))
 
 
-def _means(selected: pd.DataFrame) -> pd.DataFrame:
+def _means(selected_rows: pd.DataFrame) -> pd.DataFrame:
     """Means and intervals over the seeds of each cell, metric and split."""
     keys = [*_CELL, "metric", "split"]
     rows = []
-    for key, values in selected.groupby(keys, sort=False)["value"]:
+    for key, values in selected_rows.groupby(keys, sort=False)["value"]:
         row = dict(zip(keys, key, strict=True))
         interval = _interval(row["metric"], values)
         row |= {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
@@ -137,8 +139,8 @@ def _with_failed(
     failed, it gets every split of every metric.
     """
     pairs = means[[*_GROUP, "metric", "split"]].drop_duplicates()
-    failed = flags[flags["failed"] > 0][_CELL]
-    rows = failed.merge(pairs, on=_GROUP, how="left")
+    failed_cells = flags[flags["failed"] > 0][_CELL]
+    rows = failed_cells.merge(pairs, on=_GROUP, how="left")
     has_no_pair = rows["metric"].isna()
     every_pair = pd.DataFrame(
         [(m, s) for m in metrics for s in METRICS[m].splits if not splits or s in splits],

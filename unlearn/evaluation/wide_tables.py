@@ -44,8 +44,10 @@ def wide_text(table: pd.DataFrame, columns: Sequence[str], space: str = " ") -> 
         head = f"{column} (%)" if is_percentage else column
         texts_by_row = values[ROW_COLUMNS].assign(**{head: texts})
         wide = wide.merge(texts_by_row, on=ROW_COLUMNS, how="left")
-    constant = [name for name in ROW_COLUMNS if name != "variant" and wide[name].nunique() == 1]
-    wide = wide.drop(columns=constant).astype(object).fillna("")
+    constant_columns = [
+        name for name in ROW_COLUMNS if name != "variant" and wide[name].nunique() == 1
+    ]
+    wide = wide.drop(columns=constant_columns).astype(object).fillna("")
     return wide.rename(columns={"method.guarantee": "guarantee"})
 
 

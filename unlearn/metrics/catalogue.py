@@ -30,7 +30,7 @@ PHASES = ("learn", "forget")
 """The parts of a method that cost something."""
 
 
-def _of_logits(divergence: Callable[[np.ndarray, np.ndarray], float | None]) -> OfPair:
+def _pair_function(divergence: Callable[[np.ndarray, np.ndarray], float | None]) -> OfPair:
     """A divergence of (reference_logits, logits) as a function that gets the labels as well."""
 
     def of_pair(
@@ -65,7 +65,7 @@ _COUNTER = replace(_COST, is_trainer_specific=True, is_frontier_cost=False)
 _FACT = replace(_COUNTER, better=None)
 _FLAG = replace(_COST, unit="flag", is_frontier_cost=False)
 _NOISE = replace(_COST, splits=("learn",), better=None, is_frontier_cost=False)
-_KL = replace(_DIVERGENCE, of_pair=_of_logits(kl))
+_KL = replace(_DIVERGENCE, of_pair=_pair_function(kl))
 _ACCURACY_GAP = replace(_GAP, of_pair=accuracy_gap)
 _LOSS_GAP = replace(_GAP, unit="nats", of_pair=loss_gap)
 _SCRATCH = {"reference": "scratch", "is_trainer_specific": True}
@@ -85,8 +85,10 @@ _PREDICTIONS = (
     _row(_KL, "kl", "KL(oracle || model) (nats)"),
     _row(_ACCURACY_GAP, "accuracy_gap", "Accuracy - oracle's (points)"),
     _row(_LOSS_GAP, "loss_gap", "Cross-entropy - oracle's (nats)"),
-    _row(_DIVERGENCE, "kl_reverse", "KL(model || oracle) (nats)", of_pair=_of_logits(reverse_kl)),
-    _row(_DIVERGENCE, "js", "Jensen-Shannon (nats)", of_pair=_of_logits(jensen_shannon)),
+    _row(
+        _DIVERGENCE, "kl_reverse", "KL(model || oracle) (nats)", of_pair=_pair_function(reverse_kl)
+    ),
+    _row(_DIVERGENCE, "js", "Jensen-Shannon (nats)", of_pair=_pair_function(jensen_shannon)),
     _row(_KL, "kl_scratch", "KL(scratch || model) (nats)", **_SCRATCH),
     _row(_ACCURACY_GAP, "accuracy_gap_scratch", "Accuracy - scratch (points)", **_SCRATCH),
     _row(_LOSS_GAP, "loss_gap_scratch", "Cross-entropy - scratch (nats)", **_SCRATCH),
@@ -129,14 +131,14 @@ _PREDICTIONS = (
         _FLOOR,
         "kl_reseeded",
         "KL(other seed's oracle || oracle) (nats)",
-        of_pair=_of_logits(kl),
+        of_pair=_pair_function(kl),
         floor_of="kl",
     ),
     _row(
         _FLOOR,
         "js_reseeded",
         "Jensen-Shannon of oracles (nats)",
-        of_pair=_of_logits(jensen_shannon),
+        of_pair=_pair_function(jensen_shannon),
         floor_of="js",
     ),
     _row(

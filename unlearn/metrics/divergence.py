@@ -57,5 +57,5 @@ def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float | None:
 
 def _clipped(value: float, top: float) -> float:
     """`value` moved to the range 0..top if rounding alone put it outside; else unchanged."""
-    clipped = min(max(value, 0.0), top)
-    return clipped if abs(value - clipped) < ROUNDING else value
+    clipped_value = min(max(value, 0.0), top)
+    return clipped_value if abs(value - clipped_value) < ROUNDING else value

@@ -26,8 +26,8 @@ def lone_accuracies(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The accuracy of each constituent that is present; empty for no points."""
     if not votes.size:
         return np.empty(0)
-    present = votes[(votes >= 0).all(1)]
-    return (present == labels).mean(1)
+    present_votes = votes[(votes >= 0).all(1)]
+    return (present_votes == labels).mean(1)
 
 
 def mean_lone_accuracy(votes: np.ndarray, labels: np.ndarray) -> float | None:

@@ -30,14 +30,15 @@ def attack_auc(
     """
     total = area = 0.0
     for label in np.unique(member_labels):
-        inside = member_losses[member_labels == label]
-        outside = np.sort(nonmember_losses[nonmember_labels == label])
-        if len(outside):
-            below = np.searchsorted(outside, inside)
-            not_above = np.searchsorted(outside, inside, "right")
-            above = len(outside) - (below + not_above) / 2
-            area += float(above.sum()) / len(outside)
-            total += len(inside)
+        class_losses = member_losses[member_labels == label]
+        ranked_losses = np.sort(nonmember_losses[nonmember_labels == label])
+        n = len(ranked_losses)
+        if n:
+            min_ranks = np.searchsorted(ranked_losses, class_losses)
+            max_ranks = np.searchsorted(ranked_losses, class_losses, "right")
+            counts_above = n - (min_ranks + max_ranks) / 2
+            area += float(counts_above.sum()) / n
+            total += len(class_losses)
     return area / total if total else None
 
 

@@ -22,8 +22,8 @@ OfVotes = Callable[[np.ndarray, np.ndarray], float | None]
 """of_votes(votes S x N, labels N): a metric of an ensemble of S constituents."""
 
 OfAttack = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], float | None]
-"""of_attack(logits, labels, test_logits, test_labels): how well an attack tells deleted points
-from test points."""
+"""of_attack(logits N x C, labels N, test_logits M x C, test_labels M): the success of an attack
+that tells deleted points from test points."""
 
 
 @dataclass(frozen=True, kw_only=True)

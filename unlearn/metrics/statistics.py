@@ -20,12 +20,12 @@ class MeanInterval(NamedTuple):
 
 def t_interval(values: np.ndarray) -> MeanInterval:
     """The mean of the finite values and its 95 % t interval; no interval of a single value."""
-    finite = values[np.isfinite(values)]
-    n = len(finite)
+    finite_values = values[np.isfinite(values)]
+    n = len(finite_values)
     if n == 0:
         return MeanInterval(np.nan, np.nan, np.nan, 0)
-    mean = finite.mean()
+    mean = finite_values.mean()
     if n == 1:
         return MeanInterval(mean, np.nan, np.nan, 1)
-    half_width = stdtrit(n - 1, UPPER_PROBABILITY) * finite.std(ddof=1) / np.sqrt(n)
+    half_width = stdtrit(n - 1, UPPER_PROBABILITY) * finite_values.std(ddof=1) / np.sqrt(n)
     return MeanInterval(mean, mean - half_width, mean + half_width, n)

@@ -163,10 +163,10 @@ def _check_points(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
             raise InvalidError("x", f"only some cells of the line {name} have a {block['x']}")
 
 
-def _shared_point_message(first: Cell, second: Cell) -> str:
+def _shared_point_message(first_cell: Cell, second_cell: Cell) -> str:
     """How two cells of one point differ, and what to do about it."""
-    fields = [name for name in first._fields if getattr(first, name) != getattr(second, name)]
-    differences = ", ".join(f"{getattr(first, n)} and {getattr(second, n)}" for n in fields)
+    pairs = zip(first_cell, second_cell, strict=True)
+    differences = ", ".join(f"{first} and {second}" for first, second in pairs if first != second)
     return f"{differences} would share one point; tell them apart by x, colour or facet"
 
 

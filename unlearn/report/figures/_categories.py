@@ -48,27 +48,28 @@ def labels(names: Sequence[str]) -> list[str]:
 
     Long labels are broken before a parameter.
     """
-    parts = [PARAMETER.split(str(name)) for name in names]
+    parts_by_name = [PARAMETER.split(str(name)) for name in names]
     parameters_by_head = {}
-    for head, *parameters in parts:
+    for head, *parameters in parts_by_name:
         parameters_by_head.setdefault(head, []).append(set(parameters))
-    common = {
+    common_parameters = {
         head: set.intersection(*sets) if len(sets) > 1 else set()
         for head, sets in parameters_by_head.items()
     }
-    return [
-        _broken([head, *(parameter for parameter in parameters if parameter not in common[head])])
-        for head, *parameters in parts
-    ]
+    texts = []
+    for head, *parameters in parts_by_name:
+        label_parameters = [p for p in parameters if p not in common_parameters[head]]
+        texts.append(_broken_lines([head, *label_parameters]))
+    return texts
 
 
-def _broken(parts: Sequence[str]) -> str:
-    """The parts joined by dashes, in as few lines as fit."""
+def _broken_lines(parts: Sequence[str]) -> str:
+    """The parts joined by dashes, in as few lines as hold them."""
     lines = [parts[0]]
     for part in parts[1:]:
-        longer = f"{lines[-1]}-{part}"
-        if len(longer) <= MAX_LABEL_LETTERS:
-            lines[-1] = longer
+        longer_line = f"{lines[-1]}-{part}"
+        if len(longer_line) <= MAX_LABEL_LETTERS:
+            lines[-1] = longer_line
         else:
             lines.append(part)
     return "\n".join(lines)
@@ -105,9 +106,9 @@ def draw(
 
 def _offsets(rows: pd.DataFrame, column: str) -> dict[str, float]:
     """How far the points of each line lie below their name, in rows; 0 where no lines share one."""
-    named = rows.dropna(subset=[column])
-    lines = list(named["line"].drop_duplicates())
-    lines_per_name = named.groupby(column)["line"].nunique().max()
+    named_rows = rows.dropna(subset=[column])
+    lines = list(named_rows["line"].drop_duplicates())
+    lines_per_name = named_rows.groupby(column)["line"].nunique().max()
     if not lines_per_name > 1:
         return dict.fromkeys(lines, 0)
     center = (len(lines) - 1) / 2
@@ -141,9 +142,11 @@ def _shown_values(rows: pd.DataFrame) -> list[np.ndarray]:
 
 def _scale_values(axis: Axes, means: pd.Series, scale: str) -> None:
     """Set the scale of the value axis, and ticks that do not touch."""
-    positive = means[means > 0]
-    if scale == "log" and (means == 0).any() and len(positive):
-        axis.set_xscale("symlog", linthresh=positive.min())  # the oracle's distance to itself is 0
+    positive_means = means[means > 0]
+    if scale == "log" and (means == 0).any() and len(positive_means):
+        axis.set_xscale(
+            "symlog", linthresh=positive_means.min()
+        )  # the oracle's distance to itself is 0
     else:
         axis.set_xscale(scale)
     if axis.get_xscale() == "log":
@@ -157,15 +160,15 @@ def _thin_log_ticks(axis: Axes) -> None:
     """Label powers of ten; where fewer than two are in the panel, their multiples by 2 and 5."""
     low, high = axis.get_xlim()
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)))
-    visible = {
+    visible_ticks = {
         factor: [factor * power for power in powers if low <= factor * power <= high]
         for factor in (1, 2, 5)
     }
-    if len(visible[1]) >= 2:
+    if len(visible_ticks[1]) >= 2:
         axis.xaxis.set_minor_formatter(NullFormatter())
         return
-    minor_ticks = visible[2] + visible[5]
-    if len(minor_ticks + visible[1]) < 2:
+    minor_ticks = visible_ticks[2] + visible_ticks[5]
+    if len(minor_ticks + visible_ticks[1]) < 2:
         minor_ticks = MaxNLocator(3).tick_values(low, high)
     axis.xaxis.set_minor_locator(FixedLocator(minor_ticks))
     axis.xaxis.set_major_formatter(_style.LogNumbers())

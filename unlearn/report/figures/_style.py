@@ -109,8 +109,8 @@ def clamped_interval(
     """
     if METRICS[metric].is_signed:
         return low, high
-    highest = 100 if METRICS[metric].is_percentage else np.inf
-    return np.maximum(low, 0), np.minimum(high, highest)
+    upper_limit = 100 if METRICS[metric].is_percentage else np.inf
+    return np.maximum(low, 0), np.minimum(high, upper_limit)
 
 
 class LogNumbers(LogFormatterSciNotation):
@@ -124,14 +124,14 @@ class LogNumbers(LogFormatterSciNotation):
 
 def format_ticks(axis: Axis) -> None:
     """Make the tick labels of an x or y axis easy to read; call it after the values are drawn."""
-    highest = max(map(abs, axis.get_view_interval()))
+    highest_value = max(map(abs, axis.get_view_interval()))
     if axis.get_scale() == "log":
         axis.set_major_formatter(LogNumbers())
         # some minor ticks get a label where there are at most two powers of ten
         axis.set_minor_formatter(LogNumbers(minor_thresholds=(2, 0.4)))
-    elif axis.get_scale() == "linear" and highest >= MIN_WITH_LETTERS:
+    elif axis.get_scale() == "linear" and highest_value >= MIN_WITH_LETTERS:
         axis.set_major_formatter(EngFormatter(sep=""))
-    elif axis.get_scale() == "linear" and highest >= MIN_WITH_SEPARATORS:
+    elif axis.get_scale() == "linear" and highest_value >= MIN_WITH_SEPARATORS:
         axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
@@ -180,8 +180,8 @@ def legend(figure: Figure, axes: np.ndarray) -> None:
         handles, labels = axis.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
     if entries:
-        longest = max(map(len, entries))
-        max_columns = int(figure.get_figwidth() / (0.55 + 0.065 * longest))
+        max_letters = max(map(len, entries))
+        max_columns = int(figure.get_figwidth() / (0.55 + 0.065 * max_letters))
         columns = max(1, min(max_columns, len(entries)))
         further_rows = max(0, math.ceil(len(entries) / columns) - LEGEND_ROWS)
         figure.set_figheight(figure.get_figheight() + further_rows * LEGEND_ROW_INCHES)
@@ -197,8 +197,8 @@ def legend(figure: Figure, axes: np.ndarray) -> None:
 def footnote(figure: Figure, lines: list[str]) -> None:
     """Small type below the panels, as wide as the figure."""
     width = int(17 * figure.get_figwidth())
-    wrapped = [part for line in lines for part in textwrap.wrap(line, width)]
-    figure.supxlabel("\n".join(wrapped), fontsize=6.5, color="0.35")
+    wrapped_lines = [part for line in lines for part in textwrap.wrap(line, width)]
+    figure.supxlabel("\n".join(wrapped_lines), fontsize=6.5, color="0.35")
 
 
 def line_styles(
@@ -246,21 +246,21 @@ def _has_control_style(name: str, kinds: Mapping[str, str]) -> bool:
 
 
 def _palette_numbers(
-    shades: Mapping[str, str], unshaded: Collection[str], methods: Mapping[str, str]
+    shades: Mapping[str, str], shadeless_lines: Collection[str], methods: Mapping[str, str]
 ) -> dict[str, int]:
     """A number of the palette for each line: that of its method, or the next free one.
 
-    `unshaded`: the lines whose colour stands for themselves.
+    `shadeless_lines`: the lines whose colour stands for themselves.
     """
     numbers: dict[str, int] = {}
     for name in sorted(shades, key=lambda name: name != methods.get(name)):  # defaults first
         method = methods.get(name)
-        if name in unshaded and method in METHOD_ORDER:
+        if name in shadeless_lines and method in METHOD_ORDER:
             number = METHOD_ORDER.index(method)
             if number not in numbers.values():
                 numbers[shades[name]] = number
-    methodless = range(len(METHOD_ORDER), len(PALETTE)) if numbers else ()
-    candidates = itertools.chain(methodless, itertools.count())
+    methodless_numbers = range(len(METHOD_ORDER), len(PALETTE)) if numbers else ()
+    candidates = itertools.chain(methodless_numbers, itertools.count())
     free_numbers = (number for number in candidates if number not in numbers.values())
     for shade in shades.values():
         if shade not in numbers:

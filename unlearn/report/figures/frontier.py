@@ -52,7 +52,7 @@ class Point(NamedTuple):
     """The trainer of the models; empty for the standard one."""
 
 
-class Idle(NamedTuple):
+class Baseline(NamedTuple):
     """What doing nothing with the models of a trainer achieves, for no cost."""
 
     distance: float
@@ -77,8 +77,8 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     ]
     columns = list(dict.fromkeys(_column_key(panel) for panel in figure_panels))
     rows = list(dict.fromkeys(_row_key(panel) for panel in figure_panels))
-    drawn = pd.concat([panel.rows for panel in figure_panels])
-    styles = _styles(drawn)
+    all_rows = pd.concat([panel.rows for panel in figure_panels])
+    styles = _styles(all_rows)
     figure, axes = _style.panel_grid(len(rows), len(columns), PANEL_INCHES)
     for axis in axes.flat:
         axis.set_visible(False)
@@ -92,7 +92,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         axis.set_ylabel(_style.metrics_label(panel.rows["metric"].unique()))
     _style.label_outer(axes, by_row=False)
     _style.legend(figure, axes)
-    _style.footnote(figure, _notes(drawn))
+    _style.footnote(figure, _notes(all_rows))
     return figure
 
 
@@ -106,9 +106,9 @@ def _row_key(panel: Panel) -> tuple:
     return tuple((k, v) for k, v in panel.place.items() if k not in ("metric", "split"))
 
 
-def _styles(drawn: pd.DataFrame) -> dict[str, dict]:
+def _styles(all_rows: pd.DataFrame) -> dict[str, dict]:
     """The style of each line; controls of a trainer have the colour of the first method with it."""
-    first_rows = drawn.drop_duplicates("line").set_index("line")
+    first_rows = all_rows.drop_duplicates("line").set_index("line")
     is_control = first_rows["method"].isin(placement.CONTROLS)
     methods = first_rows[~is_control]["method"].to_dict()
     trainers = {name: _trainer(first_rows.loc[name]) for name in first_rows.index}
@@ -130,47 +130,52 @@ def _trainer(row: Mapping) -> str:
     return "" if trainer in (None, "standard") else trainer
 
 
-def _notes(drawn: pd.DataFrame) -> list[str]:
+def _notes(all_rows: pd.DataFrame) -> list[str]:
     """The lines below the figure."""
-    controls = drawn[drawn["method"].isin(placement.CONTROLS)]
+    controls = all_rows[all_rows["method"].isin(placement.CONTROLS)]
     has_trainers = any(map(_trainer, controls.to_dict("records")))
     trainer_notes = [TRAINER_NOTE] if has_trainers else []
-    return [*lines.notes(drawn), *trainer_notes, FRONTIER_NOTE]
+    return [*lines.notes(all_rows), *trainer_notes, FRONTIER_NOTE]
 
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
     """Draw the points, horizontal lines, frontier and scales of a panel."""
     cost = spec["x"].split("/")[0]
     points = []
-    idle: dict[str, Idle] = {}
+    baselines: dict[str, Baseline] = {}
     for row in rows[rows["n"] > 0].to_dict("records"):
         style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
         is_free = row["method"] == "original" and not METRICS[cost].is_drawn_for_original
         if is_free or (row["mean_cost"] == 0 and spec["xscale"] == "log"):
-            _add_idle(idle, row)
-            _draw_idle(axis, row, style["color"], len(idle) - 1)
+            _add_baseline(baselines, row)
+            _draw_baseline(axis, row, style["color"], len(baselines) - 1)
         else:
-            highest = row["ci_high"] if np.isfinite(row["ci_high"]) else row["mean"]
-            points.append(Point(row["mean_cost"], row["mean"], highest, _trainer(row)))
+            high = row["ci_high"] if np.isfinite(row["ci_high"]) else row["mean"]
+            points.append(Point(row["mean_cost"], row["mean"], high, _trainer(row)))
             _draw_point(axis, row, cost, style)
-    _draw_frontier(axis, points, idle)
+    _draw_frontier(axis, points, baselines)
     axis.set_xscale(spec["xscale"])
-    distances = [*(point.distance for point in points), *(i.distance for i in idle.values())]
-    positive = [distance for distance in distances if distance > 0]
-    if spec["yscale"] == "log" and positive:  # the oracle's distance to itself is 0
-        _scale_from_zero(axis, min(positive), max(positive))
+    distances = [
+        *(point.distance for point in points),
+        *(baseline.distance for baseline in baselines.values()),
+    ]
+    positive_distances = [distance for distance in distances if distance > 0]
+    if spec["yscale"] == "log" and positive_distances:  # the oracle's distance to itself is 0
+        _scale_from_zero(axis, min(positive_distances), max(positive_distances))
     axis.set_ylim(bottom=0)
 
 
-def _add_idle(idle: dict[str, Idle], row: Mapping) -> None:
+def _add_baseline(baselines: dict[str, Baseline], row: Mapping) -> None:
     """Add a row that costs nothing; of several of a trainer the largest numbers count."""
-    lowest = row["ci_low"] if np.isfinite(row["ci_low"]) else -np.inf
+    low = row["ci_low"] if np.isfinite(row["ci_low"]) else -np.inf
     trainer = _trainer(row)
-    best = idle.get(trainer, Idle(-np.inf, -np.inf))
-    idle[trainer] = Idle(max(row["mean"], best.distance), max(lowest, best.lowest_distance))
+    earlier_baseline = baselines.get(trainer, Baseline(-np.inf, -np.inf))
+    baselines[trainer] = Baseline(
+        max(row["mean"], earlier_baseline.distance), max(low, earlier_baseline.lowest_distance)
+    )
 
 
-def _draw_idle(axis: Axes, row: Mapping, color: str, number: int) -> None:
+def _draw_baseline(axis: Axes, row: Mapping, color: str, number: int) -> None:
     """A horizontal line with its interval at the left; `number`: how many trainers came before."""
     line_width = 1.8 if _is_trainer_control(row) else 1  # one is seen behind the other
     axis.axhline(row["mean"], label=row["line"], color=color, linestyle=":", linewidth=line_width)
@@ -214,25 +219,25 @@ def _is_trainer_control(row: Mapping) -> bool:
     return row["method"] in placement.CONTROLS and bool(_trainer(row))
 
 
-def _draw_frontier(axis: Axes, points: Sequence[Point], idle: Mapping[str, Idle]) -> None:
+def _draw_frontier(axis: Axes, points: Sequence[Point], baselines: Mapping[str, Baseline]) -> None:
     """Join the points that none beats in both, as far as they differ from doing nothing.
 
-    `idle`: what doing nothing achieves, by trainer; a trainer without it is compared with the
+    `baselines`: what doing nothing achieves, by trainer; a trainer without it is compared with the
     standard one.
     """
-    limits = {trainer: _limit(entry) for trainer, entry in idle.items()}
-    good = sorted(
+    limits = {trainer: _limit(entry) for trainer, entry in baselines.items()}
+    candidates = sorted(
         (point.cost, point.distance)
         for point in points
         if point.highest_distance < limits.get(point.trainer, limits.get("", np.inf))
     )
-    if len(good) > 1:
-        costs, distances = zip(*good, strict=True)
-        best = np.minimum.accumulate(distances)
-        axis.step(costs, best, where="post", color="0.7", linewidth=0.8, zorder=0, label="frontier")
+    if len(candidates) > 1:
+        costs, distances = zip(*candidates, strict=True)
+        style = {"color": "0.7", "linewidth": 0.8, "zorder": 0, "label": "frontier"}
+        axis.step(costs, np.minimum.accumulate(distances), where="post", **style)
 
 
-def _limit(entry: Idle) -> float:
+def _limit(entry: Baseline) -> float:
     """The distance that an interval must lie below to differ from doing nothing."""
     has_interval = np.isfinite(entry.lowest_distance)
     return entry.lowest_distance if has_interval else entry.distance
@@ -240,11 +245,11 @@ def _limit(entry: Idle) -> float:
 
 def _scale_from_zero(axis: Axes, low: float, high: float) -> None:
     """A logarithmic y axis down to the decade of `low`, with 0 a little below it."""
-    lowest = 10.0 ** math.floor(math.log10(low))
-    decades = max(1, math.log10(high / lowest))
-    axis.set_yscale("symlog", linthresh=lowest, linscale=max(0.3, ZERO_SHARE * decades))
+    lowest_tick = 10.0 ** math.floor(math.log10(low))
+    decades = max(1, math.log10(high / lowest_tick))
+    axis.set_yscale("symlog", linthresh=lowest_tick, linscale=max(0.3, ZERO_SHARE * decades))
     spacing = math.ceil(decades / MAX_LABELLED_DECADES)
-    ticks = [lowest * 10**n for n in range(0, math.ceil(decades) + 1, spacing)]
+    ticks = [lowest_tick * 10**n for n in range(0, math.ceil(decades) + 1, spacing)]
     axis.set_yticks([0, *ticks])
 
 

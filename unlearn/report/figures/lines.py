@@ -42,10 +42,10 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     columns = list(dict.fromkeys(panel.place.get(column_field) for panel in figure_panels))
     column_fields = _column_fields(figure_panels, column_field, len(columns))
     rows = list(dict.fromkeys(_row_key(panel, column_fields) for panel in figure_panels))
-    drawn = pd.concat([panel.rows for panel in figure_panels])
-    styles = _line_styles(drawn)
-    names = _categories.names(drawn, spec["x"])
-    panel_inches = _categories.height(drawn, spec["x"]) if names else None
+    all_rows = pd.concat([panel.rows for panel in figure_panels])
+    styles = _line_styles(all_rows)
+    names = _categories.names(all_rows, spec["x"])
+    panel_inches = _categories.height(all_rows, spec["x"]) if names else None
     figure, axes = _style.panel_grid(len(rows), len(columns), panel_inches)
     for axis in axes.flat:
         axis.set_visible(False)
@@ -62,9 +62,9 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         _style.label_rows(axes)
     else:
         _style.label_outer(axes, by_row=column_field != "metric")
-    if not names or spec["x"] != spec["colour"] or drawn[spec["x"]].isna().any():
+    if not names or spec["x"] != spec["colour"] or all_rows[spec["x"]].isna().any():
         _style.legend(figure, axes)
-    _style.footnote(figure, notes(drawn))
+    _style.footnote(figure, notes(all_rows))
     return figure
 
 
@@ -87,10 +87,10 @@ def _row_key(panel: Panel, column_fields: set[str]) -> tuple:
     return tuple((k, v) for k, v in panel.place.items() if k not in column_fields)
 
 
-def _line_styles(drawn: pd.DataFrame) -> dict[str, dict]:
+def _line_styles(all_rows: pd.DataFrame) -> dict[str, dict]:
     """The style of each line."""
-    shades = dict(zip(drawn["line"], drawn["shade"], strict=True))
-    methods = dict(zip(drawn["line"], drawn["method"], strict=True))
+    shades = dict(zip(all_rows["line"], all_rows["shade"], strict=True))
+    methods = dict(zip(all_rows["line"], all_rows["method"], strict=True))
     return _style.line_styles(shades, methods)
 
 
@@ -129,9 +129,9 @@ def _draw_horizontal_line(axis: Axes, rows: pd.DataFrame, style: Mapping) -> Non
 
 def _draw_line(axis: Axes, rows: pd.DataFrame, column: str, style: Mapping) -> None:
     """A line with its intervals as a band, or as a bar where it has one point."""
-    ordered = rows.iloc[np.argsort(rows[column].to_numpy(float), kind="stable")]
-    x = ordered[column].to_numpy(float)
-    y, low, high = _shown_values(ordered)
+    ordered_rows = rows.iloc[np.argsort(rows[column].to_numpy(float), kind="stable")]
+    x = ordered_rows[column].to_numpy(float)
+    y, low, high = _shown_values(ordered_rows)
     marker_spacing = None if len(x) <= MAX_MARKERS else 0.1
     axis.plot(x, y, label=rows["line"].iloc[0], markevery=marker_spacing, **style)
     if np.isfinite(low).any():
