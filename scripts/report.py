@@ -34,15 +34,15 @@ def main(arguments: argparse.Namespace) -> None:
     datasets = [read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets]
     provenance = _provenance(arguments, config["study"], datasets)
     write_json(arguments.provenance, provenance)
-    page = landing_page.page(
-        config["study"],
-        _facts(provenance),
-        datasets,
-        provenance["guarantees"],
-        _experiments(json.loads(arguments.experiments), arguments.tables),
-        provenance["failed"],
+    content = landing_page.PageContent(
+        study=config["study"],
+        facts=_facts(provenance),
+        datasets=datasets,
+        guarantees=provenance["guarantees"],
+        experiments=_experiments(json.loads(arguments.experiments), arguments.tables),
+        failures=provenance["failed"],
     )
-    write_text(arguments.overview, page)
+    write_text(arguments.overview, landing_page.page(content))
     with replacing(arguments.report) as partial:
         html = Path(f"{partial}.html")  # snakemake tells the format from the ending
         try:

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 
-from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up
+from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up, page_of
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import panels
-from unlearn.report import landing_page
 from unlearn.report.figures import lines
 
 
@@ -193,7 +192,7 @@ def test_every_value_has_its_place(case):
     assert_every_mean_is_drawn_once(table[is_drawn], points_by_panel)
     if expected is not None:
         assert {title: len(lines) for title, lines in points_by_panel.items()} == expected
-    page = landing_page.page("s", [], [], {}, {"e": ("", block, table)}, {})
+    page = page_of(experiments={"e": ("", block, table)})
     assert page.count("list-table") == 3 + len(panels(table, block))
 
 

@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up
+from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up, page_of
 from tests.support.project import SMALL
 from unlearn.evaluation import placement
-from unlearn.report import landing_page
 from unlearn.report.figures import frontier
 from unlearn.study.load import StudyError
 
@@ -156,7 +155,7 @@ def test_another_retraining_is_drawn_where_the_table_has_it():
 
 def test_the_landing_page_has_one_table_of_a_frontier():
     figure, table = comparison()
-    page = landing_page.page("s", [], [], {}, {"e": ("", figure, table)}, {})
+    page = page_of(experiments={"e": ("", figure, table)})
     assert page.count("list-table") == 4
     for words in ("kl/forget", "kl/test", "gradient\\_evaluations/forget", "0.300"):
         assert words in page

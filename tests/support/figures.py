@@ -8,6 +8,7 @@ import yaml
 
 from tests.support.project import TINY
 from unlearn.evaluation import tables
+from unlearn.report import landing_page
 from unlearn.study.load import load_study
 
 BASE = {
@@ -26,6 +27,11 @@ def experiment(figure, **parts):
     config["datasets"]["digits"]["held_out"] = 0.2
     config["experiments"] = {"e": BASE | parts | {"figure": figure}}
     return load_study(yaml.safe_load(yaml.safe_dump(config)))
+
+
+def page_of(**parts):
+    """The landing page of a study with some of its parts."""
+    return landing_page.page(landing_page.PageContent(study="s", **parts))
 
 
 def made_up(plan, steps=1) -> pd.DataFrame:

@@ -24,13 +24,8 @@ class EvaluatedPoints:
     """The class of every training point, evaluated or not."""
     test_labels: np.ndarray
 
-    @property
-    def labels(self) -> np.ndarray:
-        """The classes of the P points, in the order of the outputs."""
-        return np.concatenate([self.train_labels[self.ids], self.test_labels])
-
-    def split_rows(self, step: Step) -> dict[str, np.ndarray]:
-        """Rows of the outputs by split; splits without points are left out."""
+    def split(self, step: Step) -> "SplitPoints":
+        """The splits that a step makes."""
         kept_ids = np.setdiff1d(step.retain, step.added)
         split_ids = {
             "forget": step.forget,
@@ -39,7 +34,20 @@ class EvaluatedPoints:
         }
         split_rows = {name: np.searchsorted(self.ids, ids) for name, ids in split_ids.items()}
         split_rows["test"] = len(self.ids) + np.arange(len(self.test_labels))
-        return {name: rows for name, rows in split_rows.items() if len(rows)}
+        return SplitPoints(
+            labels=np.concatenate([self.train_labels[self.ids], self.test_labels]),
+            rows={name: rows for name, rows in split_rows.items() if len(rows)},
+        )
+
+
+@dataclass(frozen=True)
+class SplitPoints:
+    """The points of outputs after one step, by split."""
+
+    labels: np.ndarray
+    """The classes of the P points."""
+    rows: Mapping[str, np.ndarray]
+    """Rows of the outputs by split; splits without points are left out."""
 
 
 @dataclass(frozen=True)

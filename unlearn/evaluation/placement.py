@@ -7,6 +7,7 @@ table to values; a column without a value is absent, None or NaN.
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from unlearn.metrics.catalogue import METRICS, floor
 
@@ -128,19 +129,19 @@ def shade(row: Mapping, figure: Mapping) -> str | None:
     return None if value is None else title(colour, value)
 
 
-def column_value(row: Mapping, column: str):
+def column_value(row: Mapping, column: str) -> Any:
     """The value of a row in a column; None where it has none."""
     value = row.get(column)
     is_missing = value is None or (isinstance(value, float) and math.isnan(value))
     return None if is_missing else value
 
 
-def text(value) -> str:
+def text(value: Any) -> str:
     """A value as it was written in the study: a column with gaps has turned 5 into 5.0."""
     return f"{value:g}".replace("e-0", "e-") if isinstance(value, float) else str(value)
 
 
-def title(column: str, value) -> str:
+def title(column: str, value: Any) -> str:
     """The title of what shares a value: names as they are, numbers with their column."""
     if column == "metric":
         return METRICS[value].title

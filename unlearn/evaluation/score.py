@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, MemberState
+from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, MemberState, SplitPoints
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.metric import ORACLE, OTHER_SEED, Metric
@@ -34,9 +34,6 @@ Row = tuple[int, int, str, str, float | None]
 Score = tuple[str, str, float | None]
 """Metric, split, value of one member after one step."""
 
-SplitRows = Mapping[str, np.ndarray]
-"""Rows of the outputs by split, as `EvaluatedPoints.split_rows` returns them."""
-
 
 def score(
     points: EvaluatedPoints, steps: Sequence[Step], seeds: Sequence[int], fleets: Comparison
@@ -53,26 +50,25 @@ def score(
         The rows. A cell that failed has two rows for each member, which say so. Without an oracle
         the metrics that compare with it have no value.
     """
-    labels = points.labels
     for position, step in enumerate(steps):
-        split_rows = points.split_rows(step)
+        split_points = points.split(step)
         for member, seed in enumerate(seeds):
-            yield from (
-                (step.index, seed, metric, split, _finite_number(value))
-                for metric, split, value in _member_scores(
-                    labels, split_rows, fleets, member, position
-                )
-            )
+            scores = _member_scores(split_points, fleets, member, position)
+            for metric, split, value in scores:
+                yield step.index, seed, metric, split, _finite_number(value)
 
 
 def _member_scores(
-    labels: np.ndarray,
-    split_rows: SplitRows,
-    fleets: Comparison,
-    member: int,
-    position: int,
+    points: SplitPoints, fleets: Comparison, member: int, position: int
 ) -> Iterator[Score]:
-    """The scores of one member after one step, in the order of a score file."""
+    """The scores of one member after one step, in the order of a score file.
+
+    Args:
+        points: the points of the outputs, by split.
+        fleets: the fleets that are scored and compared with.
+        member: the number of the member in its fleet, from 0.
+        position: the position of the step in the request, from 0.
+    """
     is_trained = member < len(fleets.trained.costs)
     if is_trained:
         for cost, value in fleets.trained.costs[member].items():
@@ -88,11 +84,11 @@ def _member_scores(
     }
     oracle = references[ORACLE]
     yield from _cost_scores(state, oracle)
-    yield from _prediction_scores(state, references, labels, split_rows)
+    yield from _prediction_scores(state, references, points)
     if fleets.unlearned is fleets.oracle and state.is_finite:
-        yield from _floor_scores(state, labels, split_rows)
-    yield from _attack_scores(state, labels, split_rows)
-    yield from _weight_scores(state, oracle, fleets.trained.weights, member)
+        yield from _floor_scores(state, points)
+    yield from _attack_scores(state, points)
+    yield from _weight_scores(state, oracle, fleets.trained.weights[member])
 
 
 def _cost_scores(state: MemberState, oracle: MemberState | None) -> Iterator[Score]:
@@ -112,15 +108,14 @@ def _cost_scores(state: MemberState, oracle: MemberState | None) -> Iterator[Sco
 def _prediction_scores(
     state: MemberState,
     references: Mapping[str, MemberState | None],
-    labels: np.ndarray,
-    split_rows: SplitRows,
+    points: SplitPoints,
 ) -> Iterator[Score]:
     """The metrics of predictions, split by split; no value where a model has diverged."""
     model_metrics = [metric for metric in METRICS.values() if metric.of_model]
     vote_metrics = [metric for metric in METRICS.values() if metric.of_votes]
-    for split, rows in split_rows.items():
+    for split, rows in points.rows.items():
         split_logits = state.logits[rows]
-        split_labels = labels[rows]
+        split_labels = points.labels[rows]
         for metric in model_metrics:
             value = metric.of_model(split_logits, split_labels) if state.is_finite else None
             yield metric.name, split, value
@@ -144,9 +139,7 @@ def _pair_metrics(reference: str) -> list[Metric]:
     ]
 
 
-def _floor_scores(
-    oracle: MemberState, labels: np.ndarray, split_rows: SplitRows
-) -> Iterator[Score]:
+def _floor_scores(oracle: MemberState, points: SplitPoints) -> Iterator[Score]:
     """The oracle compared with the oracles of other seeds, on average over them."""
     references = [
         state
@@ -155,10 +148,10 @@ def _floor_scores(
     ]
     if not references:
         return
-    for split, rows in split_rows.items():
+    for split, rows in points.rows.items():
         for metric in _pair_metrics(OTHER_SEED):
             values = [
-                metric.of_pair(reference.logits[rows], oracle.logits[rows], labels[rows])
+                metric.of_pair(reference.logits[rows], oracle.logits[rows], points.labels[rows])
                 for reference in references
             ]
             yield metric.name, split, np.mean(values)
@@ -167,18 +160,19 @@ def _floor_scores(
     yield "l2_reseeded", "weights", None if None in distances else np.mean(distances)
 
 
-def _attack_scores(
-    state: MemberState, labels: np.ndarray, split_rows: SplitRows
-) -> Iterator[Score]:
+def _attack_scores(state: MemberState, points: SplitPoints) -> Iterator[Score]:
     """Attacks that tell deleted points from test points, which were never trained on."""
-    test_rows = split_rows["test"]
+    test_rows = points.rows["test"]
     for metric in METRICS.values():
         if metric.of_attack:
             value = None
-            if state.is_finite and "forget" in split_rows:
-                rows = split_rows["forget"]
+            if state.is_finite and "forget" in points.rows:
+                rows = points.rows["forget"]
                 value = metric.of_attack(
-                    state.logits[rows], labels[rows], state.logits[test_rows], labels[test_rows]
+                    state.logits[rows],
+                    points.labels[rows],
+                    state.logits[test_rows],
+                    points.labels[test_rows],
                 )
             yield metric.name, "forget", value
 
@@ -186,8 +180,7 @@ def _attack_scores(
 def _weight_scores(
     state: MemberState,
     oracle: MemberState | None,
-    trained_weights: Sequence[Mapping[str, np.ndarray]],
-    member: int,
+    trained_weights: Mapping[str, np.ndarray],
 ) -> Iterator[Score]:
     """The distance to the weights of the oracle; relative to that of the trained model."""
     distance = trained_distance = None
@@ -196,7 +189,7 @@ def _weight_scores(
     if is_comparable and list(names) == list(oracle.fleet.weight_names):
         oracle_weights = oracle.weights
         distance = l2(state.weights, oracle_weights, names)
-        trained_distance = l2(trained_weights[member], oracle_weights, names)
+        trained_distance = l2(trained_weights, oracle_weights, names)
     yield "l2", "weights", distance
     yield "l2_relative", "weights", relative(distance, trained_distance)
 

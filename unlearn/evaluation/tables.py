@@ -83,7 +83,17 @@ def _flags(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _count(rows: pd.DataFrame, cells: pd.DataFrame, metric: str, value: int) -> pd.Series:
-    """The number of seeds of each cell whose metric has a value."""
+    """The number of seeds of each cell whose metric has a value.
+
+    Args:
+        rows: the scores to count in.
+        cells: the cells, one row each.
+        metric: the metric.
+        value: the value.
+
+    Returns:
+        A count for each row of `cells`.
+    """
     matching_rows = rows[(rows["metric"] == metric) & (rows["value"] == value)]
     counts = matching_rows.groupby(_CELL).size().rename("count").reset_index()
     return cells.merge(counts, on=_CELL, how="left")["count"].fillna(0).astype(int)
@@ -137,6 +147,12 @@ def _with_failed(
 
     A failed cell gets the metrics and splits of the other cells of its group. Where the whole group
     failed, it gets every split of every metric.
+
+    Args:
+        means: the table so far.
+        flags: the cells with the numbers of their failed seeds.
+        metrics: the metrics of the table.
+        splits: the splits of the table; empty for all.
     """
     pairs = means[[*_GROUP, "metric", "split"]].drop_duplicates()
     failed_cells = flags[flags["failed"] > 0][_CELL]

@@ -36,6 +36,7 @@ def _pair_function(divergence: Callable[[np.ndarray, np.ndarray], float | None])
     def of_pair(
         reference_logits: np.ndarray, logits: np.ndarray, labels: np.ndarray
     ) -> float | None:
+        """The divergence; `labels` are not used."""
         return divergence(reference_logits, logits)
 
     return of_pair

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,41 +21,43 @@ NARROW_SPACE = "\u202f"
 """A space where no line breaks."""
 
 
-def page(
-    study: str,
-    facts: Sequence[tuple[str, str]],
-    datasets: Iterable[Mapping],
-    guarantees: Mapping[str, tuple[str, str]],
-    experiments: Mapping[str, tuple[str, Mapping, pd.DataFrame]],
-    failures: Mapping[str, str],
-) -> str:
-    """The whole page.
+@dataclass(frozen=True, kw_only=True)
+class PageContent:
+    """What the landing page shows."""
 
-    Args:
-        study: the name of the study.
-        facts: what was run, as label and value.
-        datasets: the descriptions of the data sets, with their names.
-        guarantees: level and reason of the guarantee of each variant.
-        experiments: description, figure block and table of each experiment.
-        failures: the error of each cell that failed.
-    """
-    parts = [_title(f"Study {study}", "="), _table(("What was run", ""), facts)]
+    study: str
+    """The name of the study."""
+    facts: Sequence[tuple[str, str]] = ()
+    """What was run, as label and value."""
+    datasets: Sequence[Mapping] = ()
+    """The descriptions of the data sets, with their names."""
+    guarantees: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Level and reason of the guarantee of each variant."""
+    experiments: Mapping[str, tuple[str, Mapping, pd.DataFrame]] = field(default_factory=dict)
+    """Description, figure block and table of each experiment."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """The error of each cell that failed."""
+
+
+def page(content: PageContent) -> str:
+    """The whole page, as reStructuredText."""
+    parts = [_title(f"Study {content.study}", "="), _table(("What was run", ""), content.facts)]
     parts += [
         _title("Guarantees", "-"),
-        _table(("Unlearning is", "Because", "For"), _guarantee_rows(guarantees)),
+        _table(("Unlearning is", "Because", "For"), _guarantee_rows(content.guarantees)),
     ]
-    if failures:
-        parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), failures.items())]
+    if content.failures:
+        parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), content.failures.items())]
     parts.append(_title("Results", "-"))
     parts.append(
         "Mean ± half of the 95 % interval over seeds. The right value of a quality metric is the "
         "oracle's (*retrain*), neither 0 nor 100 %. *original* does nothing.\n"
     )
     parts.append(".. contents::\n   :local:\n   :backlinks: none\n")
-    for name, (description, figure, table) in experiments.items():
+    for name, (description, figure, table) in content.experiments.items():
         parts += [_title(name, "~"), _escaped(description) + "\n", *_results(table, figure)]
     head = ("Data set", "Training points", "Test points", "Held out", "SHA-256 (first 16)")
-    rows = [_dataset_row(description) for description in datasets]
+    rows = [_dataset_row(description) for description in content.datasets]
     parts += [_title("Data sets", "-"), _table(head, rows)]
     return "\n".join(parts)
 

@@ -105,7 +105,14 @@ def _check_fleets(metrics: Sequence[str], cells: Sequence[Cell], study: Study) -
 def _check_metrics(
     metrics: Sequence[str], splits: Sequence[str], cells: Sequence[Cell], study: Study
 ) -> None:
-    """Check that every metric has values on a split, and every split values of a metric."""
+    """Check that every metric has values on a split, and every split values of a metric.
+
+    Args:
+        metrics: the metrics of a figure or wide table.
+        splits: its splits; empty for all.
+        cells: the cells of the experiment.
+        study: the components of the study.
+    """
     available_splits = _splits_by_metric(cells, study)
     for metric in metrics:
         if metrics.count(metric) > 1:

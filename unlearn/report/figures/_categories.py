@@ -126,7 +126,14 @@ def _draw_vertical_line(axis: Axes, rows: pd.DataFrame, style: Mapping) -> None:
 
 
 def _draw_points(axis: Axes, rows: pd.DataFrame, y: np.ndarray, style: Mapping) -> None:
-    """The points of a line with their intervals as bars."""
+    """Draw the points of a line with their intervals as bars.
+
+    Args:
+        axis: the axes to draw on.
+        rows: the rows of the line.
+        y: the position of each point.
+        style: colour, marker and dashes; the dashes are not used.
+    """
     x, low, high = _shown_values(rows)
     low, high = _style.clamped_interval(rows["metric"].iloc[0], low, high)
     bars = np.nan_to_num([x - low, high - x])

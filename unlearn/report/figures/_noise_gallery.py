@@ -36,7 +36,14 @@ def draw(table: pd.DataFrame) -> Figure:
 def _draw_dataset(
     axes: np.ndarray, pixels: pd.DataFrame, labels: np.ndarray, largest_noise: int
 ) -> None:
-    """Draw three rows of pictures: images, noise of at most `largest_noise`, and their sum."""
+    """Draw three rows of pictures: images, their noise, and their sum.
+
+    Args:
+        axes: three rows of axes, a column for each class.
+        pixels: the rows of the table of one data set.
+        labels: the classes.
+        largest_noise: the largest absolute value of the noise, in steps of 1/255.
+    """
     kind = pixels["dataset"].iloc[0].rpartition("noise=")[2]
     narrow_kind = kind.replace("_", "\n")  # as wide as its picture
     for name, row in zip(IMAGES, axes, strict=True):

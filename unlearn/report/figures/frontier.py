@@ -139,7 +139,14 @@ def _notes(all_rows: pd.DataFrame) -> list[str]:
 
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
-    """Draw the points, horizontal lines, frontier and scales of a panel."""
+    """Draw the points, horizontal lines, frontier and scales of a panel.
+
+    Args:
+        axis: the axes to draw on.
+        rows: the rows of the panel.
+        spec: the figure block of the experiment.
+        styles: the style of each line.
+    """
     cost = spec["x"].split("/")[0]
     points = []
     baselines: dict[str, Baseline] = {}
@@ -176,7 +183,14 @@ def _add_baseline(baselines: dict[str, Baseline], row: Mapping) -> None:
 
 
 def _draw_baseline(axis: Axes, row: Mapping, color: str, number: int) -> None:
-    """A horizontal line with its interval at the left; `number`: how many trainers came before."""
+    """Draw a horizontal line with its interval at the left.
+
+    Args:
+        axis: the axes to draw on.
+        row: the row of a method that costs nothing.
+        color: the colour of the line.
+        number: the number of trainers whose intervals are further left.
+    """
     line_width = 1.8 if _is_trainer_control(row) else 1  # one is seen behind the other
     axis.axhline(row["mean"], label=row["line"], color=color, linestyle=":", linewidth=line_width)
     if np.isfinite(row["ci_low"]):
@@ -186,7 +200,14 @@ def _draw_baseline(axis: Axes, row: Mapping, color: str, number: int) -> None:
 
 
 def _draw_point(axis: Axes, row: Mapping, cost: str, style: Mapping) -> None:
-    """A point with the intervals of its cost and distance; controls are rings."""
+    """Draw a point with the intervals of its cost and distance; controls are rings.
+
+    Args:
+        axis: the axes to draw on.
+        row: the row of a distance, with its cost.
+        cost: the metric on the x axis.
+        style: colour and marker.
+    """
     left, right = _style.clamped_interval(cost, row["ci_low_cost"], row["ci_high_cost"])
     low, high = _style.clamped_interval(row["metric"], row["ci_low"], row["ci_high"])
     axis.errorbar(
@@ -259,9 +280,13 @@ def _bars(middle: float, low: float, high: float) -> list | None:
 
 
 def _draw_floors(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame, styles: Mapping) -> None:
-    """Lines where the oracle of another seed would be, in the colour of the oracle of its trainer.
+    """Draw a line where another retraining would be, for each trainer.
 
-    `rows`: those of the panel; `table`: the whole table, which has the floors.
+    Args:
+        axis: the axes to draw on.
+        rows: the rows of the panel.
+        table: the whole table, which has the floors.
+        styles: the style of each line; a floor has the colour of the oracle of its trainer.
     """
     first = rows.iloc[0]
     floor_metric = floor(first["metric"])

@@ -95,7 +95,14 @@ def _line_styles(all_rows: pd.DataFrame) -> dict[str, dict]:
 
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
-    """Draw the lines of a panel, its scales and its labels."""
+    """Draw the lines of a panel, its scales and its labels.
+
+    Args:
+        axis: the axes to draw on.
+        rows: the rows of the panel.
+        spec: the figure block of the experiment.
+        styles: the style of each line.
+    """
     for name, line_rows in rows[rows["n"] > 0].groupby("line", sort=False):
         if line_rows[spec["x"]].isna().all():
             _draw_horizontal_line(axis, line_rows, styles[name])
@@ -128,7 +135,14 @@ def _draw_horizontal_line(axis: Axes, rows: pd.DataFrame, style: Mapping) -> Non
 
 
 def _draw_line(axis: Axes, rows: pd.DataFrame, column: str, style: Mapping) -> None:
-    """A line with its intervals as a band, or as a bar where it has one point."""
+    """Draw a line with its intervals as a band, or as a bar where it has one point.
+
+    Args:
+        axis: the axes to draw on.
+        rows: the rows of the line.
+        column: the column of the x axis.
+        style: colour, marker and dashes.
+    """
     ordered_rows = rows.iloc[np.argsort(rows[column].to_numpy(float), kind="stable")]
     x = ordered_rows[column].to_numpy(float)
     y, low, high = _shown_values(ordered_rows)
