@@ -1,5 +1,7 @@
 """The scores of a cell, worked out by hand, and what the catalogue says of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,26 @@ def test_without_an_oracle_what_compares_with_it_has_no_value(fleets):
     by_key = values(POINTS, steps_of([[0]], range(2)), SEEDS, method)
     for (_, _, metric, _), value in by_key.items():
         assert (value is None) == (METRICS[metric].scope == "pair"), metric
+
+
+def test_a_metric_of_predictions_is_a_function_and_a_row(fleets, monkeypatch):
+    """Nothing else has to be edited, for a metric of a model and for one of a pair."""
+
+    def confidence(logits, labels):
+        return np.max(logits)
+
+    def agreement(reference_logits, logits, labels):
+        return np.mean(reference_logits.argmax(1) == logits.argmax(1))
+
+    rows = [
+        replace(METRICS["accuracy"], name="confidence", of_model=confidence),
+        replace(METRICS["kl"], name="agreement", of_pair=agreement),
+    ]
+    catalogue = METRICS | {row.name: row for row in rows}
+    monkeypatch.setattr("unlearn.evaluation.score.METRICS", catalogue)
+    by_key = values(POINTS, steps_of([[0]], range(2)), SEEDS, fleets)
+    assert by_key[1, 10, "agreement", "test"] == 1
+    assert by_key[1, 10, "confidence", "test"] == fleets.oracle.logits[0, 0, 2:].max()
 
 
 def test_every_metric_that_is_scored_is_in_the_catalogue_on_its_splits(fleets):

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,12 @@ from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel, panels
 from unlearn.metrics.catalogue import METRICS, floor
 from unlearn.report.figures import _style, lines
+from unlearn.report.figures._frontier_points import (
+    Baseline,
+    Point,
+    frontier_points,
+    largest_baseline,
+)
 
 X = "metric"
 """The x axis is a metric on a split, not a column."""
@@ -39,25 +44,6 @@ ZERO_SHARE = 0.1
 MAX_LABELLED_DECADES = 6
 POINT_COLUMNS = ["dataset", "model", "variant", "request", "step"]
 """The columns that a distance and its cost share."""
-
-
-class Point(NamedTuple):
-    """A point of a panel that can be on the frontier."""
-
-    cost: float
-    distance: float
-    highest_distance: float
-    """The upper end of the interval; the distance itself where there is none."""
-    trainer: str
-    """The trainer of the models; empty for the standard one."""
-
-
-class Baseline(NamedTuple):
-    """What doing nothing with the models of a trainer achieves, for no cost."""
-
-    distance: float
-    lowest_distance: float
-    """The lower end of the interval; minus infinity where there is none."""
 
 
 def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
@@ -154,13 +140,14 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) 
         style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
         is_free = row["method"] == "original" and not METRICS[cost].is_drawn_for_original
         if is_free or (row["mean_cost"] == 0 and spec["xscale"] == "log"):
-            _add_baseline(baselines, row)
+            trainer = _trainer(row)
+            baselines[trainer] = largest_baseline(baselines.get(trainer), row)
             _draw_baseline(axis, row, style["color"], len(baselines) - 1)
         else:
             high = row["ci_high"] if np.isfinite(row["ci_high"]) else row["mean"]
             points.append(Point(row["mean_cost"], row["mean"], high, _trainer(row)))
             _draw_point(axis, row, cost, style)
-    _draw_frontier(axis, points, baselines)
+    _draw_frontier(axis, frontier_points(points, baselines))
     axis.set_xscale(spec["xscale"])
     distances = [
         *(point.distance for point in points),
@@ -170,16 +157,6 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) 
     if spec["yscale"] == "log" and positive_distances:  # the oracle's distance to itself is 0
         _scale_from_zero(axis, min(positive_distances), max(positive_distances))
     axis.set_ylim(bottom=0)
-
-
-def _add_baseline(baselines: dict[str, Baseline], row: Mapping) -> None:
-    """Add a row that costs nothing; of several of a trainer the largest numbers count."""
-    low = row["ci_low"] if np.isfinite(row["ci_low"]) else -np.inf
-    trainer = _trainer(row)
-    earlier_baseline = baselines.get(trainer, Baseline(-np.inf, -np.inf))
-    baselines[trainer] = Baseline(
-        max(row["mean"], earlier_baseline.distance), max(low, earlier_baseline.lowest_distance)
-    )
 
 
 def _draw_baseline(axis: Axes, row: Mapping, color: str, number: int) -> None:
@@ -240,28 +217,13 @@ def _is_trainer_control(row: Mapping) -> bool:
     return row["method"] in placement.CONTROLS and bool(_trainer(row))
 
 
-def _draw_frontier(axis: Axes, points: Sequence[Point], baselines: Mapping[str, Baseline]) -> None:
-    """Join the points that none beats in both, as far as they differ from doing nothing.
-
-    `baselines`: what doing nothing achieves, by trainer; a trainer without it is compared with the
-    standard one.
-    """
-    limits = {trainer: _limit(entry) for trainer, entry in baselines.items()}
-    candidates = sorted(
-        (point.cost, point.distance)
-        for point in points
-        if point.highest_distance < limits.get(point.trainer, limits.get("", np.inf))
-    )
-    if len(candidates) > 1:
-        costs, distances = zip(*candidates, strict=True)
+def _draw_frontier(axis: Axes, frontier: Sequence[Point]) -> None:
+    """Join the points of the frontier; a single one is none."""
+    if len(frontier) > 1:
+        costs = [point.cost for point in frontier]
+        lowest_distances = np.minimum.accumulate([point.distance for point in frontier])
         style = {"color": "0.7", "linewidth": 0.8, "zorder": 0, "label": "frontier"}
-        axis.step(costs, np.minimum.accumulate(distances), where="post", **style)
-
-
-def _limit(entry: Baseline) -> float:
-    """The distance that an interval must lie below to differ from doing nothing."""
-    has_interval = np.isfinite(entry.lowest_distance)
-    return entry.lowest_distance if has_interval else entry.distance
+        axis.step(costs, lowest_distances, where="post", **style)
 
 
 def _scale_from_zero(axis: Axes, low: float, high: float) -> None:
