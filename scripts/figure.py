@@ -1,28 +1,34 @@
 """Rule `figure`: the figure of one experiment, from its table."""
 
-import importlib
+import argparse
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from scripts import command
+from unlearn.core import registry
 from unlearn.evaluation import tables
 from unlearn.report.figures import _style
 from unlearn.storage.files import replacing
 
 
-def draw(table: str, block: Mapping, outputs: Sequence[str]) -> None:
-    """Draw what a figure block asks for from a table, and save it in the formats of the outputs."""
-    kind = importlib.import_module(f"unlearn.report.figures.{block['kind']}")
-    figure = kind.draw(tables.read(table), block)
+def draw(table: Path, block: Mapping, outputs: Sequence[Path]) -> None:
+    """Draw the figure of a table, and save it in the formats of the outputs.
+
+    `block` is the figure block of an experiment.
+    """
+    kind = registry.find("figures", block["kind"])()
+    figure = kind.draw(tables.parse(table.read_text(encoding="utf-8")), block)
     for path in outputs:
         with replacing(path) as partial:
-            _style.save(figure, partial, str(path).rpartition(".")[2])
+            _style.save(figure, partial, path.suffix[1:])
     _style.pyplot.close(figure)
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Draw and save as SVG and PNG."""
-    draw(arguments.table, json.loads(arguments.job), (arguments.svg, arguments.png))
+    outputs = [Path(arguments.svg), Path(arguments.png)]
+    draw(Path(arguments.table), json.loads(arguments.job), outputs)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Rule `picture`: images, their noise and their sum, from a table of pixels."""
 
+import argparse
+
 import pandas as pd
 
 from scripts import command
@@ -7,7 +9,7 @@ from unlearn.report.figures import _noise_gallery, _style
 from unlearn.storage.files import replacing
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Draw and save as SVG and PNG."""
     figure = _noise_gallery.draw(pd.read_csv(arguments.table))
     for path in (arguments.svg, arguments.png):

@@ -1,5 +1,6 @@
 """Rule `picture_table`: pixels of some images, their noise, and their sum."""
 
+import argparse
 from pathlib import Path
 
 import pandas as pd
@@ -10,13 +11,14 @@ from unlearn.report import noise_gallery
 from unlearn.storage.files import write_text
 
 
-def main(arguments):
-    """One image of each of the first classes, of every data set."""
+def main(arguments: argparse.Namespace) -> None:
+    """Write the pixels of one image of each of the first classes, of every data set."""
     parts = []
-    for clean, noisy in zip(arguments.clean, arguments.noisy, strict=True):
-        one, two = (dataset.load(Path(path).parent) for path in (clean, noisy))
-        part = noise_gallery.pixels(one, two, arguments.classes)
-        parts.append(part.assign(dataset=Path(noisy).parent.name))
+    for clean_path, noisy_path in zip(arguments.clean, arguments.noisy, strict=True):
+        clean = dataset.load(Path(clean_path).parent)
+        noisy = dataset.load(Path(noisy_path).parent)
+        part = noise_gallery.pixels(clean, noisy, arguments.classes)
+        parts.append(part.assign(dataset=Path(noisy_path).parent.name))
     table = pd.concat(parts)[["dataset", *noise_gallery.COLUMNS]]
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
 

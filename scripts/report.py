@@ -1,11 +1,14 @@
-"""Rule `report`: Snakemake's own report, with a landing page that says what was run."""
+"""Rule `report`: Snakemake's own report, with a landing page that shows what was run."""
 
+import argparse
 import importlib.metadata
 import json
 import platform
 import subprocess
 import sys
 from pathlib import Path
+
+import pandas as pd
 
 from scripts import command
 from unlearn.evaluation import tables
@@ -24,58 +27,74 @@ PACKAGES = (
 )
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Gather provenance, write the landing page, have Snakemake make the report."""
     config = json.loads(arguments.config)
     write_json(arguments.study, config)
+    datasets = [read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets]
+    provenance = _provenance(arguments, config["study"], datasets)
+    write_json(arguments.provenance, provenance)
+    content = landing_page.PageContent(
+        study=config["study"],
+        facts=_facts(provenance),
+        datasets=datasets,
+        guarantees=provenance["guarantees"],
+        experiments=_experiments(json.loads(arguments.experiments), arguments.tables),
+        failures=provenance["failed"],
+    )
+    write_text(arguments.overview, landing_page.page(content))
+    with replacing(arguments.report) as partial:
+        html = Path(f"{partial}.html")  # snakemake tells the format from the ending
+        try:
+            _snakemake(arguments.study, html, [*arguments.tables, *arguments.figures])
+            html.replace(partial)
+        finally:
+            html.unlink(missing_ok=True)
+
+
+def _provenance(arguments: argparse.Namespace, study: str, datasets: list[dict]) -> dict:
+    """The code, packages, data and machines of the results, and what failed."""
     costs = command.listed(arguments.costs, arguments.results)
     records = {path: read_json(path) for path in costs}
-    datasets = [read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets]
-    machines = {json.dumps(r["machine"], sort_keys=True): r["machine"] for r in records.values()}
-    machines.pop("{}", None)
-    provenance = {
-        "study": config["study"],
+    machines = {
+        json.dumps(record["machine"], sort_keys=True): record["machine"]
+        for record in records.values()
+        if record["machine"]  # a failed fleet has none
+    }
+    errors = {path: record["error"] for path, record in records.items() if record["error"]}
+    return {
+        "study": study,
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "datasets": {d["name"]: d["sha256"] for d in datasets},
+        "datasets": {description["name"]: description["sha256"] for description in datasets},
         "guarantees": json.loads(arguments.guarantees),
         "machines": list(machines.values()),
-        "failed": {str(Path(p).parent): r["error"] for p, r in records.items() if r["error"]},
+        "failed": {str(Path(path).parent): error for path, error in errors.items()},
     }
-    write_json(arguments.provenance, provenance)
+
+
+def _experiments(blocks: dict, paths: list[str]) -> dict[str, tuple[str, dict, pd.DataFrame]]:
+    """Description, figure block and table of each experiment."""
     experiments = {}
-    for path in arguments.tables:
-        shown = json.loads(arguments.experiments)[Path(path).stem]
-        table = tables.read(path)
-        experiments[Path(path).stem] = (shown["description"], shown["figure"], table)
-    page = landing_page.page(
-        config["study"],
-        _facts(provenance),
-        datasets,
-        provenance["guarantees"],
-        experiments,
-        provenance["failed"],
-    )
-    write_text(arguments.overview, page)
-    with replacing(arguments.report) as partial:
-        made = Path(f"{partial}.html")  # snakemake tells the format from the ending
-        try:
-            _snakemake(arguments.study, made, [*arguments.tables, *arguments.figures])
-            made.replace(partial)
-        finally:
-            made.unlink(missing_ok=True)
+    for path in map(Path, paths):
+        block = blocks[path.stem]
+        table = tables.parse(path.read_text(encoding="utf-8"))
+        experiments[path.stem] = (block["description"], block["figure"], table)
+    return experiments
 
 
 def _snakemake(study: str, report: Path, targets: list[str]) -> None:
+    """Have Snakemake write its report. CommandError if it fails."""
     call = [sys.executable, "-m", "snakemake", *targets, "--report", str(report)]
     call += ["--report-stylesheet", "report/style.css", "--configfile", study, "--nolock"]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise command.CommandError(f"snakemake --report failed:\n{done.stdout}{done.stderr}")
+    process = subprocess.run(call, capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        raise command.CommandError(f"snakemake --report failed:\n{process.stdout}{process.stderr}")
 
 
 def _version(package: str) -> str:
+    """The version of a package in this environment."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -92,11 +111,13 @@ def _commit() -> str:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    """The output of a git command."""
+    process = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    return process.stdout.strip()
 
 
 def _facts(provenance: dict) -> list[tuple[str, str]]:
+    """What the landing page says of the run, as label and value."""
     packages = ", ".join(f"{k} {v}" for k, v in provenance["packages"].items())
     facts = [
         ("Study", provenance["study"]),

@@ -1,105 +1,127 @@
 """Rule `score`: the scores of one cell, from logits, weights and costs."""
 
+import argparse
 import csv
 import io
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from scripts import command
 from unlearn.data import dataset
 from unlearn.evaluation import score
+from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, ScoredFleet, TrainedFleet
+from unlearn.metrics.catalogue import METRICS
 from unlearn.storage.files import CURE, ArtifactError, digest, read_array, read_json, write_text
 from unlearn.storage.fleet import Fleet
 from unlearn.storage.request import read_request, request_digest
 
-COLUMNS = (*score.CELL, "seed", "metric", "split", "value")
+COLUMNS = (*score.CELL_COLUMNS, "seed", "metric", "split", "value")
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Write the tidy rows of the cell."""
     data = dataset.load(Path(arguments.dataset).parent)
     request = read_request(arguments.request, data.description["sha256"])
     steps = list(request.steps(len(data.train_labels), data.base_ids))
     job = json.loads(arguments.job)
-    cell = job["cell"]
-    changed = {step.index: len(step.forget_ids) + len(step.added_ids) for step in steps}
-    cell.setdefault("rate", changed[len(steps)] / len(data.base_ids))
-    learned = read_json(arguments.trained)
-    weights = Path(arguments.trained).with_name("trained.safetensors")
-    original = Fleet(weights, {"dataset": data.description["sha256"]})
-    served = original.identity | {"request": request_digest(request)}
-    others = dict(zip(job["references"], arguments.references, strict=True))
-    compared = [*filter(None, [arguments.oracle]), *others.values()]
-    _check_machines(arguments.trained, arguments.unlearned, *compared)
-    of_oracle = {name: value for name, value in served.items() if name != "trainer"}
-    model = _fleet(arguments.unlearned, served)
-    oracle = model if arguments.oracle == arguments.unlearned else None
-    if arguments.oracle and oracle is None:
-        oracle = _fleet(arguments.oracle, of_oracle)
-    rows = score.score(
-        score.Points(
-            data.evaluated_ids(request), data.sample_ids, data.train_labels, data.test_labels
-        ),
-        steps,
-        learned["seeds"],
-        model,
-        oracle,
-        original,
-        [model | _noise_costs(data) for model in learned["models"]],
-        {name: _fleet(path, served) for name, path in others.items()},
+    training = read_json(arguments.trained)
+    trained_weights = Fleet(
+        Path(arguments.trained).with_name("trained.safetensors"),
+        {"dataset": data.description["sha256"]},
     )
+    identity = trained_weights.identity | {"request": request_digest(request)}
+    oracle_identity = {name: value for name, value in identity.items() if name != "trainer"}
+    reference_paths = dict(zip(job["references"], arguments.references, strict=True))
+    oracle_paths = [arguments.oracle] if arguments.oracle else []
+    _check_machines(
+        [arguments.trained, arguments.unlearned, *oracle_paths, *reference_paths.values()]
+    )
+    unlearned = _fleet(arguments.unlearned, identity)
+    oracle = unlearned if arguments.oracle == arguments.unlearned else None
+    if arguments.oracle and oracle is None:
+        oracle = _fleet(arguments.oracle, oracle_identity)
+    fleets = Comparison(
+        trained=TrainedFleet(
+            weights=trained_weights,
+            costs=[record | _noise_costs(data) for record in training["models"]],
+        ),
+        unlearned=unlearned,
+        oracle=oracle,
+        references={name: _fleet(path, identity) for name, path in reference_paths.items()},
+    )
+    points = EvaluatedPoints(
+        ids=data.evaluated_ids(request),
+        sample_ids=data.sample_ids,
+        train_labels=data.train_labels,
+        test_labels=data.test_labels,
+    )
+    changed_points = {step.index: len(step.forget_ids) + len(step.added_ids) for step in steps}
+    cell = {"rate": changed_points[len(steps)] / len(data.base_ids)} | job["cell"]
+    rows = score.score(points, steps, training["seeds"], fleets)
+    write_text(arguments.output, _csv(rows, cell, changed_points))
+
+
+def _csv(rows: Iterable[score.Row], cell: dict, changed_points: dict[int, int]) -> str:
+    """The rows as text, with the columns of the cell and the points changed by each step."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     for step, seed, metric, split, value in rows:
-        cell |= {"step": step, "points": changed[step], "seed": seed}
-        cell |= {"metric": metric, "split": split}
-        writer.writerow([*(cell[c] for c in COLUMNS[:-1]), "" if value is None else repr(value)])
-    write_text(arguments.output, table.getvalue())
+        columns = cell | {"step": step, "points": changed_points[step]}
+        columns |= {"seed": seed, "metric": metric, "split": split}
+        columns["value"] = "" if value is None else repr(value)
+        writer.writerow([columns[name] for name in COLUMNS])
+    return table.getvalue()
 
 
 def _noise_costs(data: dataset.Dataset) -> dict:
     """What making the noise of the images took, as a part of learning."""
-    made = data.description.get("noise") if len(data.noised_ids) else None
-    made = made or {}
-    return {f"noise_{name}": made[name] for name in score.OF_NOISE if name in made}
+    record = (data.description.get("noise") or {}) if len(data.noised_ids) else {}
+    return {
+        metric.name: record[metric.noise_field]
+        for metric in METRICS.values()
+        if metric.noise_field in record
+    }
 
 
-def _check_machines(*paths: str) -> None:
+def _check_machines(paths: Iterable[str]) -> None:
     """CommandError unless all fleets come from the same kind of device and arithmetic."""
-    found = {}
+    paths_by_kind = {}
     for path in paths:
         machine = read_json(path)["machine"]
         if machine:  # a failed fleet has none
-            found[machine["device"], machine["precision"]] = path
-    if len(found) > 1:
-        kinds = "; ".join(f"{path}: {', '.join(kind)}" for kind, path in found.items())
+            paths_by_kind[machine["device"], machine["precision"]] = path
+    if len(paths_by_kind) > 1:
+        kinds = "; ".join(f"{path}: {', '.join(kind)}" for kind, path in paths_by_kind.items())
         raise command.CommandError(
             f"results of different arithmetic cannot be compared ({kinds}); set `device` and "
             "`precision` in the study"
         )
 
 
-def _fleet(path: str, origin: dict[str, str]) -> score.Fleet | None:
+def _fleet(path: str, identity: dict[str, str]) -> ScoredFleet | None:
     """The fleet that `costs.json` belongs to; None if it failed.
 
-    ArtifactError if the weights are of another origin or the logits are not those recorded.
+    ArtifactError if the weights have another identity or the logits are not those recorded.
     """
     costs = read_json(path)
     if costs["status"] == "failed":
         return None
-    weights = Fleet(Path(path).with_name("unlearned.safetensors"), origin)
+    weights = Fleet(Path(path).with_name("unlearned.safetensors"), identity)
     logits = read_array(Path(path).with_name("logits.npy"))
     votes = read_array(Path(path).with_name("votes.npy"))
     if digest(logits, votes) != costs["outputs_sha256"]:
         raise ArtifactError(
             f"{path}: logits.npy and votes.npy beside it are not of this fleet; {CURE}"
         )
-    return score.Fleet(
+    return ScoredFleet(
         logits=logits,
         votes=votes,
-        weights=lambda k, t: {name: weights[k][name][t] for name in costs["weights"]},
-        names=costs["weights"],
+        weights=lambda member, position: {
+            name: weights[member][name][position] for name in costs["weights"]
+        },
+        weight_names=costs["weights"],
         costs=costs["models"],
     )
 

@@ -1,11 +1,13 @@
 """Rule `scores`: the scores of all cells in one file."""
 
+import argparse
+
 from scripts import command
 from unlearn.storage.files import write_text
 
 
-def main(arguments):
-    """Concatenate, with one header; a seed that two fleets share is listed once."""
+def main(arguments: argparse.Namespace) -> None:
+    """Concatenate the files under one header; a seed that two fleets share is listed once."""
     rows: dict[str, str] = {}
     for path in command.listed(arguments.scores, arguments.results):
         with open(path, encoding="utf-8", newline="") as file:

@@ -1,20 +1,22 @@
 """Rule `summary`: the wide table of one experiment, for spreadsheets, pages and papers."""
 
+import argparse
 import json
+from pathlib import Path
 
 from scripts import command
 from unlearn.evaluation import tables, wide_tables
 from unlearn.storage.files import write_text
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Write numbers as CSV, `mean ± half of the interval` as Markdown and LaTeX."""
     job = json.loads(arguments.job)
-    table, columns = tables.read(arguments.table), job["columns"]
+    table = tables.parse(Path(arguments.table).read_text(encoding="utf-8"))
     table = table[~table["variant"].isin(job["hidden"])]
-    numbers = wide_tables.wide(table, columns)
+    numbers = wide_tables.wide_numbers(table, job["columns"])
     write_text(arguments.csv, numbers.to_csv(index=False, lineterminator="\n"))
-    text = wide_tables.readable(table, columns)
+    text = wide_tables.wide_text(table, job["columns"])
     write_text(arguments.markdown, text.to_markdown(index=False, disable_numparse=True))
     latex = text.to_latex(index=False, escape=True).replace("±", r"$\pm$")
     write_text(arguments.latex, latex)

@@ -1,16 +1,19 @@
 """Rule `table`: means and intervals of one experiment."""
 
+import argparse
 import json
+from pathlib import Path
 
 from scripts import command
 from unlearn.evaluation import tables
 from unlearn.storage.files import write_text
 
 
-def main(arguments):
-    """Read the cells' scores, summarise, write."""
+def main(arguments: argparse.Namespace) -> None:
+    """Read the scores of the cells, summarise them, write the table."""
     job = json.loads(arguments.job)
-    scores = tables.read_scores(command.listed(arguments.scores, arguments.results))
+    paths = command.listed(arguments.scores, arguments.results)
+    scores = tables.parse_scores(Path(path).read_text(encoding="utf-8") for path in paths)
     table = tables.summarise(scores, job["y"], job["split"], job["columns"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
 

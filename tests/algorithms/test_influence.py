@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from torch import nn
 from torch.nn import functional
+from unlearn.algorithms.influence.influences import GaussNewton, Points
 
 from unlearn.algorithms.influence import influences
-from unlearn.algorithms.influence.influences import GaussNewton, Points
 
 torch.set_num_threads(1)
 

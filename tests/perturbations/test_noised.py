@@ -61,7 +61,7 @@ def test_noise_that_cannot_be_on_the_images_is_refused(digits):
 def test_a_study_of_shares(project):
     import pandas as pd
 
-    from unlearn.report.figures import lines
+    from unlearn.report.figures import _lines as lines
 
     plan = config(noise=["quick", {"name": "random", "epsilon": 0.1}])
     plan["experiments"]["accuracy"]["figure"]["facet"] = "dataset.noise"

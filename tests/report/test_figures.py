@@ -1,48 +1,62 @@
-"""Figures and the landing page show the table's numbers, each at its place."""
+"""Figures and the landing page show the numbers of the table, each at its place."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-from tests.support.figures import ONE, experiment, made_up
-from unlearn.evaluation import placement, tables
-from unlearn.report import landing_page
-from unlearn.report.figures import lines
+from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up, page_of
+from unlearn.evaluation import placement
+from unlearn.evaluation.panels import panels
+from unlearn.report.figures import _lines as lines
 
 
-def drawn(table, figure):
-    """Panel title and label -> {line: [(x, y), ...]}; horizontal lines have x None.
+def drawn_points(table, figure):
+    """Panel title -> {line: [(x, y), ...]}; horizontal lines have x None.
 
-    Where names are on the axis, x is the row and lines without one are vertical.
+    Where names are on the axis, x is the row, and lines without a name are vertical.
     """
-    found = {}
+    points_by_panel = {}
     for axis in lines.draw(table, figure).axes:
         if not axis.get_visible() or not axis.get_lines():
             continue
-        place = {}
-        for bars in axis.containers:
-            values, row = bars.lines[0].get_data()
-            place[bars.get_label()] = [(round(r), v) for r, v in zip(row, values, strict=True)]
-        for line in axis.get_lines() if not place else ():
-            x, y = line.get_xdata(), line.get_ydata()
-            horizontal = list(x) == [0, 1] and line.get_transform() != axis.transData
-            points = [(None, y[0])] if horizontal else list(zip(x, y, strict=True))
-            place[line.get_label()] = points
         title = axis.get_title()
-        found[title if title not in found else f"{title} again"] = place
+        title = f"{title} again" if title in points_by_panel else title
+        points_by_panel[title] = named_points(axis) or line_points(axis)
     pyplot.close("all")
-    return found
+    return points_by_panel
 
 
-def every_mean_is_drawn_once(table, panels, scale=1.0):
-    values = [y / scale for place in panels.values() for line in place.values() for _, y in line]
-    shown = set(np.round(values, 9))
-    assert shown == set(np.round(table["mean"], 9))
-    for place in panels.values():
-        for line in place.values():
-            xs = [x for x, _ in line]
-            assert len(set(xs)) == len(xs), "two values at one point of a line"
+def named_points(axis):
+    """The points of a panel whose rows are names."""
+    points_by_line = {}
+    for bars in axis.containers:
+        values, rows = bars.lines[0].get_data()
+        numbers = [round(row) for row in rows]
+        points_by_line[bars.get_label()] = list(zip(numbers, values, strict=True))
+    return points_by_line
+
+
+def line_points(axis):
+    """The points of a panel with numbers on both axes."""
+    points_by_line = {}
+    for line in axis.get_lines():
+        x = line.get_xdata()
+        y = line.get_ydata()
+        is_horizontal = list(x) == [0, 1] and line.get_transform() != axis.transData
+        points = [(None, y[0])] if is_horizontal else list(zip(x, y, strict=True))
+        points_by_line[line.get_label()] = points
+    return points_by_line
+
+
+def assert_every_mean_is_drawn_once(table, points_by_panel, scale=1.0):
+    point_lists = [
+        points for points_by_line in points_by_panel.values() for points in points_by_line.values()
+    ]
+    means = {round(y / scale, 9) for points in point_lists for _, y in points}
+    assert means == set(np.round(table["mean"], 9))
+    for points in point_lists:
+        xs = [x for x, _ in points]
+        assert len(set(xs)) == len(xs), "two values at one point of a line"
 
 
 FIGURES = {
@@ -111,7 +125,7 @@ FIGURES = {
         {
             "request": [
                 {"name": "random", "rate": 0.1, "steps": 3},
-                {"name": "class", "label": 1, "steps": 3},
+                {"name": "by_class", "label": 1, "steps": 3},
             ]
         },
         {"": 6},
@@ -159,7 +173,7 @@ FIGURES = {
         {
             "request": [
                 {"name": "random", "rate": 0.1, "steps": 3},
-                {"name": "class", "label": 1, "steps": 3},
+                {"name": "by_class", "label": 1, "steps": 3},
             ]
         },
         {"rate 0.1": 3, "rate None": 3},
@@ -173,13 +187,13 @@ def test_every_value_has_its_place(case):
     plan = experiment(figure, **parts)
     block = plan.experiments["e"].figure
     table = made_up(plan, steps=3 if figure["x"] == "step" else 1)
-    panels = drawn(table, block)
-    chosen = [placement.chosen(row, block) for row in table.to_dict("records")]
-    every_mean_is_drawn_once(table[chosen], panels)
+    points_by_panel = drawn_points(table, block)
+    is_drawn = [placement.is_in_figure(row, block) for row in table.to_dict("records")]
+    assert_every_mean_is_drawn_once(table[is_drawn], points_by_panel)
     if expected is not None:
-        assert {title: len(place) for title, place in panels.items()} == expected
-    page = landing_page.page("s", [], [], {}, {"e": ("", block, table)}, {})
-    assert page.count("list-table") == 3 + len(tables.panels(table, block))
+        assert {title: len(lines) for title, lines in points_by_panel.items()} == expected
+    page = page_of(experiments={"e": ("", block, table)})
+    assert page.count("list-table") == 3 + len(panels(table, block))
 
 
 def test_the_last_step_of_each_request_is_shown():
@@ -187,22 +201,22 @@ def test_the_last_step_of_each_request_is_shown():
     plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]}, request=requests)
     table = made_up(plan, steps=3)
     table = table[(table["step"] == 1) | (table["request"] == "random-rate=0.2-steps=3")]
-    panels = drawn(table, plan.experiments["e"].figure)
-    assert [x for x, _ in panels[""]["finetune"]] == [0.1, 0.2]
-    last = table.query("step == 3 and variant == 'finetune'")["mean"].item()
-    assert panels[""]["finetune"][1][1] == last
+    points = drawn_points(table, plan.experiments["e"].figure)[""]["finetune"]
+    mean = table.query("step == 3 and variant == 'finetune'")["mean"].item()
+    assert [x for x, _ in points] == [0.1, 0.2]
+    assert points[1][1] == mean
 
 
-NAMES = ["gradient_ascent", {"name": "finetune", "epochs": 3, "lr": [0.02, 0.1]}]
+METHODS = ["gradient_ascent", {"name": "finetune", "epochs": 3, "lr": [0.02, 0.1]}]
 
 
 def test_names_are_read_from_top_to_bottom():
-    """Each beside its value, without what its like all say; no legend repeats them."""
+    """Each beside its value, without the parameters that all share; no legend repeats them."""
     figure = {"x": "variant", "y": ["kl", "loss"], "split": ["test"], "facet": "split"}
-    plan = experiment(figure, method=NAMES, request={"name": "random", "rate": 0.1})
+    plan = experiment(figure, method=METHODS, request={"name": "random", "rate": 0.1})
     table = made_up(plan)
     figure = lines.draw(table, plan.experiments["e"].figure)
-    first, second = [a for a in figure.axes if a.get_visible()]
+    first, second = [axis for axis in figure.axes if axis.get_visible()]
     labels = [label.get_text() for label in first.get_yticklabels()]
     assert labels == [
         "original",
@@ -216,24 +230,25 @@ def test_names_are_read_from_top_to_bottom():
     assert not figure.legends
     for metric, axis in (("kl", first), ("loss", second)):
         means = table[table["metric"] == metric].set_index("variant")["mean"]
-        shown = {bars.get_label(): bars.lines[0].get_data() for bars in axis.containers}
+        data = {bars.get_label(): bars.lines[0].get_data() for bars in axis.containers}
         for row, variant in enumerate(means.index.drop_duplicates()):
-            assert [*shown[variant][0]] == [means[variant]] and [*shown[variant][1]] == [row]
+            assert [*data[variant][0]] == [means[variant]] and [*data[variant][1]] == [row]
     pyplot.close("all")
 
 
 def test_named_rows_stay_within_what_values_can_be():
     """Accuracy ends at 100 %; a distance of 0 has a place on a logarithmic axis."""
     spec = {"x": "variant", "y": "accuracy", "split": ["test"]}
-    plan = experiment(spec, method=NAMES, request={"name": "random", "rate": 0.1})
+    plan = experiment(spec, method=METHODS, request={"name": "random", "rate": 0.1})
     table = made_up(plan)
-    table[["mean", "ci_low", "ci_high"]] = [0.96, 0.7, 1.2]
+    table[MEANS] = [0.96, 0.7, 1.2]
     (axis,) = lines.draw(table, plan.experiments["e"].figure).axes
-    ends = [s.get_segments()[0][:, 0] for bars in axis.containers for s in bars.lines[2]]
+    segments = [part for bars in axis.containers for part in bars.lines[2]]
+    ends = [part.get_segments()[0][:, 0] for part in segments]
     assert max(map(max, ends)) == pytest.approx(100) and min(map(min, ends)) == pytest.approx(70)
-    plan = experiment(spec | {"y": "kl", "yscale": "log"}, method=NAMES, **ONE)
+    plan = experiment(spec | {"y": "kl", "yscale": "log"}, method=METHODS, **ONE_REQUEST)
     table = made_up(plan)
-    table.loc[table["variant"] == "retrain", ["mean", "ci_low", "ci_high"]] = 0.0
+    table.loc[table["variant"] == "retrain", MEANS] = 0.0
     (axis,) = lines.draw(table, plan.experiments["e"].figure).axes
     assert axis.get_xscale() == "symlog" and axis.get_xlim()[0] <= 0
     pyplot.close("all")
@@ -246,12 +261,12 @@ def test_a_control_without_a_name_is_a_vertical_line():
     plan = experiment(figure, method=method, request={"name": "random", "rate": 0.1})
     table = made_up(plan)
     figure = lines.draw(table, plan.experiments["e"].figure)
-    (axis,) = [a for a in figure.axes if a.get_visible()]
+    (axis,) = [axis for axis in figure.axes if axis.get_visible()]
     retrain = table.query("variant == 'retrain'")["mean"].item()
     assert retrain in [line.get_xdata()[0] for line in axis.get_lines()]
     assert len(axis.patches) == 2  # the intervals of retrain and original
     rows = [bars.lines[0].get_ydata() for bars in axis.containers]
-    assert [[round(r) for r in line] for line in rows] == [[0, 1], [0, 1]]
+    assert [list(np.round(line)) for line in rows] == [[0, 1], [0, 1]]
     assert 0 < abs(rows[0][0] - rows[1][0]) < 0.5 and figure.legends
     pyplot.close("all")
 
@@ -259,52 +274,5 @@ def test_a_control_without_a_name_is_a_vertical_line():
 def test_accuracy_is_in_percent_with_its_interval():
     plan = experiment({"x": "rate", "y": "accuracy", "split": ["test"]})
     table = made_up(plan)
-    panels = drawn(table, plan.experiments["e"].figure)
-    every_mean_is_drawn_once(table, panels, scale=100)
-
-
-def scores(**columns):
-    rows = pd.DataFrame(columns)
-    for name in tables.CELL:
-        if name not in rows:
-            rows[name] = 1 if name == "step" else 0.1 if name == "rate" else "x"
-    return rows
-
-
-def test_diverged_models_are_counted_and_never_averaged():
-    table = tables.summarise(
-        scores(
-            seed=[0, 1, 2] * 2,
-            metric=["wall_seconds"] * 3 + ["diverged"] * 3,
-            split=["forget"] * 6,
-            value=[1.0, 3.0, 100.0, 0, 0, 1],
-        ),
-        ["wall_seconds"],
-        [],
-        {},
-    )
-    row = table.iloc[0]
-    assert row["mean"] == 2 and row["n"] == 2 and row["diverged"] == 1
-
-
-def test_a_diverged_original_does_not_spoil_retraining():
-    table = tables.summarise(
-        scores(
-            seed=[0, 0, 0, 0],
-            metric=["accuracy", "wall_seconds", "diverged", "diverged"],
-            split=["test", "learn", "learn", "forget"],
-            value=[0.5, 9.0, 1, 0],
-        ),
-        ["accuracy", "wall_seconds"],
-        [],
-        {},
-    )
-    means = dict(zip(table["metric"], table["mean"], strict=True))
-    assert means["accuracy"] == 0.5 and np.isnan(means["wall_seconds"])
-
-
-def test_one_seed_has_no_interval():
-    table = tables.summarise(
-        scores(seed=[0], metric=["kl"], split=["test"], value=[0.5]), ["kl"], [], {}
-    )
-    assert table["n"].item() == 1 and table[["ci_low", "ci_high"]].isna().all(axis=None)
+    points_by_panel = drawn_points(table, plan.experiments["e"].figure)
+    assert_every_mean_is_drawn_once(table, points_by_panel, scale=100)

@@ -1,19 +1,15 @@
-"""Quality against cost, wide tables, and the floor that chance sets."""
+"""Quality against cost, and the floor that chance sets."""
 
 import itertools
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-from tests.support.figures import experiment, made_up
+from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up, page_of
 from tests.support.project import SMALL
-from unlearn.evaluation import placement, score, tables, wide_tables
-from unlearn.metrics.divergence import jensen_shannon, kl
-from unlearn.report import landing_page
-from unlearn.report.figures import frontier
-from unlearn.requests.request import Request
+from unlearn.evaluation import placement
+from unlearn.report.figures import _frontier as frontier
 from unlearn.study.load import StudyError
 
 FIGURE = {
@@ -23,88 +19,92 @@ FIGURE = {
     "split": ["forget", "test"],
     "xscale": "log",
 }
-ONE = {"request": {"name": "random", "rate": 0.1}}
 COSTS = {"original": 0.0, "retrain": 1000.0, "finetune": 100.0, "gradient_ascent": 50.0}
 DISTANCES = {"original": 0.4, "retrain": 0.0, "finetune": 0.3, "gradient_ascent": 0.5}
 
 
-def compared(**change):
-    """An experiment with the numbers above, and its figure block."""
-    plan = experiment(FIGURE | change, method=["finetune", "gradient_ascent"], **ONE)
+def comparison(**change):
+    """The figure block of an experiment, and its table with the numbers above."""
+    plan = experiment(FIGURE | change, method=["finetune", "gradient_ascent"], **ONE_REQUEST)
     table = made_up(plan)
-    of_cost = table["metric"] == "gradient_evaluations"
-    for column in ("mean", "ci_low", "ci_high"):
-        table.loc[of_cost, column] = table["variant"].map(COSTS)
-        table.loc[~of_cost, column] = table["variant"].map(DISTANCES)
-    return plan.experiments["e"], table
+    is_cost = table["metric"] == "gradient_evaluations"
+    for column in MEANS:
+        table.loc[is_cost, column] = table["variant"].map(COSTS)
+        table.loc[~is_cost, column] = table["variant"].map(DISTANCES)
+    return plan.experiments["e"].figure, table
 
 
-def axes(table, figure):
-    found = {axis.get_title(): axis for axis in frontier.draw(table, figure).axes}
+def axes_by_title(table, figure):
+    axes = frontier.draw(table, figure).axes
     pyplot.close("all")
-    return found
+    return {axis.get_title(): axis for axis in axes}
 
 
-def points(axis):
+def points_by_line(axis):
     """Line -> (x, y) of its one point; a horizontal line has x None."""
-    found = {}
-    for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+    points = {}
+    handles, names = axis.get_legend_handles_labels()
+    for handle, name in zip(handles, names, strict=True):
         line = handle[0] if isinstance(handle, tuple) else handle
-        x, y = line.get_xdata(), line.get_ydata()
+        x = line.get_xdata()
         if name != "frontier":
-            found[name] = (None if len(x) == 2 else x[0], y[0])
-    return found
+            points[name] = (None if len(x) == 2 else x[0], line.get_ydata()[0])
+    return points
 
 
 def test_every_variant_is_a_point_and_doing_nothing_a_line():
-    e, table = compared()
-    panels = axes(table, e.figure)
+    figure, table = comparison()
+    panels = axes_by_title(table, figure)
     assert set(panels) == {"forget", "test"}
+    expected = {name: (cost or None, DISTANCES[name]) for name, cost in COSTS.items()}
     for axis in panels.values():
-        expected = {n: (COSTS[n] or None, DISTANCES[n]) for n in COSTS}
-        assert points(axis) == expected
+        assert points_by_line(axis) == expected
 
 
-def frontier_of(table, figure):
-    axis = axes(table, figure)["forget"]
-    found = [x for x in axis.get_lines() if x.get_label() == "frontier"]
-    return [(list(x.get_xdata()), list(x.get_ydata())) for x in found]
+def frontier_lines(table, figure):
+    """The (x values, y values) of the frontier; empty if there is none."""
+    axis = axes_by_title(table, figure)["forget"]
+    steps = [line for line in axis.get_lines() if line.get_label() == "frontier"]
+    return [(list(line.get_xdata()), list(line.get_ydata())) for line in steps]
 
 
-def moved(table, **distances):
-    """The table with other distances of these variants."""
-    table = table.copy()
+def with_distances(table, **distances):
+    """A copy of the table in which these variants have these distances."""
+    changed = table.copy()
     for variant, y in distances.items():
-        rows = (table["variant"] == variant) & (table["metric"] == "kl")
-        table.loc[rows, ["mean", "ci_low", "ci_high"]] = y
-    return table
+        rows = (changed["variant"] == variant) & (changed["metric"] == "kl")
+        changed.loc[rows, MEANS] = y
+    return changed
 
 
 def test_the_frontier_joins_what_nobody_beats_in_both():
-    e, table = compared()
-    table = moved(table, gradient_ascent=0.35, finetune=0.36)  # which costs more and is no better
-    assert frontier_of(table, e.figure) == [([50, 100, 1000], [0.35, 0.35, 0])]
+    figure, table = comparison()
+    table = with_distances(
+        table, gradient_ascent=0.35, finetune=0.36
+    )  # which costs more and is no better
+    assert frontier_lines(table, figure) == [([50, 100, 1000], [0.35, 0.35, 0])]
 
 
 def test_what_doing_nothing_beats_is_not_on_the_frontier():
-    e, table = compared()
-    assert frontier_of(table, e.figure) == [([100, 1000], [0.3, 0])]  # no gradient ascent
-    assert frontier_of(moved(table, retrain=0.4, finetune=0.4), e.figure) == []
+    figure, table = comparison()
+    assert frontier_lines(table, figure) == [([100, 1000], [0.3, 0])]  # no gradient ascent
+    assert frontier_lines(with_distances(table, retrain=0.4, finetune=0.4), figure) == []
 
 
 def test_what_is_not_told_from_doing_nothing_is_not_on_the_frontier():
-    """Its interval must lie below that of doing nothing."""
-    e, table = compared()
-    of_kl = table["metric"] == "kl"
-    original, finetune = (of_kl & (table["variant"] == v) for v in ("original", "finetune"))
+    """The interval of a method must lie below that of doing nothing."""
+    figure, table = comparison()
+    is_kl = table["metric"] == "kl"
+    original = is_kl & (table["variant"] == "original")
+    finetune = is_kl & (table["variant"] == "finetune")
     table.loc[original, ["ci_low", "ci_high"]] = 0.35, 0.45
     for high, expected in ((0.36, []), (0.34, [([100, 1000], [0.3, 0])])):
         table.loc[finetune, ["ci_low", "ci_high"]] = 0.6 - high, high
-        assert frontier_of(table, e.figure) == expected
+        assert frontier_lines(table, figure) == expected
 
 
 def test_a_method_is_measured_against_doing_nothing_with_its_own_trainer():
-    plan = experiment(FIGURE, method=["finetune", {"name": "sisa", "shards": 3}], **ONE)
+    plan = experiment(FIGURE, method=["finetune", {"name": "sisa", "shards": 3}], **ONE_REQUEST)
     table = made_up(plan)
     numbers = {
         "original": (0.0, 0.1), "retrain": (1000.0, 0.0), "finetune": (100.0, 0.3),
@@ -113,64 +113,53 @@ def test_a_method_is_measured_against_doing_nothing_with_its_own_trainer():
     }  # fmt: skip
     for name, (cost, distance) in numbers.items():
         rows = table["variant"] == name
-        of_cost = table["metric"] == "gradient_evaluations"
-        columns = ["mean", "ci_low", "ci_high"]
-        table.loc[rows & of_cost, columns] = cost
-        table.loc[rows & ~of_cost, columns] = distance
+        is_cost = table["metric"] == "gradient_evaluations"
+        table.loc[rows & is_cost, MEANS] = cost
+        table.loc[rows & ~is_cost, MEANS] = distance
     figure = plan.experiments["e"].figure
-    assert frontier_of(table, figure) == [([300, 900, 1000], [0.3, 0, 0])]
-    axis = axes(table, figure)["forget"]
-    its = "original@sisa-shards=3"
-    assert set(points(axis)) == {"original", "retrain", "finetune", "sisa-shards=3", its}
-    blue = next(x for x in axis.get_lines() if x.get_label() == "sisa-shards=3").get_color()
-    own = [x for x in axis.get_lines() if x.get_label() == "_" and x.get_color() == blue]
-    assert [x.get_ydata()[0] for x in own] == [0]  # its oracle
-    nothing = next(x for x in axis.get_lines() if x.get_label() == its)
-    assert nothing.get_color() == blue and nothing.get_ydata()[0] == 0.5
+    assert frontier_lines(table, figure) == [([300, 900, 1000], [0.3, 0, 0])]
+    axis = axes_by_title(table, figure)["forget"]
+    assert set(points_by_line(axis)) == set(numbers) - {"retrain@sisa-shards=3"}
+    lines = {line.get_label(): line for line in axis.get_lines()}
+    color = lines["sisa-shards=3"].get_color()
+    unnamed = [line for line in axis.get_lines() if line.get_label() == "_"]
+    oracle = [line.get_ydata()[0] for line in unnamed if line.get_color() == color]
+    assert oracle == [0]
+    original = lines["original@sisa-shards=3"]
+    assert original.get_color() == color and original.get_ydata()[0] == 0.5
 
 
-@pytest.mark.parametrize("least", [2e-10, 0.05, 0.9])
-def test_a_logarithmic_axis_reaches_down_to_0_and_names_it_apart(least):
-    e, table = compared(yscale="log")
-    axis = axes(moved(table, finetune=least), e.figure)["forget"]
+@pytest.mark.parametrize("distance", [2e-10, 0.05, 0.9])
+def test_a_logarithmic_axis_reaches_down_to_0_and_names_it_apart(distance):
+    figure, table = comparison(yscale="log")
+    axis = axes_by_title(with_distances(table, finetune=distance), figure)["forget"]
     axis.figure.draw_without_rendering()
-    shown = [t for t in axis.get_yticklabels() if t.get_text() and t.get_position()[1] < 1]
-    boxes = sorted((t.get_window_extent() for t in shown), key=lambda box: box.y0)
-    assert axis.get_ylim()[0] == 0 and shown[0].get_text() == "$\\mathdefault{0}$"
+    texts = [text for text in axis.get_yticklabels() if text.get_text()]
+    labels = [text for text in texts if text.get_position()[1] < 1]
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
+    assert axis.get_ylim()[0] == 0 and labels[0].get_text() == "$\\mathdefault{0}$"
     assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
-    heights = axis.transData.transform([(1, min(least, 0.4)), (1, 0)])[:, 1]
+    heights = axis.transData.transform([(1, min(distance, 0.4)), (1, 0)])[:, 1]
     assert 0.04 < (heights[0] - heights[1]) / axis.get_window_extent().height < 0.75
 
 
 def test_another_retraining_is_drawn_where_the_table_has_it():
-    e, table = compared()
+    figure, table = comparison()
     floor = table[(table["variant"] == "retrain") & (table["metric"] == "kl")]
     table = pd.concat([table, floor.assign(metric="kl_reseeded", mean=0.05)])
-    assert points(axes(table, e.figure)["test"])["another retraining"] == (None, 0.05)
+    assert points_by_line(axes_by_title(table, figure)["test"])["another retraining"] == (
+        None,
+        0.05,
+    )
 
 
 def test_the_landing_page_has_one_table_of_a_frontier():
-    e, table = compared()
-    page = landing_page.page("s", [], [], {}, {"e": ("", e.figure, table)}, {})
+    figure, table = comparison()
+    page = page_of(experiments={"e": ("", figure, table)})
     assert page.count("list-table") == 4
     for words in ("kl/forget", "kl/test", "gradient\\_evaluations/forget", "0.300"):
         assert words in page
     assert "kl/learn" not in page
-
-
-def test_wide_tables_hold_the_numbers_of_the_long_one():
-    _, table = compared()
-    columns = ["kl/test", "gradient_evaluations/forget", "l2/weights"]
-    wide = wide_tables.wide(table, columns).set_index("variant")
-    assert wide["kl/test/mean"].to_dict() == DISTANCES
-    assert wide["gradient_evaluations/forget/ci_low"].to_dict() == COSTS
-    assert wide["l2/weights/mean"].isna().all()  # no value is empty, not 0
-    text = wide_tables.readable(table, columns).set_index("variant")
-    assert text.loc["finetune", "kl/test"].startswith("0.300")
-    assert wide["kl/test/n"].to_dict() == dict.fromkeys(DISTANCES, 2) and not wide["failed"].any()
-    assert "accuracy/test (%)" in wide_tables.readable(table, ["accuracy/test"])
-    assert set(text["l2/weights"]) == {""}
-    assert set(text["guarantee"]) == {"none", "exact"}
 
 
 def test_summaries_of_a_run(project):
@@ -182,9 +171,9 @@ def test_summaries_of_a_run(project):
     project.run()
     wide = pd.read_csv(project.results("summaries/accuracy.csv"))
     assert wide["accuracy/test/mean"].between(0, 1).all()
-    retrained = wide["variant"] == "retrain"
-    assert (wide.loc[retrained, "kl_reseeded/forget/mean"] > 0).all()
-    assert wide.loc[~retrained, "kl_reseeded/forget/mean"].isna().all()
+    is_oracle = wide["variant"] == "retrain"
+    assert (wide.loc[is_oracle, "kl_reseeded/forget/mean"] > 0).all()
+    assert wide.loc[~is_oracle, "kl_reseeded/forget/mean"].isna().all()
     floors = pd.read_csv(project.results("tables/accuracy.csv")).query("metric == 'kl_reseeded'")
     assert set(floors["split"]) == {"forget", "test"}  # for the figure, asked for or not
     markdown = project.results("summaries/accuracy.md").read_text().splitlines()
@@ -198,37 +187,6 @@ def test_summaries_of_a_run(project):
     assert jobs == {"table", "summary", "figure", "report", "complete"}
 
 
-def test_the_floor_is_the_mean_over_the_other_seeds():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(3, 1, 4, 2))  # three seeds; points 0, 1 and two test points
-    tensors = [{"w": np.array([float(k), 0.0])} for k in (0, 3, 7)]
-    fleet = score.Fleet(
-        logits,
-        np.empty((3, 1, 0, 4)),
-        lambda k, t: tensors[k],
-        ["w"],
-        [[{"diverged": False, "gradient_evaluations": 1, "wall_seconds": 1.0}]] * 3,
-    )
-    nobody = np.array([], int)
-    steps = list(Request([np.array([0])], [nobody]).steps(2, np.arange(2)))
-    points = score.Points(np.array([0, 1]), np.array([1]), np.array([0, 1]), np.array([1, 0]))
-
-    def rows(model, oracle):
-        found = score.score(points, steps, [0, 1, 2], model, oracle, tensors, [])
-        return {(seed, metric, split): value for _, seed, metric, split, value in found}
-
-    found = rows(fleet, fleet)
-    for seed, others in ((0, (1, 2)), (1, (0, 2)), (2, (0, 1))):
-        pairs = [(logits[other, 0, 2:], logits[seed, 0, 2:]) for other in others]
-        for metric, measure in (("kl_reseeded", kl), ("js_reseeded", jensen_shannon)):
-            mean = np.mean([measure(*pair) for pair in pairs])
-            assert found[seed, metric, "test"] == pytest.approx(mean, rel=1e-12)
-    assert [found[seed, "l2_reseeded", "weights"] for seed in (0, 1, 2)] == [5, 3.5, 5.5]
-    assert found[0, "kl", "test"] == 0
-    another = score.Fleet(*(getattr(fleet, n) for n in fleet.__dataclass_fields__))
-    assert not any(metric in score.FLOOR for _, metric, _ in rows(another, fleet))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -240,7 +198,7 @@ def test_the_floor_is_the_mean_over_the_other_seeds():
 )
 def test_bad_axes_are_refused(change, message):
     with pytest.raises(StudyError, match=message):
-        experiment(FIGURE | change, **ONE)
+        experiment(FIGURE | change, **ONE_REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -254,52 +212,33 @@ def test_bad_axes_are_refused(change, message):
 )
 def test_a_frontier_is_of_distances_against_costs(change, message):
     with pytest.raises(StudyError, match=message):
-        experiment(FIGURE | change, **ONE)
+        experiment(FIGURE | change, **ONE_REQUEST)
 
 
 def test_a_fleet_of_one_has_no_floor():
     with pytest.raises(StudyError, match=r"kl_reseeded compares .*, seed0 has one"):
-        experiment(FIGURE, summary=["kl_reseeded/test"], seeds=1, **ONE)
-    experiment(FIGURE, seeds=1, **ONE)  # drawn without one
-
-
-def test_pairs_of_seeds_have_no_interval():
-    scores = made_up_scores([1.0, 2.0, 6.0])
-    table = tables.summarise(scores, ["kl", "kl_reseeded"], ["test"], {})
-    rows = table.set_index("metric")
-    assert rows["mean"].tolist() == [3, 3] and rows["n"].tolist() == [3, 3]
-    assert np.isfinite(rows.loc["kl", "ci_low"]) and np.isnan(rows.loc["kl_reseeded", "ci_low"])
-
-
-def made_up_scores(values):
-    cell = dict.fromkeys(score.CELL, "x") | {"rate": 0.1, "step": 1, "points": 3}
-    found = [("completed", "forget", 1), ("diverged", "forget", 0)]
-    rows = [
-        cell | {"seed": seed, "metric": metric, "split": split, "value": value}
-        for seed, value in enumerate(values)
-        for metric, split, value in [*found, ("kl", "test", value), ("kl_reseeded", "test", value)]
-    ]
-    return pd.DataFrame(rows)
+        experiment(FIGURE, summary=["kl_reseeded/test"], seeds=1, **ONE_REQUEST)
+    experiment(FIGURE, seeds=1, **ONE_REQUEST)  # drawn without one
 
 
 def test_wide_errors_stay_in_their_panel_and_costless_methods_are_lines():
     """An interval that reaches below zero has no bar there; storing nothing is a point at zero."""
-    e, table = compared()
+    figure, table = comparison()
     table.loc[table["variant"] == "finetune", "ci_low"] = -400.0
-    axis = axes(table, e.figure)["forget"]
+    axis = axes_by_title(table, figure)["forget"]
     for bars in axis.containers:
         for segments in bars.lines[2]:
             assert all((segment >= 0).all() for segment in segments.get_segments())
             assert segments.get_clip_on()
-    e, table = compared(x="bytes_stored/forget", xscale="linear")
-    table.loc[table["metric"] == "bytes_stored", ["mean", "ci_low", "ci_high"]] = 0.0
-    assert points(axes(table, e.figure)["forget"])["retrain"] == (0, 0)
+    figure, table = comparison(x="bytes_stored/forget", xscale="linear")
+    table.loc[table["metric"] == "bytes_stored", MEANS] = 0.0
+    assert points_by_line(axes_by_title(table, figure)["forget"])["retrain"] == (0, 0)
 
 
 @pytest.mark.parametrize("pair", ["kl", "kl/learn", "nothing/forget", "kl/added"])
 def test_bad_summaries_are_refused(pair):
     with pytest.raises(StudyError, match=r"experiments.e.summary"):
-        experiment(FIGURE, summary=[pair], **ONE)
+        experiment(FIGURE, summary=[pair], **ONE_REQUEST)
 
 
 def test_points_that_nothing_tells_apart_are_refused():
@@ -308,8 +247,9 @@ def test_points_that_nothing_tells_apart_are_refused():
 
 
 def test_only_the_splits_that_are_asked_for_are_drawn():
-    e, table = compared()
-    more = table[table["metric"] == "kl"].assign(split="retain")
-    rows = pd.concat([table, more]).to_dict("records")
-    drawn = {(row["metric"], row["split"]) for row in rows if placement.chosen(row, e.figure)}
-    assert drawn == {("kl", "forget"), ("kl", "test"), ("gradient_evaluations", "forget")}
+    figure, table = comparison()
+    retain = table[table["metric"] == "kl"].assign(split="retain")
+    rows = pd.concat([table, retain]).to_dict("records")
+    drawn_rows = [row for row in rows if placement.is_in_figure(row, figure)]
+    pairs = {(row["metric"], row["split"]) for row in drawn_rows}
+    assert pairs == {("kl", "forget"), ("kl", "test"), ("gradient_evaluations", "forget")}

@@ -7,6 +7,8 @@ import pytest
 
 from scripts import pages
 from tests.support.project import ROOT
+from unlearn.evaluation import tables
+from unlearn.storage.files import write_json
 
 TEMPLATES = sorted((ROOT / "docs").glob("*.md.j2"))
 
@@ -23,10 +25,10 @@ def test_a_page_of_a_finished_study(finished):
     stale = docs / "results/stale.json"
     stale.parent.mkdir(parents=True, exist_ok=True)
     stale.write_text("{}")
-    where = 'variant="retrain", rate=0.1'
+    conditions = 'variant="retrain", rate=0.1'
     (docs / "page.md.j2").write_text(
-        '{{ figure("accuracy") }}\n{{ number("accuracy", "accuracy/test", ' + where + ") }}\n"
-        '{{ "%.1f" % mean("accuracy", "accuracy/test", ' + where + ") }}\n"
+        '{{ figure("accuracy") }}\n{{ number("accuracy", "accuracy/test", ' + conditions + ") }}\n"
+        '{{ "%.1f" % mean("accuracy", "accuracy/test", ' + conditions + ") }}\n"
         '{{ made("accuracy").study }}\n{{ seeds("accuracy") }} of {{ study().seeds }}\n'
     )
     call = [sys.executable, "-m", "scripts.pages", "--results", "results/tiny"]
@@ -36,59 +38,64 @@ def test_a_page_of_a_finished_study(finished):
     )
     assert name.startswith("`accuracy`")
     assert picture.endswith("](results/accuracy.png)") and (docs / "results/accuracy.png").exists()
-    table = pages.tables.read(docs / "results/accuracy.csv")
+    table = tables.parse((docs / "results/accuracy.csv").read_text())
     row = table.query("variant == 'retrain' and rate == 0.1 and metric == 'accuracy'")
     row = row[row["split"] == "test"]
     assert mean == f"{100 * row['mean'].item():.1f}" == number.split(" ± ")[0]
     assert study == "tiny" and seeds == "2 of 2"
-    shown = pages.Shown(docs / "results")
-    assert shown.finished("accuracy") and not shown.finished("stale")
+    results = pages.Results(docs / "results")
+    assert results.has_experiment("accuracy") and not results.has_experiment("stale")
     with pytest.raises(pages.PageError, match=r"accuracy: 2 rows of accuracy/test where .*retrain"):
-        shown.number("accuracy", "accuracy/test", variant="retrain")
+        results.number("accuracy", "accuracy/test", variant="retrain")
     with pytest.raises(pages.PageError, match="accuracy: 0 rows"):
-        shown.number("accuracy", "accuracy/nowhere")
+        results.number("accuracy", "accuracy/nowhere")
     with pytest.raises(pages.PageError, match=r"accuracy: no column method.lr; there are dataset"):
-        shown.number("accuracy", "accuracy/test", method_lr=0.1)
+        results.number("accuracy", "accuracy/test", method_lr=0.1)
 
 
 def test_experiments_of_another_day_stand_beside_those_shown(finished, tmp_path):
     """`--add` takes nothing of others away, and replaces all of what has the same name."""
     folder = tmp_path / "results"
     pages.copy(finished.results(), folder)
-    pages.artifacts.write_json(folder / "other.json", {"commit": "c" * 40})
-    pages.artifacts.write_json(folder / "accuracy.json", {"commit": "d" * 40})
+    write_json(folder / "other.json", {"commit": "c" * 40})
+    write_json(folder / "accuracy.json", {"commit": "d" * 40})
     (folder / "accuracy.md").write_text("of a study with a summary")
     earlier = {"study": "tiny", "seeds": 7, "experiments": {"other": {"model": "mlp"}}}
-    pages.artifacts.write_json(folder / "study.json", earlier)
-    pages.copy(finished.results(), folder, add=True)
-    shown = pages.Shown(folder)
-    assert shown.made("other")["commit"] == "c" * 7 != shown.made("accuracy")["commit"] != "d" * 7
-    assert {"other", "accuracy"} <= shown.study()["experiments"].keys()
-    assert shown.study()["seeds"] == 7 and "recipes" in shown.study()
+    write_json(folder / "study.json", earlier)
+    pages.add(finished.results(), folder)
+    results = pages.Results(folder)
+    assert (
+        results.record("other")["commit"]
+        == "c" * 7
+        != results.record("accuracy")["commit"]
+        != "d" * 7
+    )
+    assert {"other", "accuracy"} <= results.study()["experiments"].keys()
+    assert results.study()["seeds"] == 7 and "recipes" in results.study()
     assert not (folder / "accuracy.md").exists()
     pages.copy(finished.results(), folder)
-    assert not shown.finished("other") and "other" not in shown.study()["experiments"]
+    assert not results.has_experiment("other") and "other" not in results.study()["experiments"]
 
 
 def test_names_mean_what_the_experiments_that_are_shown_mean(finished, tmp_path):
     """Definitions go with the last experiment that used them."""
     folder = tmp_path / "results"
     pages.copy(finished.results(), folder)
-    now = pages.Shown(folder).study()
-    assert now["datasets"].keys() == {"digits"} and "mlp" not in now["models"]
-    others = {"slow": {"epochs": 9}, "standard": {"lr": 0.3}}  # that of data sets that name none
-    earlier = now | {"recipes": {"quick": {"epochs": 3}, "unused": {"epochs": 1}} | others}
+    current = pages.Results(folder).study()
+    assert current["datasets"].keys() == {"digits"} and "mlp" not in current["models"]
+    recipes = {"slow": {"epochs": 9}, "standard": {"lr": 0.3}}  # that of data sets that name none
+    earlier = current | {"recipes": {"quick": {"epochs": 3}, "unused": {"epochs": 1}} | recipes}
     earlier["datasets"] = {
         "digits": {"recipe": "quick"},
         "own": {"name": "mnist", "recipe": "slow"},
     }
-    earlier["experiments"] = now["experiments"] | {"other": {"dataset": "own", "model": "cnn1"}}
-    pages.artifacts.write_json(folder / "study.json", earlier)
-    pages.copy(finished.results(), folder, add=True)
-    shown = pages.Shown(folder).study()
-    assert shown["recipes"] == {"quick": now["recipes"]["quick"]} | others
-    assert shown["datasets"] == {
-        "digits": now["datasets"]["digits"],
+    earlier["experiments"] = current["experiments"] | {"other": {"dataset": "own", "model": "cnn1"}}
+    write_json(folder / "study.json", earlier)
+    pages.add(finished.results(), folder)
+    study = pages.Results(folder).study()
+    assert study["recipes"] == {"quick": current["recipes"]["quick"]} | recipes
+    assert study["datasets"] == {
+        "digits": current["datasets"]["digits"],
         "own": earlier["datasets"]["own"],
     }
 
@@ -107,26 +114,27 @@ def test_figures_are_drawn_again_from_the_tables_that_are_shown(finished, tmp_pa
 
 def test_nothing_is_lost_to_a_study_that_is_not_finished(finished, tmp_path):
     """What is shown stays until all that takes its place is there."""
-    folder, results = tmp_path / "docs/results", tmp_path / "unfinished"
+    folder = tmp_path / "docs/results"
+    results = tmp_path / "unfinished"
     pages.copy(finished.results(), folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     results.mkdir()
     call = [sys.executable, "-m", "scripts.pages", "--docs", tmp_path / "docs", "--results"]
     for missing in ("study.json", "provenance.json", "accuracy.csv", "accuracy.png"):
-        done = subprocess.run(
+        process = subprocess.run(
             [*call, results], cwd=ROOT, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 2 and missing in done.stderr.splitlines()[-1]
+        assert process.returncode == 2 and missing in process.stderr.splitlines()[-1]
         source = next(finished.results().rglob(missing))
         target = results / source.relative_to(finished.results())
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(source.read_bytes())
     subprocess.run([*call, results], cwd=ROOT, capture_output=True, check=True)
-    earlier = pages.Shown(folder).study()
-    other = earlier | {"recipes": {"quick": {"epochs": 3}}}
-    other["experiments"] = other["experiments"] | {"other": other["experiments"]["accuracy"]}
-    pages.artifacts.write_json(folder / "study.json", other)
+    earlier = pages.Results(folder).study()
+    changed = earlier | {"recipes": {"quick": {"epochs": 3}}}
+    changed["experiments"] = changed["experiments"] | {"other": earlier["experiments"]["accuracy"]}
+    write_json(folder / "study.json", changed)
     with pytest.raises(pages.PageError, match=r"recipes: quick is .* in the study to be added"):
-        pages.copy(finished.results(), folder, add=True)
-    pages.artifacts.write_json(folder / "study.json", earlier)
+        pages.add(finished.results(), folder)
+    write_json(folder / "study.json", earlier)
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -13,7 +13,7 @@ import yaml
 
 from tests.support.project import SMALL, TINY
 from tests.support.results import stable
-from unlearn.report.figures import lines as lines_module
+from unlearn.report.figures import _lines as lines_module
 
 pytestmark = pytest.mark.xdist_group("faults")
 

@@ -103,14 +103,14 @@ def test_a_description(finished):
 
 
 def test_a_figure(finished):
-    finished.edit("unlearn/report/figures/lines.py", "alpha=0.18", "alpha=0.2")
+    finished.edit("unlearn/report/figures/_lines.py", "alpha=0.18", "alpha=0.2")
     assert finished.planned() == ["complete", "figure accuracy", "report"]
 
 
 def test_the_table_code(finished):
-    finished.edit("unlearn/evaluation/tables.py", "0.975", "0.9750")
+    finished.edit("unlearn/metrics/statistics.py", "0.975", "0.9750")
     assert finished.planned() == []  # the same number
-    finished.edit("unlearn/evaluation/tables.py", "0.9750", "0.95")
+    finished.edit("unlearn/metrics/statistics.py", "0.9750", "0.95")
     assert finished.planned() == ["complete", "figure accuracy", "report", "table accuracy"]
 
 

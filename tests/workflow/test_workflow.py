@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.support.commands import FLEET, RATES, VARIANTS, paste, planned_command
-from unlearn.evaluation import score
+from unlearn.metrics.catalogue import METRICS
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -22,8 +22,12 @@ def test_scores_are_tidy(finished):
     assert {r["rate"] for r in rows} == {"0.1", "0.2"}
     assert {r["seed"] for r in rows} == {"0", "1"}
     for row in rows:
-        assert row["split"] in score.METRICS[row["metric"]]
-    assert {r["metric"] for r in rows} == set(score.METRICS) - {*score.SPECIAL, *score.NOISE}
+        assert row["split"] in METRICS[row["metric"]].splits
+    assert {row["metric"] for row in rows} == {
+        name
+        for name, metric in METRICS.items()
+        if not metric.is_trainer_specific and not metric.noise_field
+    }
 
 
 def values(finished, variant, metric, split):

@@ -104,8 +104,6 @@ def modules(family: str, block: dict) -> list[str]:
 def _files(family: Family) -> list[Path]:
     """The files that hold a component: those with a class that derives from the family's base."""
     pattern = rf"^class \w+\((?:\w+\.)?{family.base}\):"
-    if family.base == "FigureKind":
-        pattern = r"^def draw\("
     files = sorted(family.folder.glob("[a-z]*.py"))
     return [path for path in files if re.search(pattern, path.read_text("utf-8"), re.MULTILINE)]
 

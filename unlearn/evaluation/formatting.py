@@ -3,41 +3,50 @@
 import math
 from collections.abc import Mapping
 
-from unlearn.evaluation import placement
+from unlearn.metrics.catalogue import METRICS
 
-SAME = 1e-9
+ZERO_WIDTH_SHARE = 1e-9
 """Half of an interval, as a share of the mean, that rounding leaves of equal numbers."""
 
 
-def shown(row: Mapping, space: str = " ") -> str:
+def row_text(row: Mapping, space: str = " ") -> str:
     """A row of a table as `mean ± half of its interval`, percentages in percent.
 
-    Failed and diverged seeds are counted behind it; without a value there is nothing else.
+    The numbers of failed and diverged seeds come behind it; without a value they stand alone.
     """
-    percent = row["metric"] in placement.PERCENT
-    notes = ", ".join(f"{row[f]} {f}" for f in ("failed", "diverged") if row[f])
+    notes = ", ".join(f"{row[flag]} {flag}" for flag in ("failed", "diverged") if row[flag])
     if row["n"] == 0:
         return notes
-    scale = 100 if percent else 1
-    half = (row["ci_high"] - row["ci_low"]) / 2 * scale
-    text = with_half(row["mean"] * scale, half, 1 if percent else None, space)
+    metric = METRICS[row["metric"]]
+    half_width = (row["ci_high"] - row["ci_low"]) / 2 * metric.scale
+    decimals = 1 if metric.is_percentage else None
+    text = interval_text(row["mean"] * metric.scale, half_width, decimals, space)
     return text + (f" ({notes})" if notes else "")
 
 
-def with_half(mean: float, half: float, decimals: int | None, space: str = " ") -> str:
-    """`mean ± half` with as many decimals; three digits of the mean where `decimals` is None.
+def interval_text(mean: float, half_width: float, decimals: int | None, space: str = " ") -> str:
+    """`mean ± half_width` with the same number of decimals.
 
-    What is the same for all seeds has no interval; a count then has all its digits.
+    Args:
+        mean: the mean.
+        half_width: half of its interval; NaN where there is none.
+        decimals: the number of decimals; None for three digits of the mean.
+        space: the text on both sides of `±`.
+
+    Returns:
+        The text. A value that all seeds share has no interval; a count then has all its digits.
     """
     if not mean:
-        return "0" if not half or math.isnan(half) else f"0{space}±{space}{half:.3g}"
-    if decimals is None and abs(half) < SAME * abs(mean):
-        half = math.nan
+        has_no_width = not half_width or math.isnan(half_width)
+        return "0" if has_no_width else f"0{space}±{space}{half_width:.3g}"
+    if decimals is None and abs(half_width) < ZERO_WIDTH_SHARE * abs(mean):
+        half_width = math.nan
         if mean == round(mean):
             return f"{mean:,.0f}"
-    size = math.floor(math.log10(abs(mean)))
-    power = size if not -3 <= size <= 5 else 0
-    decimals = max(0, 2 - size + power) if decimals is None else decimals
-    values = [v / 10**power for v in (mean, half) if not math.isnan(v)]
-    text = f"{space}±{space}".join(f"{v:,.{decimals}f}" for v in values)
+    magnitude = math.floor(math.log10(abs(mean)))
+    power = magnitude if not -3 <= magnitude <= 5 else 0
+    if decimals is None:
+        decimals = max(0, 2 - magnitude + power)
+    values = [value / 10**power for value in (mean, half_width) if not math.isnan(value)]
+    text = f"{space}±{space}".join(f"{value:,.{decimals}f}" for value in values)
     return f"({text})e{power}" if power else text

@@ -1,87 +1,54 @@
 """Where a value goes in a figure: whether it is drawn, in which panel, on which line.
 
-Used when a study is planned, when the figure is drawn and when the landing page prints its
-numbers, so that all three agree. Rows are mappings from columns to values; a column that a row
-lacks is absent or NaN.
+The planner of a study, the figures and the landing page use the same functions, so that all three
+agree. A `figure` is the figure block of an experiment. A `row` is a mapping from the columns of a
+table to values; a column without a value is absent, None or NaN.
 """
 
 import math
 from collections.abc import Mapping
+from typing import Any
+
+from unlearn.metrics.catalogue import METRICS, floor
 
 CONTROLS = ("original", "retrain")
-"""Methods that every experiment contains, asked for or not."""
+"""Methods that every experiment contains, whether it names them or not."""
 
-PERCENT = (
-    "accuracy",
-    "vote_accuracy",
-    "tie_fraction",
-    "lone_accuracy",
-    "lone_accuracy_min",
-    "lone_accuracy_max",
-    "accuracy_gap",
-    "accuracy_gap_scratch",
-    "accuracy_gap_taught",
-    "active_fraction",
-)
-"""Metrics that are stored as fractions and shown in percent."""
-
-_WORK = (
-    "wall_seconds",
-    "cpu_seconds",
-    "io_seconds",
-    "gradient_evaluations",
-    "forward_evaluations",
-    "flops",
-    "optimizer_steps",
-)
-
-SPENT = (*_WORK, "speedup", "speedup_seconds")
-"""Metrics that are not drawn for doing nothing, which costs nothing."""
-
-COSTS = (*_WORK, "bytes_stored", "peak_memory_bytes")
-"""Metrics that every method has and that are better low: what a frontier is drawn against."""
-
-DISTANCES = ("kl", "kl_reverse", "js", "l2", "l2_relative", "kl_scratch", "kl_taught")
-"""Metrics that are 0 for a perfect method and never below: what a frontier is drawn of."""
-
-_FLOORS = ("kl", "js", "l2")
-
-_WORDS = {
+_VALUE_TITLES = {
     "dataset.noised": lambda share: f"{100 * share:g} % noisy",
-    "noise.kind": lambda kind: f"{kind.replace('_', '-')} noise",
+    "noise.kind": lambda kind: f"{kind.removesuffix('_noise').replace('_', '-')} noise",
 }
-"""Values that say little beside the bare name of their column."""
+"""Titles of values that mean little beside the bare name of their column, by column."""
 
-_METRICS = {
-    "vote_accuracy": "accuracy of plain votes",
-    "lone_accuracy": "accuracy of the average constituent",
-}
-"""Metrics whose names say little."""
-
-_FIELDS = {"dataset": ("dataset.", "noise."), "model": ("model.", "recipe.")}
+_FIELD_PREFIXES = {"dataset": ("dataset.", "noise."), "model": ("model.", "recipe.")}
+"""The prefixes of the columns with the parameters of a field."""
 
 
-def shown(figure: Mapping) -> dict:
+def metrics_and_splits(figure: Mapping) -> dict:
     """`y`, `split` and `pairs` of a figure, whose metrics may name a split: `accuracy/test`.
 
-    `pairs` maps such a metric to its split. A metric on the x axis is the last of `y`.
+    `pairs` maps such a metric to its split. A metric on the x axis is the last of `y`. An empty
+    `split` stands for all splits.
     """
-    metrics = figure["y"] if isinstance(figure["y"], list) else [figure["y"]]
-    metrics = [*metrics, *([figure["x"]] if "/" in figure["x"] else [])]
+    metrics = list(figure["y"]) if isinstance(figure["y"], list) else [figure["y"]]
+    if "/" in figure["x"]:
+        metrics.append(figure["x"])
     splits = figure["split"] if isinstance(figure["split"], list) else [figure["split"]]
     pairs = dict(metric.split("/", 1) for metric in metrics if "/" in metric)
-    everything = not splits and len(pairs) < len(metrics)
+    has_all_splits = not splits and len(pairs) < len(metrics)
     return {
         "y": [metric.partition("/")[0] for metric in metrics],
-        "split": [] if everything else list(dict.fromkeys([*splits, *pairs.values()])),
+        "split": [] if has_all_splits else list(dict.fromkeys([*splits, *pairs.values()])),
         "pairs": pairs,
     }
 
 
 def floors(figure: Mapping) -> list[str]:
-    """Metrics that a figure shows beside its own: how far two oracles are from each other."""
-    asked = figure["y"] if figure["kind"] == "frontier" else ()
-    return [f"{metric}_reseeded" for metric in asked if metric in _FLOORS]
+    """The metrics that a figure shows beside its own: how far two oracles are from each other."""
+    if figure["kind"] != "frontier":
+        return []
+    metric_floors = [floor(metric) for metric in figure["y"]]
+    return [metric.name for metric in metric_floors if metric is not None]
 
 
 def axes(figure: Mapping) -> set[str]:
@@ -90,91 +57,93 @@ def axes(figure: Mapping) -> set[str]:
 
 
 def panel_fields(figure: Mapping) -> list[str]:
-    """Fields that get panels of their own, because no axis shows them or a parameter of them."""
-    used = axes(figure)
-    hidden = [
+    """Fields whose values get separate panels: no axis shows them or one of their parameters."""
+    columns = axes(figure)
+    hidden_fields = [
         field
-        for field, prefixes in _FIELDS.items()
-        if field not in used and not any(column.startswith(prefixes) for column in used)
+        for field, prefixes in _FIELD_PREFIXES.items()
+        if field not in columns and not any(column.startswith(prefixes) for column in columns)
     ]
-    return [*hidden, *({"split", "metric"} - used)]
+    return [*hidden_fields, *({"split", "metric"} - columns)]
 
 
-def line(row: Mapping, figure: Mapping) -> str:
+def line_name(row: Mapping, figure: Mapping) -> str:
     """The name of the line that a row belongs to.
 
-    Its method, if a parameter of methods is on an axis, else its variant. A control of a trainer
-    other than the standard one says so. A colour that is not about methods comes before it, and
-    is enough where one method alone is drawn.
+    The name is the method if a parameter of methods is on an axis, else the variant. A control of a
+    trainer other than the standard one names the trainer. A colour that is not about methods comes
+    first, and is the whole name where one method alone is drawn.
     """
     by_parameter = any(column.startswith("method.") for column in axes(figure))
     by_method = by_parameter or figure["colour"] == "method"
-    name = method(row) if by_method else row["variant"]
+    name = method_name(row) if by_method else row["variant"]
     colour = figure["colour"]
     if colour in ("variant", "method"):
         return name
-    shown = value(row, colour)
-    if shown is None:
+    value = column_value(row, colour)
+    if value is None:
         return name
     if figure["methods"] == [name] and not colour.startswith("method."):
-        return title(colour, shown)
+        return title(colour, value)
     if colour.startswith("method.") and row["method"] not in CONTROLS:
-        return f"{name}, {colour.partition('.')[2]} {text(shown)}"
-    return f"{title(colour, shown)}, {name}"
+        return f"{name}, {colour.partition('.')[2]} {text(value)}"
+    return f"{title(colour, value)}, {name}"
 
 
-def method(row: Mapping) -> str:
-    """The method of a row; a control of a trainer other than the standard one says so."""
-    trainer = value(row, "method.trainer")
-    control = row["method"] in CONTROLS and trainer not in (None, "standard")
-    return f"{row['method']}@{trainer}" if control else row["method"]
+def method_name(row: Mapping) -> str:
+    """The method of a row; a control of a trainer other than the standard one names the trainer."""
+    trainer = column_value(row, "method.trainer")
+    has_trainer = row["method"] in CONTROLS and trainer not in (None, "standard")
+    return f"{row['method']}@{trainer}" if has_trainer else row["method"]
 
 
-def chosen(row: Mapping, figure: Mapping) -> bool:
-    """Whether a row is drawn at all; `hidden` variants are there to be compared with only."""
+def is_in_figure(row: Mapping, figure: Mapping) -> bool:
+    """Whether a figure draws a row; `hidden` variants are there to be compared with only."""
     if row["variant"] in figure.get("hidden", ()) or row["metric"] not in figure["y"]:
         return False
-    of_metric = figure["pairs"].get(row["metric"])
-    splits = [of_metric] if of_metric else figure["split"]
+    metric_split = figure["pairs"].get(row["metric"])
+    splits = [metric_split] if metric_split else figure["split"]
     if splits and row["split"] not in splits:
         return False
-    if row["method"] == "original" and row["metric"] in SPENT and row["split"] == "forget":
+    is_nothing = row["method"] == "original" and row["split"] == "forget"
+    if is_nothing and not METRICS[row["metric"]].is_drawn_for_original:
         return False
-    return figure["methods"] is None or method(row) in figure["methods"]
+    return figure["methods"] is None or method_name(row) in figure["methods"]
+
+
+def is_in_every_panel(row: Mapping, figure: Mapping) -> bool:
+    """Whether the method or noise of a row lacks the parameter that the panels differ in."""
+    facet = figure["facet"] or ""
+    return facet.startswith(("method.", "noise.")) and column_value(row, facet) is None
 
 
 def shade(row: Mapping, figure: Mapping) -> str | None:
     """What the colour of a row's line stands for, where methods share it; else None."""
     colour = figure["colour"]
-    shown = None if colour in ("variant", "method") else value(row, colour)
-    if shown is None or colour.startswith("method."):
+    if colour in ("variant", "method") or colour.startswith("method."):
         return None
-    return title(colour, shown)
+    value = column_value(row, colour)
+    return None if value is None else title(colour, value)
 
 
-def everywhere(row: Mapping, figure: Mapping) -> bool:
-    """Whether a row belongs in every panel: its method or noise lacks the facet's parameter."""
-    facet = figure["facet"] or ""
-    return facet.startswith(("method.", "noise.")) and value(row, facet) is None
+def column_value(row: Mapping, column: str) -> Any:
+    """The value of a row in a column; None where it has none."""
+    value = row.get(column)
+    is_missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return None if is_missing else value
 
 
-def value(row: Mapping, column: str):
-    """A row's value in a column; None where it has none."""
-    found = row.get(column)
-    missing = found is None or (isinstance(found, float) and math.isnan(found))
-    return None if missing else found
+def text(value: Any) -> str:
+    """A value as it was written in the study: a column with gaps has turned 5 into 5.0."""
+    return f"{value:g}".replace("e-0", "e-") if isinstance(value, float) else str(value)
 
 
-def text(shown) -> str:
-    """Numbers as they were written: a column with gaps has turned 5 into 5.0."""
-    return f"{shown:g}".replace("e-0", "e-") if isinstance(shown, float) else str(shown)
-
-
-def title(column: str, shown) -> str:
-    """What a panel is about: names as they are, numbers with their column."""
+def title(column: str, value: Any) -> str:
+    """The title of what shares a value: names as they are, numbers with their column."""
     if column == "metric":
-        return _METRICS.get(shown, shown.replace("_", " "))
-    if column in _WORDS:
-        return _WORDS[column](shown)
-    bare = column.rpartition(".")[2]
-    return text(shown) if isinstance(shown, str) and "." not in column else f"{bare} {text(shown)}"
+        return METRICS[value].title
+    if column in _VALUE_TITLES:
+        return _VALUE_TITLES[column](value)
+    if isinstance(value, str) and "." not in column:
+        return text(value)
+    return f"{column.rpartition('.')[2]} {text(value)}"

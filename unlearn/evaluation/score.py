@@ -1,288 +1,212 @@
 """From the artefacts of a cell to its scores: tidy rows of step, seed, metric, split, value.
 
-Numpy only. The right value of every metric is the oracle's: the model retrained without the
-points, from the same initial weights and in the same order (seed s is compared with seed s).
+Numpy only. The right value of every metric is the oracle's: the model that was retrained without
+the deleted points, from the same initial weights and in the same order. Member k of a fleet is
+compared with member k of the oracle, which has its seed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from unlearn.metrics.accuracy import accuracy, losses
+from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, MemberState, SplitPoints
+from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.distance import l2, relative
-from unlearn.metrics.divergence import jensen_shannon, kl
-from unlearn.metrics.ensemble import lone_accuracies, tie_fraction, vote_accuracy
-from unlearn.metrics.loss_attack import attack_auc
+from unlearn.metrics.metric import ORACLE, OTHER_SEED, Metric
 from unlearn.requests.request import Step
 
-CELL = ("dataset", "model", "method", "variant", "request", "sampler", "rate", "step", "points")
+CELL_COLUMNS = (
+    "dataset",
+    "model",
+    "method",
+    "variant",
+    "request",
+    "sampler",
+    "rate",
+    "step",
+    "points",
+)
 """The columns that say what a score belongs to, beside seed, metric and split."""
 
-_SPLITS = ("forget", "retain", "added", "test")
-_PHASES = ("learn", "forget")
-
-COSTS = (
-    "wall_seconds",
-    "cpu_seconds",
-    "gradient_evaluations",
-    "forward_evaluations",
-    "flops",
-    "optimizer_steps",
-    "io_seconds",
-    "peak_memory_bytes",
-    "bytes_stored",
-)
-COUNTS = (
-    "expected_gradient_evaluations",
-    "shards_retrained",
-    "stages_retrained",
-    "exact_steps",
-    "approximate_steps",
-    "direct_steps",
-    "fallbacks",
-    "active_fraction",
-    "uniform_fallbacks",
-    "unconverged_solves",
-    "largest_residual",
-)
-ENSEMBLE = (
-    "vote_accuracy",
-    "tie_fraction",
-    "lone_accuracy",
-    "lone_accuracy_min",
-    "lone_accuracy_max",
-)
-GAPS = ("kl", "accuracy_gap", "loss_gap")
-REFERENCES = ("scratch", "taught")
-"""Names of the variants of themselves that methods may have their models compared with."""
-
-REFERRED = tuple(f"{gap}_{reference}" for reference in REFERENCES for gap in GAPS)
-SPECIAL = COUNTS + ENSEMBLE + REFERRED
-"""The metrics that only the models of some trainers have; each trainer lists its own."""
-
-FLOOR = ("kl_reseeded", "js_reseeded", "l2_reseeded")
-"""How far the oracle is from oracles of other seeds: what chance alone does."""
-
-OF_NOISE = ("converged", "error", "rounds", "wall_seconds", "gradient_evaluations")
-NOISE = tuple(f"noise_{name}" for name in OF_NOISE)
-"""What the noise on the images of a data set took."""
-
-FLAGS = ("completed", "diverged", "noise_converged")
-MOST = ("peak_memory_bytes", "largest_residual")
-LAST = ("bytes_stored", "diverged", "active_fraction")
-"""The costs that do not add up over the steps of a request."""
-
-WHOLE = ("expected_gradient_evaluations",)
-"""The costs that are known of some steps only, and then not of all together."""
-
-OF_POINTS = (
-    "accuracy",
-    "loss",
-    "kl",
-    "kl_reverse",
-    "js",
-    "accuracy_gap",
-    "loss_gap",
-    *FLOOR[:2],
-    *ENSEMBLE,
-    *REFERRED,
-)
-"""The metrics of predictions for a set of points."""
-
-SPEEDUPS = ("speedup", "speedup_seconds")
-METRICS = {
-    **dict.fromkeys(OF_POINTS, _SPLITS),
-    **dict.fromkeys((*SPEEDUPS, "attack_auc"), ("forget",)),
-    **dict.fromkeys(("l2", "l2_relative", FLOOR[2]), ("weights",)),
-    **dict.fromkeys((*COSTS, *COUNTS, *FLAGS), _PHASES),
-    **dict.fromkeys(NOISE, ("learn",)),
-}
-"""Every metric and its splits: sets of points, weights, or the phases learn and forget."""
-
-TIMED = (
-    "speedup_seconds",
-    "noise_wall_seconds",
-    "wall_seconds",
-    "cpu_seconds",
-    "io_seconds",
-    "peak_memory_bytes",
-)
-"""The metrics that differ from run to run; all others are reproducible to the last bit."""
-
 Row = tuple[int, int, str, str, float | None]
+"""Step, seed, metric, split, value."""
 
-
-@dataclass(frozen=True)
-class Points:
-    """The points that outputs are about: `evaluated` training ids in order, then all test points.
-
-    The `sample` of them was drawn whatever the request, so it stands for the retain set.
-    """
-
-    evaluated: np.ndarray
-    sample: np.ndarray
-    train_labels: np.ndarray
-    test_labels: np.ndarray
-
-    @property
-    def labels(self) -> np.ndarray:
-        """The label of every point, in the order of the outputs."""
-        return np.concatenate([self.train_labels[self.evaluated], self.test_labels])
-
-    def rows(self, step: Step) -> dict[str, np.ndarray]:
-        """Rows of the outputs by split; splits without points are left out."""
-        retained = np.intersect1d(np.setdiff1d(step.retain_ids, step.added_ids), self.sample)
-        ids = {"forget": step.forget_ids, "retain": retained, "added": step.added_ids}
-        rows = {name: np.searchsorted(self.evaluated, its) for name, its in ids.items()}
-        rows["test"] = len(self.evaluated) + np.arange(len(self.test_labels))
-        return {name: its for name, its in rows.items() if len(its)}
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """What scoring needs of a fleet after a request."""
-
-    logits: np.ndarray
-    """K x T x P x C: models, steps, points as in `Points`, classes."""
-    votes: np.ndarray
-    """K x T x S x P: the class that each of S constituents predicts; S is 0 for a single model."""
-    weights: Callable[[int, int], Mapping[str, np.ndarray]]
-    """weights(k, t): the tensors of model k after step t, 0 <= t < T."""
-    names: Sequence[str]
-    """The tensors that an L2 distance compares."""
-    costs: Sequence[Sequence[Mapping]]
-    """K x T records of the timed call."""
+Score = tuple[str, str, float | None]
+"""Metric, split, value of one member after one step."""
 
 
 def score(
-    points: Points,
-    steps: Sequence[Step],
-    seeds: Sequence[int],
-    model: Fleet | None,
-    oracle: Fleet | None,
-    original: Sequence[Mapping[str, np.ndarray]],
-    learned: Sequence[Mapping],
-    references: Mapping[str, Fleet | None] = MappingProxyType({}),
+    points: EvaluatedPoints, steps: Sequence[Step], seeds: Sequence[int], fleets: Comparison
 ) -> Iterator[Row]:
-    """Rows of one cell.
+    """Score every member of a cell after every step.
 
-    `model` is None for a cell that failed: its only rows say so. Without an oracle the metrics
-    that compare with it are empty. Where it is the oracle itself, it is compared with those of
-    the other seeds of the fleet, too. `original` and `learned` are the weights and the learning
-    costs of the trained fleet. `references`: other fleets that predictions are compared with.
+    Args:
+        points: the points that outputs are about.
+        steps: the T steps of the request.
+        seeds: the seeds of the K members.
+        fleets: the fleets that are scored and compared with.
+
+    Returns:
+        The rows. A cell that failed has two rows for each member, which say so. Without an oracle
+        the metrics that compare with it have no value.
     """
-    labels = points.labels
-    for t, step in enumerate(steps):
-        splits = points.rows(step)
-        for k, seed in enumerate(seeds):
-            rows = _rows(labels, splits, k, t, model, oracle, original, learned, references)
-            for metric, split, value in rows:
-                yield step.index, seed, metric, split, _number(value)
+    for position, step in enumerate(steps):
+        split_points = points.split(step)
+        for member, seed in enumerate(seeds):
+            scores = _member_scores(split_points, fleets, member, position)
+            for metric, split, value in scores:
+                yield step.index, seed, metric, split, _finite_number(value)
 
 
-def _rows(labels, splits, k, t, model, oracle, original, learned, references):
-    if k < len(learned):
-        yield from ((c, "learn", v) for c, v in learned[k].items())
-    yield "completed", "learn", k < len(learned)
-    yield "completed", "forget", model is not None
-    if model is None:
+def _member_scores(
+    points: SplitPoints, fleets: Comparison, member: int, position: int
+) -> Iterator[Score]:
+    """The scores of one member after one step, in the order of a score file.
+
+    Args:
+        points: the points of the outputs, by split.
+        fleets: the fleets that are scored and compared with.
+        member: the number of the member in its fleet, from 0.
+        position: the position of the step in the request, from 0.
+    """
+    is_trained = member < len(fleets.trained.costs)
+    if is_trained:
+        for cost, value in fleets.trained.costs[member].items():
+            yield cost, "learn", value
+    yield "completed", "learn", is_trained
+    yield "completed", "forget", fleets.unlearned is not None
+    if fleets.unlearned is None:
         return
-    cost = model.costs[k][t]
-    spent = {c: _total(model.costs[k][: t + 1], c) for c in cost}
-    yield from ((c, "forget", value) for c, value in spent.items())
-    if oracle is not None:
-        pairs = zip(SPEEDUPS, ("gradient_evaluations", "wall_seconds"), strict=True)
-        for speedup, c in pairs:
-            retraining = _total(oracle.costs[k][: t + 1], c)
-            yield speedup, "forget", retraining / spent[c] if spent[c] else None
-    finite = not cost["diverged"]
-    compared = {"": oracle, **{f"_{name}": fleet for name, fleet in references.items()}}
-    compared = {n: f if finite and _sound(f, k, t) else None for n, f in compared.items()}
-    for split, ids in splits.items():
-        own, its = model.logits[k, t][ids], labels[ids]
-        yield "accuracy", split, accuracy(own, its) if finite else None
-        yield "loss", split, losses(own, its).mean() if finite else None
-        for suffix, other in compared.items():
-            yield from _gaps(own, other and other.logits[k, t][ids], its, split, suffix)
-        if model.votes.shape[2] and finite:
-            yield from _ensemble(model.votes[k, t][:, ids], its, split)
-    if model is oracle and finite:
-        yield from _floor(oracle, k, t, splits)
-    yield "attack_auc", "forget", _attack(model.logits[k, t], labels, splits) if finite else None
-    paired = compared[""] is not None
-    distance = reference = None
-    if paired and list(model.names) == list(oracle.names):
-        target = oracle.weights(k, t)
-        distance = l2(model.weights(k, t), target, model.names)
-        reference = l2(original[k], target, model.names)
-    yield "l2", "weights", distance
-    yield "l2_relative", "weights", relative(distance, reference)
+    state = fleets.unlearned.state(member, position)
+    references = {
+        name: None if fleet is None else fleet.state(member, position)
+        for name, fleet in {ORACLE: fleets.oracle, **fleets.references}.items()
+    }
+    oracle = references[ORACLE]
+    yield from _cost_scores(state, oracle)
+    yield from _prediction_scores(state, references, points)
+    if fleets.unlearned is fleets.oracle and state.is_finite:
+        yield from _floor_scores(state, points)
+    yield from _attack_scores(state, points)
+    yield from _weight_scores(state, oracle, fleets.trained.weights[member])
 
 
-def _sound(fleet: Fleet | None, k: int, t: int) -> bool:
-    return fleet is not None and not fleet.costs[k][t]["diverged"]
-
-
-def _gaps(own, other, labels, split, suffix):
-    """How far predictions are from another model's; empty where there is none."""
-    names = GAPS if suffix else (*GAPS, "kl_reverse", "js")
-    found = dict.fromkeys(names)
-    if other is not None:
-        found |= {
-            "kl": kl(other, own),
-            "accuracy_gap": accuracy(own, labels) - accuracy(other, labels),
-            "loss_gap": losses(own, labels).mean() - losses(other, labels).mean(),
-        }
-        if not suffix:
-            found |= {"kl_reverse": kl(own, other), "js": jensen_shannon(own, other)}
-    yield from ((f"{metric}{suffix}", split, value) for metric, value in found.items())
-
-
-def _floor(oracle, k, t, splits):
-    """The oracle compared with those of the other seeds of its fleet, on average."""
-    others = [o for o in range(len(oracle.logits)) if o != k and _sound(oracle, o, t)]
-    if not others:
+def _cost_scores(state: MemberState, oracle: MemberState | None) -> Iterator[Score]:
+    """What all steps so far took, and how much less than the oracle's."""
+    totals = {cost: _total(state.costs, cost) for cost in state.costs[-1]}
+    for cost, total in totals.items():
+        yield cost, "forget", total
+    if oracle is None:
         return
-    for split, ids in splits.items():
-        own, its = oracle.logits[k, t][ids], [oracle.logits[o, t][ids] for o in others]
-        yield "kl_reseeded", split, np.mean([kl(other, own) for other in its])
-        yield "js_reseeded", split, np.mean([jensen_shannon(other, own) for other in its])
-    weights = oracle.weights(k, t)
-    distances = [l2(weights, oracle.weights(o, t), oracle.names) for o in others]
+    for metric in METRICS.values():
+        if metric.speedup_of:
+            total = totals[metric.speedup_of]
+            oracle_total = _total(oracle.costs, metric.speedup_of)
+            yield metric.name, "forget", oracle_total / total if total else None
+
+
+def _prediction_scores(
+    state: MemberState,
+    references: Mapping[str, MemberState | None],
+    points: SplitPoints,
+) -> Iterator[Score]:
+    """The metrics of predictions, split by split; no value where a model has diverged."""
+    model_metrics = [metric for metric in METRICS.values() if metric.of_model]
+    vote_metrics = [metric for metric in METRICS.values() if metric.of_votes]
+    for split, rows in points.rows.items():
+        split_logits = state.logits[rows]
+        split_labels = points.labels[rows]
+        for metric in model_metrics:
+            value = metric.of_model(split_logits, split_labels) if state.is_finite else None
+            yield metric.name, split, value
+        for name, reference in references.items():
+            is_comparable = state.is_finite and reference is not None and reference.is_finite
+            reference_logits = reference.logits[rows] if is_comparable else None
+            for metric in _pair_metrics(name):
+                value = None
+                if is_comparable:
+                    value = metric.of_pair(reference_logits, split_logits, split_labels)
+                yield metric.name, split, value
+        if len(state.votes) and state.is_finite:
+            for metric in vote_metrics:
+                yield metric.name, split, metric.of_votes(state.votes[:, rows], split_labels)
+
+
+def _pair_metrics(reference: str) -> list[Metric]:
+    """The metrics of predictions that compare with a reference."""
+    return [
+        metric for metric in METRICS.values() if metric.of_pair and metric.reference == reference
+    ]
+
+
+def _floor_scores(oracle: MemberState, points: SplitPoints) -> Iterator[Score]:
+    """The oracle compared with the oracles of other seeds, on average over them."""
+    references = [
+        state
+        for state in oracle.fleet.states(oracle.position)
+        if state.member != oracle.member and state.is_finite
+    ]
+    if not references:
+        return
+    for split, rows in points.rows.items():
+        for metric in _pair_metrics(OTHER_SEED):
+            values = [
+                metric.of_pair(reference.logits[rows], oracle.logits[rows], points.labels[rows])
+                for reference in references
+            ]
+            yield metric.name, split, np.mean(values)
+    weights = oracle.weights
+    distances = [l2(weights, state.weights, oracle.fleet.weight_names) for state in references]
     yield "l2_reseeded", "weights", None if None in distances else np.mean(distances)
 
 
-def _attack(logits, labels, splits):
-    """The attack on the deleted points, with the test points as those never trained on."""
-    if "forget" not in splits:
+def _attack_scores(state: MemberState, points: SplitPoints) -> Iterator[Score]:
+    """Attacks that tell deleted points from test points, which were never trained on."""
+    test_rows = points.rows["test"]
+    for metric in METRICS.values():
+        if metric.of_attack:
+            value = None
+            if state.is_finite and "forget" in points.rows:
+                rows = points.rows["forget"]
+                value = metric.of_attack(
+                    state.logits[rows],
+                    points.labels[rows],
+                    state.logits[test_rows],
+                    points.labels[test_rows],
+                )
+            yield metric.name, "forget", value
+
+
+def _weight_scores(
+    state: MemberState,
+    oracle: MemberState | None,
+    trained_weights: Mapping[str, np.ndarray],
+) -> Iterator[Score]:
+    """The distance to the weights of the oracle; relative to that of the trained model."""
+    distance = trained_distance = None
+    names = state.fleet.weight_names
+    is_comparable = state.is_finite and oracle is not None and oracle.is_finite
+    if is_comparable and list(names) == list(oracle.fleet.weight_names):
+        oracle_weights = oracle.weights
+        distance = l2(state.weights, oracle_weights, names)
+        trained_distance = l2(trained_weights, oracle_weights, names)
+    yield "l2", "weights", distance
+    yield "l2_relative", "weights", relative(distance, trained_distance)
+
+
+def _total(records: Sequence[Mapping], cost: str) -> float | None:
+    """A cost of all steps so far, added up as its row of the catalogue says."""
+    values = [record.get(cost, 0) for record in records]
+    over_steps = METRICS[cost].over_steps if cost in METRICS else "sum"
+    if over_steps == "complete_sum" and not all(cost in record for record in records):
         return None
-    gone, test = splits["forget"], splits["test"]
-    of_gone, of_test = (losses(logits[ids], labels[ids]) for ids in (gone, test))
-    return attack_auc(of_gone, labels[gone], of_test, labels[test])
-
-
-def _ensemble(votes, labels, split):
-    lone = lone_accuracies(votes, labels)
-    yield "vote_accuracy", split, vote_accuracy(votes, labels)
-    yield "tie_fraction", split, tie_fraction(votes)
-    yield "lone_accuracy", split, lone.mean() if lone.size else None
-    yield "lone_accuracy_min", split, lone.min(initial=1) if lone.size else None
-    yield "lone_accuracy_max", split, lone.max(initial=0) if lone.size else None
-
-
-def _total(costs: Sequence[Mapping], cost: str) -> float | None:
-    """The cost of all steps so far; of MOST the most, of LAST the last."""
-    if cost in WHOLE and not all(cost in step for step in costs):
-        return None
-    values = [step.get(cost, 0) for step in costs]
-    if cost in MOST:
+    if over_steps == "max":
         return max(values)
-    return values[-1] if cost in LAST else sum(values)
+    return values[-1] if over_steps == "last" else sum(values)
 
 
-def _number(value) -> float | None:
+def _finite_number(value: float | None) -> float | None:
+    """A float; None instead of a number that is not finite."""
     if value is None or not np.isfinite(value):
         return None
     return float(value)

@@ -1,26 +1,34 @@
 """From scores to a table: means and 95 % intervals over seeds."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
-from unlearn.evaluation import placement, score
+from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.metrics.catalogue import METRICS
+from unlearn.metrics.statistics import MeanInterval, t_interval
 
-CELL = list(score.CELL)
-PLACES = ("metric", "split", "dataset", "model")
+_CELL = list(CELL_COLUMNS)
+_GROUP = ["dataset", "model", "request", "sampler", "rate", "step"]
+"""The columns that the cells share whose metrics and splits a failed cell gets."""
+
+TEXT_COLUMNS = ("dataset", "model", "method", "variant", "request", "sampler")
 
 
-def read_scores(paths: Iterable[str]) -> pd.DataFrame:
-    """The scores of all cells, numbers read back exactly as they were written."""
-    return pd.concat([read(path) for path in paths], ignore_index=True)
+def parse(text: str) -> pd.DataFrame:
+    """The CSV text of a table or of scores, with numbers exactly as they were written.
+
+    Names are text even if they look like numbers; only empty fields are missing values.
+    """
+    types = dict.fromkeys(TEXT_COLUMNS, str)
+    return pd.read_csv(io.StringIO(text), dtype=types, keep_default_na=False, na_values=[""])
 
 
-def read(path: str) -> pd.DataFrame:
-    """A table or scores: names are text whatever they look like, only empty fields are missing."""
-    names = dict.fromkeys(("dataset", "model", "method", "variant", "request", "sampler"), str)
-    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+def parse_scores(texts: Iterable[str]) -> pd.DataFrame:
+    """The CSV texts of the scores of many cells, as one table."""
+    return pd.concat([parse(text) for text in texts], ignore_index=True)
 
 
 def summarise(
@@ -31,134 +39,149 @@ def summarise(
 ) -> pd.DataFrame:
     """One row for each cell without its seeds, metric and split.
 
-    `mean`, `ci_low` and `ci_high` (t interval) are over the `n` seeds whose value is a finite
-    number. `failed` seeds, whose method raised, and `diverged` seeds, whose model is not finite,
-    are counted beside it; they are never averaged, nor are the costs of diverged ones. Seeds whose
-    images carry noise of an `unconverged` search are counted, and kept. `splits`
-    empty means all. `columns` adds parameters: cell field -> canonical name (dataset/model for
-    models) -> {column: value}.
+    Args:
+        scores: the scores of all cells, as `parse_scores` returns them.
+        metrics: the metrics of the table, in the order of its rows.
+        splits: the splits of the table; empty for all.
+        columns: the parameters that become columns, as {cell field: {canonical name: {column:
+            value}}}. The canonical name of a model is dataset/model.
+
+    Returns:
+        The table. `mean`, `ci_low` and `ci_high` are over the `n` seeds whose value is a finite
+        number. `failed` counts seeds whose method raised an error, `diverged` those whose model is
+        not finite. They are never averaged, and neither are the costs of diverged models.
+        `unconverged` counts seeds whose images carry the noise of a search that did not converge;
+        these are averaged.
     """
-    order = scores[CELL].drop_duplicates().reset_index(drop=True)
-    forget = scores[scores["split"] == "forget"]
-    flags = order.copy()
-    flags["failed"] = _count(forget, order, "completed", 0)
-    flags["diverged"] = _count(forget, order, "diverged", 1)
-    if (scores["metric"] == "noise_converged").any():
-        learn = scores[scores["split"] == "learn"]
-        flags["unconverged"] = _count(learn, order, "noise_converged", 0)
-    shown = _without_diverged(scores[scores["metric"].isin(metrics)], scores)
+    cells = scores[_CELL].drop_duplicates().reset_index(drop=True)
+    flags = _flags(scores, cells)
+    selected_rows = _without_diverged(scores[scores["metric"].isin(metrics)], scores)
     if splits:
-        shown = shown[shown["split"].isin(splits)]
-    keys = [*CELL, "metric", "split"]
-    groups = shown.groupby(keys, sort=False)["value"]
-    rows = [dict(zip(keys, key, strict=True)) | _interval(key[-2], v) for key, v in groups]
-    summary = pd.DataFrame(rows, columns=[*keys, "mean", "ci_low", "ci_high", "n"])
-    table = _with_failed(summary, flags, metrics, splits)
-    table = table.merge(flags, on=CELL, how="left")
+        selected_rows = selected_rows[selected_rows["split"].isin(splits)]
+    table = _with_failed(_means(selected_rows), flags, metrics, splits)
+    table = table.merge(flags, on=_CELL, how="left")
     for field, values in columns.items():
         _add_parameters(table, field, values)
-    rank = {name: i for i, name in enumerate(metrics)}
-    position = {tuple(row): i for i, row in enumerate(order.itertuples(index=False, name=None))}
-    table["_order"] = [
-        position[tuple(row)] for row in table[CELL].itertuples(index=False, name=None)
-    ]
-    table["_rank"] = table["metric"].map(rank)
-    table = table.sort_values(["_rank", "split", "_order"], kind="stable")
-    extra = [c for c in table if "." in c]
-    numbers = ["mean", "ci_low", "ci_high", "n", *(c for c in flags if c not in CELL)]
+    table = _in_order(table, cells, metrics)
+    parameters = [column for column in table if "." in column]
+    flag_columns = [column for column in flags if column not in _CELL]
+    numbers = ["mean", "ci_low", "ci_high", "n", *flag_columns]
     table["n"] = table["n"].fillna(0).astype(int)
-    return table[[*CELL, *extra, "metric", "split", *numbers]].reset_index(drop=True)
+    return table[[*_CELL, *parameters, "metric", "split", *numbers]].reset_index(drop=True)
 
 
-def panels(table: pd.DataFrame, figure: Mapping) -> list[tuple[dict, pd.DataFrame]]:
-    """What the panels of a figure show: place ({column: value}) and rows.
+def _flags(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells with the numbers of seeds that failed, diverged, or have unconverged noise."""
+    forget = scores[scores["split"] == "forget"]
+    flags = cells.copy()
+    flags["failed"] = _count(forget, cells, "completed", 0)
+    flags["diverged"] = _count(forget, cells, "diverged", 1)
+    if (scores["metric"] == "noise_converged").any():
+        learn = scores[scores["split"] == "learn"]
+        flags["unconverged"] = _count(learn, cells, "noise_converged", 0)
+    return flags
 
-    Rows get the columns `line` and `shade`, the name of their line and what its colour stands for.
-    Of a stream the last step is kept unless `step` or `points` is on an axis.
+
+def _count(rows: pd.DataFrame, cells: pd.DataFrame, metric: str, value: int) -> pd.Series:
+    """The number of seeds of each cell whose metric has a value.
+
+    Args:
+        rows: the scores to count in.
+        cells: the cells, one row each.
+        metric: the metric.
+        value: the value.
+
+    Returns:
+        A count for each row of `cells`.
     """
-    if not placement.axes(figure) & {"step", "points"}:
-        table = table[table["step"] == table.groupby("request")["step"].transform("max")]
-    chosen = [placement.chosen(record, figure) for record in table.to_dict("records")]
-    table = table[chosen]
-    records = table.to_dict("records")
-    table = table.assign(
-        line=[placement.line(record, figure) for record in records],
-        # None stays None: as text it would become NaN
-        shade=pd.Series([placement.shade(r, figure) for r in records], table.index, dtype=object),
-    )
-    shared = pd.Series([placement.everywhere(r, figure) for r in records], table.index, dtype=bool)
-    facet = figure["facet"]
-    hidden = placement.panel_fields(figure)
-    fields = [f for f in PLACES if f in hidden and (f == "metric" or table[f].nunique() > 1)]
-    fields += [facet] if facet else []
-    found = []
-    places = table.loc[~shared, fields].drop_duplicates().to_dict("records") if fields else [{}]
-    for place in places:
-        here = pd.Series(True, table.index)
-        for column in place:
-            place[column] = value = placement.value(place, column)
-            same = table[column].isna() if value is None else table[column] == value
-            here &= same | shared if column == facet else same
-        found.append((place, table[here]))
-    return found
+    matching_rows = rows[(rows["metric"] == metric) & (rows["value"] == value)]
+    counts = matching_rows.groupby(_CELL).size().rename("count").reset_index()
+    return cells.merge(counts, on=_CELL, how="left")["count"].fillna(0).astype(int)
 
 
-def _without_diverged(shown: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the values of diverged models emptied, costs included, flags excepted.
+def _without_diverged(selected_rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """The selected rows without the values of diverged models, costs included, flags excepted.
 
-    What was learned counts against the phase of learning only: retraining may still be sound.
+    A model that diverged while it was trained loses the values of the learn phase only, because
+    retraining may still be sound.
     """
-    flagged = scores[(scores["metric"] == "diverged") & (scores["value"] == 1)]
-    seeds = [*CELL, "seed"]
-    rows = pd.MultiIndex.from_frame(shown[seeds])
-    gone = pd.Series(False, shown.index)
-    for phase, of_phase in (("learn", True), ("forget", False)):
-        models = pd.MultiIndex.from_frame(flagged.loc[flagged["split"] == phase, seeds])
-        gone |= rows.isin(models) & ((shown["split"] == "learn") == of_phase)
-    gone &= ~shown["metric"].isin(score.FLAGS)
-    return shown.assign(value=shown["value"].mask(gone))
+    diverged_rows = scores[(scores["metric"] == "diverged") & (scores["value"] == 1)]
+    seed_columns = [*_CELL, "seed"]
+    models = pd.MultiIndex.from_frame(selected_rows[seed_columns])
+    is_learn = selected_rows["split"] == "learn"
+    is_diverged = pd.Series(False, selected_rows.index)
+    for phase, is_in_phase in (("learn", is_learn), ("forget", ~is_learn)):
+        diverged_models = pd.MultiIndex.from_frame(
+            diverged_rows.loc[diverged_rows["split"] == phase, seed_columns]
+        )
+        is_diverged |= models.isin(diverged_models) & is_in_phase
+    flags = [name for name, metric in METRICS.items() if metric.is_flag]
+    is_diverged &= ~selected_rows["metric"].isin(flags)
+    return selected_rows.assign(value=selected_rows["value"].mask(is_diverged))
 
 
-def _interval(metric: str, values: pd.Series) -> dict:
-    """The mean of finite values and its 95 % t interval; none of one value, or of pairs of seeds,
-    which are not independent."""
-    finite = values.to_numpy(dtype=float)
-    finite = finite[np.isfinite(finite)]
-    n = len(finite)
-    mean = finite.mean() if n else np.nan
-    half = stdtrit(n - 1, 0.975) * finite.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-    half = np.nan if metric in score.FLOOR else half
-    return {"mean": mean, "ci_low": mean - half, "ci_high": mean + half, "n": n}
+def _means(selected_rows: pd.DataFrame) -> pd.DataFrame:
+    """Means and intervals over the seeds of each cell, metric and split."""
+    keys = [*_CELL, "metric", "split"]
+    rows = []
+    for key, values in selected_rows.groupby(keys, sort=False)["value"]:
+        row = dict(zip(keys, key, strict=True))
+        interval = _interval(row["metric"], values)
+        row |= {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
+        rows.append(row | {"n": interval.n})
+    return pd.DataFrame(rows, columns=[*keys, "mean", "ci_low", "ci_high", "n"])
 
 
-def _count(rows: pd.DataFrame, order: pd.DataFrame, metric: str, value: int) -> pd.Series:
-    hit = rows[(rows["metric"] == metric) & (rows["value"] == value)]
-    counts = hit.groupby(CELL).size().rename("count").reset_index()
-    return order.merge(counts, on=CELL, how="left")["count"].fillna(0).astype(int)
+def _interval(metric: str, values: pd.Series) -> MeanInterval:
+    """The mean and its interval; a floor has none, because pairs of seeds are not independent."""
+    interval = t_interval(values.to_numpy(dtype=float))
+    if METRICS[metric].floor_of:
+        return interval._replace(low=np.nan, high=np.nan)
+    return interval
 
 
 def _with_failed(
-    summary: pd.DataFrame, flags: pd.DataFrame, metrics: Sequence[str], splits: Sequence[str]
+    means: pd.DataFrame, flags: pd.DataFrame, metrics: Sequence[str], splits: Sequence[str]
 ) -> pd.DataFrame:
-    """Rows without values for cells that failed for every seed, so that they stay in sight.
+    """The means with rows without a value for cells that failed, so that they stay visible.
 
-    They get the metrics and splits of the other cells of the same place; where all failed, every
-    split that is shown.
+    A failed cell gets the metrics and splits of the other cells of its group. Where the whole group
+    failed, it gets every split of every metric.
+
+    Args:
+        means: the table so far.
+        flags: the cells with the numbers of their failed seeds.
+        metrics: the metrics of the table.
+        splits: the splits of the table; empty for all.
     """
-    place = ["dataset", "model", "request", "sampler", "rate", "step"]
-    known = summary[[*place, "metric", "split"]].drop_duplicates()
-    failed = flags[flags["failed"] > 0][CELL]
-    gone = failed.merge(known, on=place, how="left")
-    without = gone["metric"].isna()
-    pairs = [(m, s) for m in metrics for s in score.METRICS[m] if not splits or s in splits]
-    every = pd.DataFrame(pairs, columns=["metric", "split"])
-    alone = gone[without][CELL].merge(every, how="cross")
-    rows = pd.concat([gone[~without], alone])
-    return summary.merge(rows, on=[*CELL, "metric", "split"], how="outer", sort=False)
+    pairs = means[[*_GROUP, "metric", "split"]].drop_duplicates()
+    failed_cells = flags[flags["failed"] > 0][_CELL]
+    rows = failed_cells.merge(pairs, on=_GROUP, how="left")
+    has_no_pair = rows["metric"].isna()
+    every_pair = pd.DataFrame(
+        [(m, s) for m in metrics for s in METRICS[m].splits if not splits or s in splits],
+        columns=["metric", "split"],
+    )
+    rows_of_failed_groups = rows[has_no_pair][_CELL].merge(every_pair, how="cross")
+    rows = pd.concat([rows[~has_no_pair], rows_of_failed_groups])
+    return means.merge(rows, on=[*_CELL, "metric", "split"], how="outer", sort=False)
 
 
 def _add_parameters(table: pd.DataFrame, field: str, values: Mapping[str, Mapping]) -> None:
-    names = {column for row in values.values() for column in row}
-    key = table["dataset"] + "/" + table["model"] if field == "model" else table[field]
-    for name in sorted(names):
-        table[name] = key.map({part: row[name] for part, row in values.items() if name in row})
+    """Add a column for each parameter of a cell field, in place."""
+    columns = {column for row in values.values() for column in row}
+    keys = table["dataset"] + "/" + table["model"] if field == "model" else table[field]
+    for column in sorted(columns):
+        parts = {name: row[column] for name, row in values.items() if column in row}
+        table[column] = keys.map(parts)
+
+
+def _in_order(table: pd.DataFrame, cells: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """The rows sorted by metric, split and cell, with metrics and cells in their given order."""
+    metric_ranks = {name: rank for rank, name in enumerate(metrics)}
+    keys = cells.itertuples(index=False, name=None)
+    cell_ranks = {key: rank for rank, key in enumerate(keys)}
+    table_keys = table[_CELL].itertuples(index=False, name=None)
+    table["_cell_rank"] = [cell_ranks[key] for key in table_keys]
+    table["_metric_rank"] = table["metric"].map(metric_ranks)
+    return table.sort_values(["_metric_rank", "split", "_cell_rank"], kind="stable")

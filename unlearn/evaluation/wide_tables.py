@@ -1,42 +1,62 @@
-"""Wide tables: one row a variant, one column a metric on a split."""
+"""Wide tables: one row a variant, one column a metric on a split.
+
+They are made from the long table of `unlearn.evaluation.tables`, whose order they keep. Of a stream
+they have the last step.
+"""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from unlearn.evaluation import formatting, placement
+from unlearn.evaluation import formatting
+from unlearn.metrics.catalogue import METRICS
 
-ROW = ["dataset", "model", "variant", "method.guarantee", "request", "step"]
-"""What a row of a wide table is about; what all rows share is left out of the shown ones."""
+ROW_COLUMNS = ["dataset", "model", "variant", "method.guarantee", "request", "step"]
+"""The columns that say what a row of a wide table is about."""
 
 
-def wide(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Numbers: `mean`, `ci_low`, `ci_high` and `n` of each column `metric/split`; empty without a
-    value. Percentages are fractions; `failed` and `diverged` count seeds of the whole row.
+def wide_numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """`mean`, `ci_low`, `ci_high` and `n` of each column `metric/split`; empty without a value.
 
-    Rows keep the order of the table of `unlearn.evaluation.tables`; of a stream the last step is kept.
+    Percentages are fractions. `failed` and `diverged` count seeds of the whole row.
     """
-    last = table[table["step"] == table.groupby("request")["step"].transform("max")]
-    rows = last[[*ROW, "failed", "diverged"]].drop_duplicates().reset_index(drop=True)
+    last_steps = _last_steps(table)
+    keys = [*ROW_COLUMNS, "failed", "diverged"]
+    wide = last_steps[keys].drop_duplicates().reset_index(drop=True)
     for column in columns:
-        metric, split = column.split("/")
-        part = last[(last["metric"] == metric) & (last["split"] == split)]
         names = {name: f"{column}/{name}" for name in ("mean", "ci_low", "ci_high", "n")}
-        values = part[[*ROW, *names]]
-        rows = rows.merge(values.rename(columns=names), on=ROW, how="left")
-    return rows
+        values = _values(last_steps, column)[[*ROW_COLUMNS, *names]]
+        wide = wide.merge(values.rename(columns=names), on=ROW_COLUMNS, how="left")
+    return wide
 
 
-def readable(table: pd.DataFrame, columns: Sequence[str], space: str = " ") -> pd.DataFrame:
-    """The same as text, `mean ± half of the interval` with `space` in it, under short names."""
-    last = table[table["step"] == table.groupby("request")["step"].transform("max")]
-    rows = last[ROW].drop_duplicates().reset_index(drop=True)
+def wide_text(table: pd.DataFrame, columns: Sequence[str], space: str = " ") -> pd.DataFrame:
+    """The same as text, `mean ± half of the interval` with `space` in it, under short names.
+
+    Columns whose value all rows share are left out.
+    """
+    last_steps = _last_steps(table)
+    wide = last_steps[ROW_COLUMNS].drop_duplicates().reset_index(drop=True)
     for column in columns:
-        metric, split = column.split("/")
-        part = last[(last["metric"] == metric) & (last["split"] == split)]
-        text = [formatting.shown(row, space) for row in part.to_dict("records")]
-        head = f"{column} (%)" if metric in placement.PERCENT else column
-        rows = rows.merge(part[ROW].assign(**{head: text}), on=ROW, how="left")
-    shared = [name for name in ROW if name != "variant" and rows[name].nunique() == 1]
-    rows = rows.drop(columns=shared).astype(object).fillna("")
-    return rows.rename(columns={"method.guarantee": "guarantee"})
+        values = _values(last_steps, column)
+        texts = [formatting.row_text(row, space) for row in values.to_dict("records")]
+        is_percentage = METRICS[column.split("/")[0]].is_percentage
+        head = f"{column} (%)" if is_percentage else column
+        texts_by_row = values[ROW_COLUMNS].assign(**{head: texts})
+        wide = wide.merge(texts_by_row, on=ROW_COLUMNS, how="left")
+    constant_columns = [
+        name for name in ROW_COLUMNS if name != "variant" and wide[name].nunique() == 1
+    ]
+    wide = wide.drop(columns=constant_columns).astype(object).fillna("")
+    return wide.rename(columns={"method.guarantee": "guarantee"})
+
+
+def _last_steps(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last step of every request."""
+    return table[table["step"] == table.groupby("request")["step"].transform("max")]
+
+
+def _values(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows of a metric on a split, `metric/split`."""
+    metric, split = column.split("/")
+    return table[(table["metric"] == metric) & (table["split"] == split)]

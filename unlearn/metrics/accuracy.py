@@ -16,5 +16,34 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float | None:
 
 
 def losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The cross-entropy of every point, in nats, float64. `logits` N x C, `labels` N."""
+    """The cross-entropy of every point, N, in nats, float64. `logits` N x C, `labels` N."""
     return -log_softmax(logits)[np.arange(len(labels)), labels]
+
+
+def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float | None:
+    """The mean cross-entropy, in nats; None for no points. `logits` N x C, `labels` N."""
+    if len(labels) == 0:
+        return None
+    return float(losses(logits, labels).mean())
+
+
+def accuracy_gap(
+    reference_logits: np.ndarray, logits: np.ndarray, labels: np.ndarray
+) -> float | None:
+    """Accuracy minus that of the reference, in -1..1; None for no points.
+
+    Both logits N x C, `labels` N.
+    """
+    if len(labels) == 0:
+        return None
+    return accuracy(logits, labels) - accuracy(reference_logits, labels)
+
+
+def loss_gap(reference_logits: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> float | None:
+    """Mean cross-entropy minus that of the reference, in nats; None for no points.
+
+    Both logits N x C, `labels` N.
+    """
+    if len(labels) == 0:
+        return None
+    return mean_loss(logits, labels) - mean_loss(reference_logits, labels)

@@ -10,14 +10,15 @@ def l2(
 ) -> float | None:
     """Euclidean distance over the tensors `names`, in float64.
 
-    None unless both have all of them in the same shapes, or if there is none: weights of other
-    architectures cannot be compared.
+    None if `names` is empty, or unless both models have all of them in the same shapes: weights of
+    different architectures cannot be compared.
     """
-    if not names or any(n not in first or n not in second for n in names):
+    if not names or any(name not in first or name not in second for name in names):
         return None
     square = 0.0
     for name in names:
-        a, b = np.asarray(first[name], np.float64), np.asarray(second[name], np.float64)
+        a = np.asarray(first[name], np.float64)
+        b = np.asarray(second[name], np.float64)
         if a.shape != b.shape:
             return None
         square += float(np.square(a - b).sum())

@@ -24,10 +24,16 @@ def kl(reference: np.ndarray, model: np.ndarray) -> float | None:
     """
     if len(reference) == 0:
         return None
-    log_p, log_q = log_softmax(reference), log_softmax(model)
+    log_p = log_softmax(reference)
+    log_q = log_softmax(model)
     p = np.exp(log_p)
     terms = np.where(p == 0, 0.0, p * (log_p - log_q))
     return _clipped(float(terms.sum(axis=-1).mean()), np.inf)
+
+
+def reverse_kl(reference: np.ndarray, model: np.ndarray) -> float | None:
+    """Mean over points of KL(model || reference), at least 0; see `kl`."""
+    return kl(model, reference)
 
 
 def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float | None:
@@ -37,17 +43,19 @@ def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float | None:
     """
     if len(first) == 0:
         return None
-    log_p, log_q = log_softmax(first), log_softmax(second)
+    log_p = log_softmax(first)
+    log_q = log_softmax(second)
     with np.errstate(invalid="ignore"):  # a broken model's NaN is passed on
         log_m = np.logaddexp(log_p, log_q) - np.log(2)
-    p, q = np.exp(log_p), np.exp(log_q)
-    same = log_p == log_q  # where rounding would leave a trace
-    left = np.where(same | (p == 0), 0.0, p * (log_p - log_m)).sum(axis=-1)
-    right = np.where(same | (q == 0), 0.0, q * (log_q - log_m)).sum(axis=-1)
+    p = np.exp(log_p)
+    q = np.exp(log_q)
+    is_equal = log_p == log_q  # where rounding would leave a trace
+    left = np.where(is_equal | (p == 0), 0.0, p * (log_p - log_m)).sum(axis=-1)
+    right = np.where(is_equal | (q == 0), 0.0, q * (log_q - log_m)).sum(axis=-1)
     return _clipped(float((left + right).mean() / 2), float(np.log(2)))
 
 
 def _clipped(value: float, top: float) -> float:
-    """The value without what rounding puts outside 0..top; anything more outside stays as it is."""
-    inside = min(max(value, 0.0), top)
-    return inside if abs(value - inside) < ROUNDING else value
+    """`value` moved to the range 0..top if rounding alone put it outside; else unchanged."""
+    clipped_value = min(max(value, 0.0), top)
+    return clipped_value if abs(value - clipped_value) < ROUNDING else value

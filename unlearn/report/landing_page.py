@@ -1,128 +1,166 @@
 """The report's landing page, as reStructuredText: what was run, and the results in short."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from unlearn.evaluation import formatting, placement, tables, wide_tables
+from unlearn.evaluation import formatting, placement, wide_tables
+from unlearn.evaluation.panels import Panel, panels
+from unlearn.metrics.catalogue import METRICS
 
-MOST_COLUMNS = 8
-MOST_NAMES = 3  # of variants of a method; more are counted
-NARROW = "\u202f"  # a space that does not break
+MAX_COLUMNS = 8
+"""Columns of values in a table of the page."""
+
+MAX_VARIANTS = 3
+"""Variants of a method that are listed; more are counted."""
+
+NARROW_SPACE = "\u202f"
+"""A space where no line breaks."""
 
 
-def page(
-    study: str,
-    facts: Sequence[tuple[str, str]],
-    datasets: Iterable[Mapping],
-    guarantees: Mapping[str, tuple[str, str]],
-    experiments: Mapping[str, tuple[str, Mapping, pd.DataFrame]],
-    failures: Mapping[str, str],
-) -> str:
-    """The whole page.
+@dataclass(frozen=True, kw_only=True)
+class PageContent:
+    """What the landing page shows."""
 
-    `facts`: what was run, label and value. `guarantees`: variant -> (level, reason).
-    `experiments`: name -> (description, figure, table). `failures`: cell -> error.
-    """
-    parts = [_title(f"Study {study}", "="), _table(("What was run", ""), facts)]
+    study: str
+    """The name of the study."""
+    facts: Sequence[tuple[str, str]] = ()
+    """What was run, as label and value."""
+    datasets: Sequence[Mapping] = ()
+    """The descriptions of the data sets, with their names."""
+    guarantees: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Level and reason of the guarantee of each variant."""
+    experiments: Mapping[str, tuple[str, Mapping, pd.DataFrame]] = field(default_factory=dict)
+    """Description, figure block and table of each experiment."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """The error of each cell that failed."""
+
+
+def page(content: PageContent) -> str:
+    """The whole page, as reStructuredText."""
+    parts = [_title(f"Study {content.study}", "="), _table(("What was run", ""), content.facts)]
     parts += [
         _title("Guarantees", "-"),
-        _table(("Unlearning is", "Because", "For"), _alike(guarantees)),
+        _table(("Unlearning is", "Because", "For"), _guarantee_rows(content.guarantees)),
     ]
-    if failures:
-        parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), failures.items())]
+    if content.failures:
+        parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), content.failures.items())]
     parts.append(_title("Results", "-"))
     parts.append(
         "Mean ± half of the 95 % interval over seeds. The right value of a quality metric is the "
         "oracle's (*retrain*), neither 0 nor 100 %. *original* does nothing.\n"
     )
     parts.append(".. contents::\n   :local:\n   :backlinks: none\n")
-    for name, (description, figure, table) in experiments.items():
+    for name, (description, figure, table) in content.experiments.items():
         parts += [_title(name, "~"), _escaped(description) + "\n", *_results(table, figure)]
-    rows = [
-        (d["name"], d["train_points"], d["test_points"], d["held_out_points"], d["sha256"][:16])
-        for d in datasets
-    ]
     head = ("Data set", "Training points", "Test points", "Held out", "SHA-256 (first 16)")
+    rows = [_dataset_row(description) for description in content.datasets]
     parts += [_title("Data sets", "-"), _table(head, rows)]
     return "\n".join(parts)
 
 
-def _alike(guarantees: Mapping[str, tuple[str, str]]) -> Iterable[tuple[str, str, str]]:
-    """A row for each guarantee; a method with one guarantee for all its parameters stands once.
+def _dataset_row(description: Mapping) -> tuple:
+    """The row of a data set."""
+    counts = [description[name] for name in ("train_points", "test_points", "held_out_points")]
+    return (description["name"], *counts, description["sha256"][:16])
 
-    Of a method with several, many variants of one guarantee are counted.
-    """
-    methods: dict[str, set] = {}
+
+def _guarantee_rows(guarantees: Mapping[str, tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """A row for each guarantee: level, reason, and the variants that have it."""
+    guarantees_by_method: dict[str, set] = {}
+    variants_by_guarantee: dict[tuple[str, str], dict[str, list]] = {}
     for variant, guarantee in guarantees.items():
-        methods.setdefault(_method(variant), set()).add(tuple(guarantee))
-    rows: dict[tuple[str, str], dict[str, list]] = {}
-    for variant, guarantee in guarantees.items():
-        row = rows.setdefault(tuple(guarantee), {})
-        row.setdefault(_method(variant), []).append(variant)
-    return [
-        (*guarantee, ", ".join(_named(m, v, len(methods[m]) == 1) for m, v in row.items()))
-        for guarantee, row in rows.items()
-    ]
+        method = _method(variant)
+        guarantees_by_method.setdefault(method, set()).add(tuple(guarantee))
+        variants_by_method = variants_by_guarantee.setdefault(tuple(guarantee), {})
+        variants_by_method.setdefault(method, []).append(variant)
+    rows = []
+    for guarantee, variants_by_method in variants_by_guarantee.items():
+        texts = [
+            _variants_text(method, variants, len(guarantees_by_method[method]) == 1)
+            for method, variants in variants_by_method.items()
+        ]
+        rows.append((*guarantee, ", ".join(texts)))
+    return rows
 
 
-def _named(method: str, variants: Sequence[str], alone: bool) -> str:
-    """How variants of a method are named; `alone` if all of them have the same guarantee."""
-    if alone:
+def _variants_text(method: str, variants: Sequence[str], has_one_guarantee: bool) -> str:
+    """The variants of a method; its name alone if all of them have the same guarantee."""
+    if has_one_guarantee:
         return method
-    if len(variants) > MOST_NAMES:
+    if len(variants) > MAX_VARIANTS:
         return f"{len(variants)} variants of {method}, such as {variants[0]}"
     return ", ".join(variants)
 
 
 def _method(variant: str) -> str:
-    """The variant's name without parameters: `sisa-shards=5` is of `sisa`."""
+    """The name of a variant without parameters: `sisa-shards=5` is of `sisa`."""
     return re.split(r"-\w+=", variant, maxsplit=1)[0]
 
 
-def _results(table: pd.DataFrame, figure: Mapping) -> Iterable[str]:
-    """The numbers that the panels of the figure show, a table each; of a frontier all in one."""
-    x = figure["x"]
-    if x not in table:
-        shown = table[[placement.chosen(row, figure) for row in table.to_dict("records")]]
-        pairs = shown[["metric", "split"]].drop_duplicates().itertuples(index=False)
-        columns = [f"{metric}/{split}" for metric, split in pairs]
-        text = wide_tables.readable(shown, columns, NARROW)
-        yield _table(list(text), text.itertuples(index=False))
+def _results(table: pd.DataFrame, figure: Mapping) -> Iterator[str]:
+    """The numbers of the figure: a table for each panel; of a frontier one table."""
+    if figure["x"] not in table:
+        yield _frontier_table(table, figure)
         return
-    for place, part in tables.panels(table, figure):
-        values = list(part[x].dropna().drop_duplicates())
-        shown = values
-        if len(values) > MOST_COLUMNS:
-            shown = [values[round(i)] for i in np.linspace(0, len(values) - 1, MOST_COLUMNS)]
-        titles = [placement.title(c, v) for c, v in place.items() if c != "metric"]
-        metrics = [m + (" (%)" if m in placement.PERCENT else "") for m in part["metric"].unique()]
-        head = [", ".join([*titles, *metrics])]
-        head += [placement.title(x, value) for value in shown] or ["value"]
-        rows = []
-        for name, line in part.groupby("line", sort=False):
-            constant = line[x].isna().all()
-            cells = [line if constant else line[line[x] == v] for v in shown]
-            rows.append([name, *map(_cell, cells or [line])])
-        yield _table(head, rows)
-        if shown != values:
-            yield f"{len(shown)} of {len(values)} columns; the whole is in the table.\n"
+    for panel in panels(table, figure):
+        yield from _panel_tables(panel, figure["x"])
 
 
-def _cell(rows: pd.DataFrame) -> str:
+def _frontier_table(table: pd.DataFrame, figure: Mapping) -> str:
+    """The metrics of all variants."""
+    records = table.to_dict("records")
+    rows = table[[placement.is_in_figure(record, figure) for record in records]]
+    pairs = rows[["metric", "split"]].drop_duplicates().itertuples(index=False)
+    columns = [f"{metric}/{split}" for metric, split in pairs]
+    text = wide_tables.wide_text(rows, columns, NARROW_SPACE)
+    return _table(list(text), text.itertuples(index=False))
+
+
+def _panel_tables(panel: Panel, x: str) -> Iterator[str]:
+    """A row for each line and a column for each value of x, with a remark if there are too many."""
+    values = list(panel.rows[x].dropna().drop_duplicates())
+    columns = values
+    if len(values) > MAX_COLUMNS:
+        positions = np.linspace(0, len(values) - 1, MAX_COLUMNS)
+        columns = [values[round(position)] for position in positions]
+    titles = [placement.title(k, v) for k, v in panel.place.items() if k != "metric"]
+    metrics = [_metric_head(metric) for metric in panel.rows["metric"].unique()]
+    head = [", ".join([*titles, *metrics])]
+    head += [placement.title(x, value) for value in columns] or ["value"]
+    rows = []
+    for name, line_rows in panel.rows.groupby("line", sort=False):
+        has_no_x = line_rows[x].isna().all()
+        cells = [line_rows if has_no_x else line_rows[line_rows[x] == v] for v in columns]
+        rows.append([name, *map(_cell_text, cells or [line_rows])])
+    yield _table(head, rows)
+    if columns != values:
+        yield f"{len(columns)} of {len(values)} columns; the whole is in the table.\n"
+
+
+def _metric_head(metric: str) -> str:
+    """A metric with the sign of percentages."""
+    return f"{metric} (%)" if METRICS[metric].is_percentage else metric
+
+
+def _cell_text(rows: pd.DataFrame) -> str:
+    """The text of one row of a table; empty without a row."""
     if rows.empty:
         return ""
     (row,) = rows.to_dict("records")
-    return formatting.shown(row, NARROW) or "no value"
+    return formatting.row_text(row, NARROW_SPACE) or "no value"
 
 
 def _title(text: str, underline: str) -> str:
+    """A heading."""
     return f"{text}\n{underline * len(text)}\n"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
+    """A table."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in (head, *rows):
         for i, cell in enumerate(row):

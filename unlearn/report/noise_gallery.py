@@ -9,21 +9,28 @@ COLUMNS = ("label", "point", "image", "row", "column", "channel", "value", "conv
 
 
 def pixels(clean: Dataset, noisy: Dataset, classes: int) -> pd.DataFrame:
-    """Every pixel of one noisy image of each of the first `classes` classes, as it was (`clean`),
-    as it is (`noisy`), and the difference (`noise`): a row each, values in steps of 1/255.
-    `converged`: whether the search for the noise came to its end.
+    """Every pixel of one noisy image of each of the first `classes` classes, a row each.
+
+    An image stands there as it was (`clean`), as it is (`noisy`), and as their difference
+    (`noise`). Values are in steps of 1/255. `converged` is 1 if the search for the noise converged.
     """
     labels = noisy.train_labels[noisy.noised_ids]
     parts = []
     for label in np.unique(labels)[:classes]:
         point = int(noisy.noised_ids[labels == label][0])
-        before, after = (d.train_images[point].astype(np.int16) for d in (clean, noisy))
-        images = {"clean": before, "noise": after - before, "noisy": after}
+        clean_image = clean.train_images[point].astype(np.int16)
+        noisy_image = noisy.train_images[point].astype(np.int16)
+        images = {"clean": clean_image, "noise": noisy_image - clean_image, "noisy": noisy_image}
         for name, image in images.items():
-            row, column, channel = np.indices(image.shape)
-            part = {"row": row, "column": column, "channel": channel, "value": image}
-            frame = pd.DataFrame({key: array.ravel() for key, array in part.items()})
-            parts.append(frame.assign(label=int(label), point=point, image=name))
+            part = _image_pixels(image)
+            parts.append(part.assign(label=int(label), point=point, image=name))
     converged = int(noisy.description["noise"]["converged"])
-    parts = [part.assign(converged=converged) for part in parts]
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+    table = pd.concat(parts, ignore_index=True).assign(converged=converged)
+    return table[list(COLUMNS)]
+
+
+def _image_pixels(image: np.ndarray) -> pd.DataFrame:
+    """The values of an image, H x W x channels, with their places."""
+    row, column, channel = np.indices(image.shape)
+    columns = {"row": row, "column": column, "channel": channel, "value": image}
+    return pd.DataFrame({name: array.ravel() for name, array in columns.items()})

@@ -21,7 +21,7 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     """The experiment of a validated block; StudyError for one that cannot run."""
     path = f"experiments.{name}"
     figure = dict(block["figure"])
-    figure |= placement.shown(figure)
+    figure |= placement.metrics_and_splits(figure)
     if figure["colour"] is None:
         figure["colour"] = "method" if figure["x"].startswith("method.") else "variant"
     metrics = [*figure["y"], *(pair.partition("/")[0] for pair in block["summary"])]

@@ -6,7 +6,9 @@ Every check raises `schema.InvalidError` with the path below the checked block.
 from collections.abc import Mapping, Sequence
 
 from unlearn.core import registry
-from unlearn.evaluation import placement, score
+from unlearn.evaluation import placement
+from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.metrics.catalogue import METRICS, SPLITS
 from unlearn.study import schema
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
@@ -16,47 +18,73 @@ from unlearn.study.schema import InvalidError
 def figure(
     block: Mapping, cells: Sequence[Cell], available: Mapping[str, Mapping], study: Study
 ) -> None:
-    """Names that exist, something to show for each metric, and one value at each point.
+    """Check that names exist, that each metric has values, and that each point has one value.
 
-    `available`: cell field -> canonical name (dataset/model for models) -> {column: value}.
+    Args:
+        block: the figure block, with its defaults.
+        cells: the cells of the experiment.
+        available: the parameters that can be on axes, as {cell field: {canonical name: {column:
+            value}}}. The canonical name of a model is dataset/model.
+        study: the components of the study.
+
+    Raises:
+        InvalidError: if a check fails.
     """
     kinds = registry.names("figures")
     if block["kind"] not in kinds:
         raise InvalidError("kind", schema.unknown("kind of figure", block["kind"], kinds))
     parameters = {c for rows in available.values() for row in rows.values() for c in row}
-    columns = {*score.CELL, *parameters}
-    of_metrics = block["kind"] == "frontier"
-    if of_metrics and "/" not in block["x"]:
-        raise InvalidError("x", f"{block['x']} is no metric on a split, as in wall_seconds/forget")
-    if of_metrics:
-        _check_frontier(block)
-    for key in ("colour", "facet") if of_metrics else ("x", "colour", "facet"):
-        allowed = columns | ({"metric", "split"} if key != "x" else set())
-        if block[key] is not None and block[key] not in allowed:
-            raise InvalidError(key, schema.unknown("column", block[key], allowed))
-    asked, special = _asked(cells, study), _special(cells, study)
+    _check_columns(block, {*CELL_COLUMNS, *parameters})
     for metric, split in block["pairs"].items():
-        allowed = score.METRICS.get(metric, (split,))
+        allowed = METRICS[metric].splits if metric in METRICS else (split,)
         if split not in allowed:
             raise InvalidError("y", f"{metric}/{split}: {schema.unknown('split', split, allowed)}")
-    _check_metrics(block["y"], block["split"], asked, special)
+    _check_metrics(block["y"], block["split"], cells, study)
     _check_fleets(block["y"], cells, study)
     rows = {cell: _row(cell, available, study) for cell in cells}
-    methods = {placement.method(row) for row in rows.values()}
+    methods = {placement.method_name(row) for row in rows.values()}
     for name in block["methods"] or ():
         if name not in methods:
             raise InvalidError("methods", schema.unknown("method", name, methods))
     _check_points(block, rows)
 
 
+def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
+    """Check that the metrics of a wide table, `metric/split`, have values on their splits."""
+    _check_fleets([pair.split("/")[0] for pair in pairs], cells, study)
+    for pair in pairs:
+        metric, split = pair.split("/")
+        try:
+            _check_metrics([metric], [split], cells, study)
+        except InvalidError as error:
+            raise InvalidError("", f"{pair}: {error}") from error
+
+
+def _check_columns(block: Mapping, columns: set[str]) -> None:
+    """Check the columns, or the metric, that the axes, colours and panels show."""
+    keys = ["x", "colour", "facet"]
+    if registry.find("figures", block["kind"]).x_is_metric:
+        if "/" not in block["x"]:
+            example = "as in wall_seconds/forget"
+            raise InvalidError("x", f"{block['x']} is no metric on a split, {example}")
+        _check_frontier(block)
+        keys.remove("x")
+    for key in keys:
+        allowed = columns | ({"metric", "split"} if key != "x" else set())
+        if block[key] is not None and block[key] not in allowed:
+            raise InvalidError(key, schema.unknown("column", block[key], allowed))
+
+
 def _check_frontier(block: Mapping) -> None:
-    """Distances against a cost, both better low, and colours that tell methods apart."""
+    """Check that distances stand against a cost, and that colours tell methods apart."""
     *distances, cost = block["y"]
+    allowed_distances = [name for name, metric in METRICS.items() if metric.is_distance]
     for metric in distances:
-        if metric not in placement.DISTANCES:
-            raise InvalidError("y", schema.unknown("distance", metric, placement.DISTANCES))
-    if cost not in placement.COSTS:
-        raise InvalidError("x", schema.unknown("cost", cost, placement.COSTS))
+        if metric not in allowed_distances:
+            raise InvalidError("y", schema.unknown("distance", metric, allowed_distances))
+    allowed_costs = [name for name, metric in METRICS.items() if metric.is_frontier_cost]
+    if cost not in allowed_costs:
+        raise InvalidError("x", schema.unknown("cost", cost, allowed_costs))
     if block["colour"] not in ("variant", "method"):
         raise InvalidError(
             "colour", f"{block['colour']} tells no methods apart; allowed: variant, method"
@@ -64,91 +92,90 @@ def _check_frontier(block: Mapping) -> None:
 
 
 def _check_fleets(metrics: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
-    """Two models or more in every fleet, where models of a fleet are compared."""
-    asked = [metric for metric in metrics if metric in score.FLOOR]
-    alone = [cell.fleet for cell in cells if len(study.fleets[cell.fleet]) < 2]
-    if asked and alone:
+    """Check that every fleet has two members or more if a metric compares them."""
+    floors = [name for name in metrics if name in METRICS and METRICS[name].floor_of]
+    single_fleets = [cell.fleet for cell in cells if len(study.fleets[cell.fleet]) < 2]
+    if floors and single_fleets:
         raise InvalidError(
             "",
-            f"{asked[0]} compares the models of a fleet, {alone[0]} has one; "
+            f"{floors[0]} compares the models of a fleet, {single_fleets[0]} has one; "
             "allowed: `fleet` and `seeds` that leave none alone",
         )
 
 
-def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
-    """Metrics that have a value on their splits."""
-    asked, special = _asked(cells, study), _special(cells, study)
-    _check_fleets([pair.split("/")[0] for pair in pairs], cells, study)
-    for pair in pairs:
-        metric, split = pair.split("/")
-        try:
-            _check_metrics([metric], [split], asked, special)
-        except InvalidError as error:
-            raise InvalidError("", f"{pair}: {error}") from error
-
-
-def _asked(cells: Sequence[Cell], study: Study) -> set[str]:
-    """The changes that the requests ask for."""
-    names = {cell.request for cell in cells}
-    return {change for name in names for change in study.requests[name].component.changes}
-
-
-def _special(cells: Sequence[Cell], study: Study) -> set[str]:
-    """The metrics that only these cells' trainers have."""
-    names = {cell.variant for cell in cells}
-    return {m for name in names for m in study.variants[name].trainer.component.metrics}
-
-
 def _check_metrics(
-    metrics: list[str], splits: list[str], asked: set[str], special: set[str]
+    metrics: Sequence[str], splits: Sequence[str], cells: Sequence[Cell], study: Study
 ) -> None:
-    """Every metric has a value on one of the splits, and every split of one of the metrics."""
-    known = set(score.METRICS) - set(score.SPECIAL) | special
-    absent = {
-        split for split, change in (("forget", "delete"), ("added", "add")) if change not in asked
-    }
-    there = {}
+    """Check that every metric has values on a split, and every split values of a metric.
+
+    Args:
+        metrics: the metrics of a figure or wide table.
+        splits: its splits; empty for all.
+        cells: the cells of the experiment.
+        study: the components of the study.
+    """
+    available_splits = _splits_by_metric(cells, study)
     for metric in metrics:
         if metrics.count(metric) > 1:
             raise InvalidError("y", f"{metric} is there twice; its splits go into `split`")
-        if metric not in known:
-            raise InvalidError("y", schema.unknown("metric", metric, known))
-        of_points = metric in score.OF_POINTS
-        there[metric] = set(score.METRICS[metric]) - (absent if of_points else set())
-    some = set().union(*there.values())
+        if metric not in available_splits:
+            raise InvalidError("y", schema.unknown("metric", metric, available_splits))
+    all_splits = set().union(*(available_splits[metric] for metric in metrics))
     for split in splits:
-        if split not in some:
-            raise InvalidError("split", schema.unknown("split", split, some))
-    for metric, its in there.items():
-        if splits and not its & set(splits):
-            allowed = ", ".join(sorted(its))
+        if split not in all_splits:
+            raise InvalidError("split", schema.unknown("split", split, all_splits))
+    for metric in metrics:
+        if splits and not available_splits[metric] & set(splits):
+            allowed = ", ".join(sorted(available_splits[metric]))
             raise InvalidError(
                 "split", f"{splits} has no value of {metric}; allowed here: {allowed}"
             )
 
 
+def _splits_by_metric(cells: Sequence[Cell], study: Study) -> dict[str, set[str]]:
+    """The metrics that the cells have, and the splits on which they have values."""
+    variants = {cell.variant for cell in cells}
+    trainers = [study.variants[variant].trainer.component for variant in variants]
+    trainer_metrics = {metric for trainer in trainers for metric in trainer.metrics}
+    requests = {cell.request for cell in cells}
+    samplers = [study.requests[request].component for request in requests]
+    changes = {change for sampler in samplers for change in sampler.changes}
+    changes_by_split = {"forget": "delete", "added": "add"}
+    empty_splits = {s for s, change in changes_by_split.items() if change not in changes}
+    return {
+        name: set(metric.splits) - (empty_splits if metric.splits == SPLITS else set())
+        for name, metric in METRICS.items()
+        if not metric.is_trainer_specific or name in trainer_metrics
+    }
+
+
 def _check_points(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
-    """One value at each point of a line: what no axis tells apart would be drawn as one."""
-    seen: dict[tuple, Cell] = {}
-    on_axis: dict[tuple, bool] = {}
+    """Check that each point of a line has one value: no two cells share one."""
+    cells_by_point: dict[tuple, Cell] = {}
+    lines_without_x: dict[tuple, bool] = {}
+    fields = [field for field in placement.panel_fields(block) if field in Cell._fields]
+    fields += [block["facet"]] if block["facet"] else []
     for cell, row in rows.items():
-        fields = [f for f in placement.panel_fields(block) if f in cell._fields]
-        fields += [block["facet"]] if block["facet"] else []
-        line = (cell.fleet, placement.line(row, block), *(placement.value(row, f) for f in fields))
-        x = placement.value(row, block["x"])
-        other = seen.setdefault((*line, x), cell)
-        if other != cell:
-            names = [n for n in cell._fields if getattr(other, n) != getattr(cell, n)]
-            both = ", ".join(f"{getattr(other, n)} and {getattr(cell, n)}" for n in names)
-            way_out = "tell them apart by x, colour or facet"
-            raise InvalidError("", f"{both} would share one point; {way_out}")
-        if on_axis.setdefault(line, x is None) != (x is None):
-            name = placement.line(row, block)
+        name = placement.line_name(row, block)
+        panel = [placement.column_value(row, field) for field in fields]
+        line = (cell.fleet, name, *panel)
+        x = placement.column_value(row, block["x"])
+        first_cell = cells_by_point.setdefault((*line, x), cell)
+        if first_cell != cell:
+            raise InvalidError("", _shared_point_message(first_cell, cell))
+        if lines_without_x.setdefault(line, x is None) != (x is None):
             raise InvalidError("x", f"only some cells of the line {name} have a {block['x']}")
 
 
+def _shared_point_message(first_cell: Cell, second_cell: Cell) -> str:
+    """How two cells of one point differ, and what to do about it."""
+    pairs = zip(first_cell, second_cell, strict=True)
+    differences = ", ".join(f"{first} and {second}" for first, second in pairs if first != second)
+    return f"{differences} would share one point; tell them apart by x, colour or facet"
+
+
 def _row(cell: Cell, available: Mapping[str, Mapping], study: Study) -> dict:
-    """What is known of a cell's rows in the table before there is one."""
+    """The columns of the rows of a cell, as far as they are known before it is scored."""
     request = study.requests[cell.request]
     return {
         **cell._asdict(),

@@ -1,4 +1,4 @@
-"""Panels whose x column holds names: a row for each, values to the right."""
+"""Panels whose x column holds names: a row for each name, values to the right."""
 
 import re
 import textwrap
@@ -6,112 +6,177 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
-from unlearn.evaluation import placement
+from unlearn.metrics.catalogue import METRICS
 from unlearn.report.figures import _style
 
-ROW = 0.17
-"""Inches of a category of one line of text."""
+ROW_INCHES = 0.17
+"""Height of a category of one line of text."""
 
-LETTER = 0.075
-"""Inches of a letter of an axis label."""
+LETTER_INCHES = 0.075
+"""Width of a letter of an axis label."""
 
-WIDEST = 24
-"""Characters of a label; longer ones go on below."""
+MAX_LABEL_LETTERS = 24
+"""Letters in a line of a label."""
 
-MOST_TICKS = 5
-"""Labels for which the narrowest panel has room."""
+MAX_TICKS = 5
+"""Tick labels that the narrowest panel has room for."""
 
 PARAMETER = re.compile(r"-(?=[A-Za-z_][\w.]*=)")
-"""Where a canonical name is cut: numbers have dashes of their own."""
+"""The dash before a parameter in a canonical name; numbers can have dashes, too."""
 
 
-def of(part: pd.DataFrame, column: str) -> list | None:
+def names(rows: pd.DataFrame, column: str) -> list | None:
     """The names in a column, in the order of the table; None where it holds numbers."""
-    values = part[column].dropna()
+    values = rows[column].dropna()
     if values.empty or pd.api.types.is_numeric_dtype(values):
         return None
     return list(values.drop_duplicates())
 
 
-def height(part: pd.DataFrame, column: str) -> float:
-    """Inches that a panel needs for the names and for the lines that share one."""
-    text = sum(1 + 1.6 * label.count("\n") for label in labels(of(part, column)))
-    shared = sum(part.groupby(column)["line"].nunique())
-    return max(1.1, 0.35 + ROW * max(text, 0.7 * shared))
+def height(rows: pd.DataFrame, column: str) -> float:
+    """Inches that a panel needs for the names and for the lines that share a name."""
+    text_rows = sum(1 + 1.6 * label.count("\n") for label in labels(names(rows, column)))
+    points = sum(rows.groupby(column)["line"].nunique())
+    return max(1.1, 0.35 + ROW_INCHES * max(text_rows, 0.7 * points))
 
 
 def labels(names: Sequence[str]) -> list[str]:
-    """The names without what all names with the same beginning say, cut at dashes."""
-    parts = [PARAMETER.split(str(name)) for name in names]
-    heads = {}
-    for head, *rest in parts:
-        heads.setdefault(head, []).append(set(rest))
-    shared = {h: set.intersection(*s) if len(s) > 1 else set() for h, s in heads.items()}
-    return [_cut([head, *(p for p in rest if p not in shared[head])]) for head, *rest in parts]
+    """The names without the parameters that all names with the same beginning have.
+
+    Long labels are broken before a parameter.
+    """
+    parts_by_name = [PARAMETER.split(str(name)) for name in names]
+    parameters_by_head = {}
+    for head, *parameters in parts_by_name:
+        parameters_by_head.setdefault(head, []).append(set(parameters))
+    common_parameters = {
+        head: set.intersection(*sets) if len(sets) > 1 else set()
+        for head, sets in parameters_by_head.items()
+    }
+    texts = []
+    for head, *parameters in parts_by_name:
+        label_parameters = [p for p in parameters if p not in common_parameters[head]]
+        texts.append(_broken_lines([head, *label_parameters]))
+    return texts
 
 
-def _cut(parts: Sequence[str]) -> str:
+def _broken_lines(parts: Sequence[str]) -> str:
+    """The parts joined by dashes, in as few lines as hold them."""
     lines = [parts[0]]
     for part in parts[1:]:
-        longer = f"{lines[-1]}-{part}"
-        lines[-1:] = [longer] if len(longer) <= WIDEST else [lines[-1], part]
+        longer_line = f"{lines[-1]}-{part}"
+        if len(longer_line) <= MAX_LABEL_LETTERS:
+            lines[-1] = longer_line
+        else:
+            lines.append(part)
     return "\n".join(lines)
 
 
-def draw(axis, part: pd.DataFrame, spec: Mapping, styles: Mapping, names: Sequence) -> None:
-    """A point with its interval for each line and name; a line without a name is vertical."""
-    drawn = part[part["n"] > 0]
-    lines = list(drawn.loc[drawn[spec["x"]].notna(), "line"].drop_duplicates())
-    shared = drawn.dropna(subset=[spec["x"]]).groupby(spec["x"])["line"].nunique().max()
-    for name, line in drawn.groupby("line", sort=False):
-        scale = 100 if line["metric"].iloc[0] in placement.PERCENT else 1
-        x, low, high = (line[c].to_numpy(float) * scale for c in ("mean", "ci_low", "ci_high"))
-        style = dict(styles[name])
-        if line[spec["x"]].isna().all():
-            style.pop("marker")
-            axis.axvline(x[0], label=name, **style)
-            if np.isfinite(low[0]):
-                low, high = _style.clamped(line["metric"].iloc[0], low, high)
-                axis.axvspan(low[0], high[0], color=style["color"], alpha=0.12, linewidth=0)
-            continue
-        place = (lines.index(name) - (len(lines) - 1) / 2) / len(lines)
-        apart = 0.7 * place if shared > 1 else 0
-        y = np.array([names.index(v) for v in line[spec["x"]]]) + apart
-        low, high = _style.clamped(line["metric"].iloc[0], low, high)
-        bars = np.nan_to_num([x - low, high - x])
-        style["linestyle"] = "none"
-        axis.errorbar(x, y, xerr=bars, label=name, elinewidth=1, **style)
+def draw(
+    axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping, names: Sequence[str]
+) -> None:
+    """Draw a panel: a point with its interval for each line and name.
+
+    Args:
+        axis: the axes to draw on.
+        rows: the rows of the panel, with the column `line`.
+        spec: the figure block of the experiment.
+        styles: the style of each line.
+        names: the names, from top to bottom. A line without a name is vertical.
+    """
+    rows_with_values = rows[rows["n"] > 0]
+    offsets = _offsets(rows_with_values, spec["x"])
+    for line, line_rows in rows_with_values.groupby("line", sort=False):
+        if line_rows[spec["x"]].isna().all():
+            _draw_vertical_line(axis, line_rows, styles[line])
+        else:
+            positions = [names.index(name) for name in line_rows[spec["x"]]]
+            _draw_points(axis, line_rows, np.array(positions) + offsets[line], styles[line])
     axis.set_yticks(range(len(names)), labels(names))
     axis.set_ylim(len(names) - 0.5, -0.5)
-    values = drawn["mean"][drawn["mean"] > 0]
-    if spec["yscale"] == "log" and (drawn["mean"] == 0).any() and len(values):
-        axis.set_xscale("symlog", linthresh=values.min())  # the oracle's distance to itself is 0
-    else:
-        axis.set_xscale(spec["yscale"])
-    if axis.get_xscale() == "log":
-        _label_few(axis)
-    elif axis.get_xscale() == "linear":
-        axis.locator_params(axis="x", nbins=MOST_TICKS)
-        _style.write_numbers(axis.xaxis)
+    _scale_values(axis, rows_with_values["mean"], spec["yscale"])
     label = _style.COLUMN_LABELS.get(spec["x"], spec["x"])
-    room = int(height(part, spec["x"]) / LETTER)
-    axis.set_ylabel("\n".join(textwrap.wrap(label, room)))
-    axis.set_xlabel(_style.metrics_label(part["metric"].unique()))
+    max_letters = int(height(rows, spec["x"]) / LETTER_INCHES)
+    axis.set_ylabel("\n".join(textwrap.wrap(label, max_letters)))
+    axis.set_xlabel(_style.metrics_label(rows["metric"].unique()))
 
 
-def _label_few(axis) -> None:
-    """Powers of ten alone; where fewer than two are in sight, twice and five times them as well."""
+def _offsets(rows: pd.DataFrame, column: str) -> dict[str, float]:
+    """How far the points of each line lie below their name, in rows; 0 where no lines share one."""
+    named_rows = rows.dropna(subset=[column])
+    lines = list(named_rows["line"].drop_duplicates())
+    lines_per_name = named_rows.groupby(column)["line"].nunique().max()
+    if not lines_per_name > 1:
+        return dict.fromkeys(lines, 0)
+    center = (len(lines) - 1) / 2
+    return {line: 0.7 * ((number - center) / len(lines)) for number, line in enumerate(lines)}
+
+
+def _draw_vertical_line(axis: Axes, rows: pd.DataFrame, style: Mapping) -> None:
+    """A line without a name, with its interval as a band."""
+    x, low, high = _shown_values(rows)
+    line_style = {key: value for key, value in style.items() if key != "marker"}
+    axis.axvline(x[0], label=rows["line"].iloc[0], **line_style)
+    if np.isfinite(low[0]):
+        low, high = _style.clamped_interval(rows["metric"].iloc[0], low, high)
+        axis.axvspan(low[0], high[0], color=style["color"], alpha=0.12, linewidth=0)
+
+
+def _draw_points(axis: Axes, rows: pd.DataFrame, y: np.ndarray, style: Mapping) -> None:
+    """Draw the points of a line with their intervals as bars.
+
+    Args:
+        axis: the axes to draw on.
+        rows: the rows of the line.
+        y: the position of each point.
+        style: colour, marker and dashes; the dashes are not used.
+    """
+    x, low, high = _shown_values(rows)
+    low, high = _style.clamped_interval(rows["metric"].iloc[0], low, high)
+    bars = np.nan_to_num([x - low, high - x])
+    name = rows["line"].iloc[0]
+    axis.errorbar(x, y, xerr=bars, label=name, elinewidth=1, **{**style, "linestyle": "none"})
+
+
+def _shown_values(rows: pd.DataFrame) -> list[np.ndarray]:
+    """Means and ends of intervals in the units that are shown."""
+    scale = METRICS[rows["metric"].iloc[0]].scale
+    return [rows[column].to_numpy(float) * scale for column in ("mean", "ci_low", "ci_high")]
+
+
+def _scale_values(axis: Axes, means: pd.Series, scale: str) -> None:
+    """Set the scale of the value axis, and ticks that do not touch."""
+    positive_means = means[means > 0]
+    if scale == "log" and (means == 0).any() and len(positive_means):
+        axis.set_xscale(
+            "symlog", linthresh=positive_means.min()
+        )  # the oracle's distance to itself is 0
+    else:
+        axis.set_xscale(scale)
+    if axis.get_xscale() == "log":
+        _thin_log_ticks(axis)
+    elif axis.get_xscale() == "linear":
+        axis.locator_params(axis="x", nbins=MAX_TICKS)
+        _style.format_ticks(axis.xaxis)
+
+
+def _thin_log_ticks(axis: Axes) -> None:
+    """Label powers of ten; where fewer than two are in the panel, their multiples by 2 and 5."""
     low, high = axis.get_xlim()
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)))
-    seen = {f: [f * p for p in powers if low <= f * p <= high] for f in (1, 2, 5)}
-    if len(seen[1]) >= 2:
+    visible_ticks = {
+        factor: [factor * power for power in powers if low <= factor * power <= high]
+        for factor in (1, 2, 5)
+    }
+    if len(visible_ticks[1]) >= 2:
         axis.xaxis.set_minor_formatter(NullFormatter())
         return
-    places = seen[2] + seen[5]
-    if len(places + seen[1]) < 2:
-        places = MaxNLocator(3).tick_values(low, high)
-    axis.xaxis.set_minor_locator(FixedLocator(places))
-    axis.xaxis.set_major_formatter(_style.Numbers())
-    axis.xaxis.set_minor_formatter(_style.Numbers(minor_thresholds=(np.inf, np.inf)))
+    minor_ticks = visible_ticks[2] + visible_ticks[5]
+    if len(minor_ticks + visible_ticks[1]) < 2:
+        minor_ticks = MaxNLocator(3).tick_values(low, high)
+    axis.xaxis.set_minor_locator(FixedLocator(minor_ticks))
+    axis.xaxis.set_major_formatter(_style.LogNumbers())
+    axis.xaxis.set_minor_formatter(_style.LogNumbers(minor_thresholds=(np.inf, np.inf)))

@@ -1,0 +1,114 @@
+"""Means and intervals of tables; diverged and failed seeds."""
+
+import numpy as np
+import pandas as pd
+
+from tests.support.figures import ONE_REQUEST, experiment, made_up
+from unlearn.evaluation import tables, wide_tables
+from unlearn.evaluation.score import CELL_COLUMNS
+
+CELL = dict.fromkeys(CELL_COLUMNS, "x") | {"rate": 0.1, "step": 1, "points": 3}
+"""The columns of a cell."""
+
+
+def scores(**columns):
+    """Scores of one cell."""
+    return pd.DataFrame(columns).assign(**CELL)
+
+
+def test_diverged_models_are_counted_and_never_averaged():
+    table = tables.summarise(
+        scores(
+            seed=[0, 1, 2] * 2,
+            metric=["wall_seconds"] * 3 + ["diverged"] * 3,
+            split=["forget"] * 6,
+            value=[1.0, 3.0, 100.0, 0, 0, 1],
+        ),
+        ["wall_seconds"],
+        [],
+        {},
+    )
+    row = table.iloc[0]
+    assert row["mean"] == 2 and row["n"] == 2 and row["diverged"] == 1
+
+
+def test_a_diverged_original_does_not_spoil_retraining():
+    table = tables.summarise(
+        scores(
+            seed=[0, 0, 0, 0],
+            metric=["accuracy", "wall_seconds", "diverged", "diverged"],
+            split=["test", "learn", "learn", "forget"],
+            value=[0.5, 9.0, 1, 0],
+        ),
+        ["accuracy", "wall_seconds"],
+        [],
+        {},
+    )
+    means = dict(zip(table["metric"], table["mean"], strict=True))
+    assert means["accuracy"] == 0.5 and np.isnan(means["wall_seconds"])
+
+
+def test_one_seed_has_no_interval():
+    table = tables.summarise(
+        scores(seed=[0], metric=["kl"], split=["test"], value=[0.5]), ["kl"], [], {}
+    )
+    assert table["n"].item() == 1 and table[["ci_low", "ci_high"]].isna().all(axis=None)
+
+
+def test_pairs_of_seeds_have_no_interval():
+    """The values of a floor share seeds."""
+    seed_values = [1.0, 2.0, 6.0]
+    table = tables.summarise(
+        scores(
+            seed=[0, 1, 2] * 2,
+            metric=["kl"] * 3 + ["kl_reseeded"] * 3,
+            split=["test"] * 6,
+            value=seed_values * 2,
+        ),
+        ["kl", "kl_reseeded"],
+        ["test"],
+        {},
+    )
+    rows = table.set_index("metric")
+    assert rows["mean"].tolist() == [3, 3] and rows["n"].tolist() == [3, 3]
+    assert np.isfinite(rows.loc["kl", "ci_low"]) and np.isnan(rows.loc["kl_reseeded", "ci_low"])
+
+
+def test_a_failed_cell_has_rows_without_a_value():
+    failed = scores(seed=[0], metric=["completed"], split=["forget"], value=[0.0])
+    table = tables.summarise(failed, ["kl", "l2"], ["test", "weights"], {})
+    assert list(zip(table["metric"], table["split"], strict=True)) == [
+        ("kl", "test"),
+        ("l2", "weights"),
+    ]
+    assert (table["failed"] == 1).all() and (table["n"] == 0).all() and table["mean"].isna().all()
+
+
+def test_names_stay_text_and_numbers_keep_every_digit():
+    """A variant may be called `1e3` or `NA`; only an empty field is a missing value."""
+    text = "variant,request,value\n1e3,NA,0.1\nNone,7,\n"
+    table = tables.parse(text)
+    assert table["variant"].tolist() == ["1e3", "None"]
+    assert table["request"].tolist() == ["NA", "7"]
+    assert table["value"][0] == 0.1 and np.isnan(table["value"][1])
+
+
+def test_wide_tables_hold_the_numbers_of_the_long_one():
+    figure = {"kind": "frontier", "x": "flops/forget", "y": "kl", "split": ["forget", "test"]}
+    table = made_up(experiment(figure, **ONE_REQUEST))
+    columns = ["kl/test", "flops/forget", "l2/weights"]
+    wide = wide_tables.wide_numbers(table, columns).set_index("variant")
+    for column in columns[:2]:
+        metric, split = column.split("/")
+        rows = table[(table["metric"] == metric) & (table["split"] == split)]
+        for name in ("mean", "ci_low", "n"):
+            expected = rows.set_index("variant")[name].to_dict()
+            assert wide[f"{column}/{name}"].to_dict() == expected
+    assert wide["l2/weights/mean"].isna().all()  # no value is empty, not 0
+    assert not wide["failed"].any()
+    text = wide_tables.wide_text(table, columns).set_index("variant")
+    mean = wide.loc["finetune", "kl/test/mean"]
+    assert text.loc["finetune", "kl/test"].startswith(f"{mean:.3g}")
+    assert "accuracy/test (%)" in wide_tables.wide_text(table, ["accuracy/test"])
+    assert set(text["l2/weights"]) == {""}
+    assert set(text["guarantee"]) == {"none", "exact"}

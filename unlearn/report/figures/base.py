@@ -1,0 +1,23 @@
+"""The contract of kinds of figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from unlearn.core.parameters import Parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+class FigureKind(Parameters):
+    """Draws the table of an experiment. One file each, importable without matplotlib."""
+
+    x_is_metric: ClassVar[bool] = False
+    """Whether x names a metric on a split, as in `wall_seconds/forget`, instead of a column."""
+
+    def draw(self, table: pd.DataFrame, spec: Mapping) -> Figure:
+        """The figure of a long table, as `tables/<experiment>.csv`, and its figure block."""
+        raise NotImplementedError
