@@ -95,7 +95,7 @@ NOISED = [name for name in DERIVED if name not in FEATURED]
 PLAIN = [name for name in STUDY.datasets if name not in DERIVED]
 ARRAYS = [
     os.path.join(os.path.dirname(DATASET), f"{split}_{array}.npy")
-    for split in ("train", "test")
+    for split in ("train", "validation", "test")
     for array in ("images", "labels")
 ]
 ARRAYS += [

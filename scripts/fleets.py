@@ -71,7 +71,7 @@ def write(
         "weights": list(result.compared),
         "evaluation_seconds": result.evaluation_seconds,
         "superseded": list(result.superseded),
-        "outputs_sha256": digest(result.logits, result.votes),
+        "outputs_sha256": digest(result.logits, result.votes, result.ids),
     }
     write_json(arguments.costs, record)
 

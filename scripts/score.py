@@ -111,9 +111,10 @@ def _fleet(path: str, identity: dict[str, str]) -> ScoredFleet | None:
     weights = Fleet(Path(path).with_name("unlearned.safetensors"), identity)
     logits = read_array(Path(path).with_name("logits.npy"))
     votes = read_array(Path(path).with_name("votes.npy"))
-    if digest(logits, votes) != costs["outputs_sha256"]:
+    ids = read_array(Path(path).with_name("ids.npy"))
+    if digest(logits, votes, ids) != costs["outputs_sha256"]:
         raise ArtifactError(
-            f"{path}: logits.npy and votes.npy beside it are not of this fleet; {CURE}"
+            f"{path}: logits.npy, votes.npy and ids.npy beside it are not of this fleet; {CURE}"
         )
     return ScoredFleet(
         logits=logits,

@@ -1,11 +1,13 @@
 """What the timings share: options, data sets, descriptions of jobs."""
 
 import argparse
-import inspect
 import os
+from pathlib import Path
 
-from unlearn.data import dataset
-from unlearn.study import schema
+from unlearn.core import registry
+from unlearn.data.dataset import Dataset, build
+from unlearn.jobs.description import FleetJob, block
+from unlearn.training.recipe import Recipe
 
 
 def options(doc: str, **defaults: int) -> argparse.Namespace:
@@ -19,33 +21,31 @@ def options(doc: str, **defaults: int) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def dataset_of(kind: str, folder: str, **change) -> dataset.Dataset:
-    """A registered data set, or part of it; what is not said is the default, but for the points
-    that are evaluated: one.
-    """
-    defaults = schema.with_defaults({}, schema.read("datasets")[kind]).items()
-    known = inspect.signature(dataset.build).parameters
-    options = {key: value for key, value in defaults if key in known}
-    return dataset.build(kind, folder, **options | {"retain_sample": 1} | change)
+def dataset_of(kind: str, folder: str | Path, **options) -> Dataset:
+    """A registered data set, or part of it; only one point is evaluated, unless options say so."""
+    source = registry.find("data", kind)(**{"retain_sample": 1} | options)
+    return build(source, kind, Path(folder))
 
 
-def mnist(folder: str, **change) -> dataset.Dataset:
+def mnist(folder: str | Path, **options) -> Dataset:
     """MNIST, or part of it."""
-    return dataset_of("mnist", folder, **change)
+    return dataset_of("mnist", folder, **options)
 
 
-def job(model: dict, trainer: dict, recipe: dict, precision: str = "float32") -> dict:
-    """The description of a job with one model, as the rules write it.
+def job(model: dict, trainer: dict, recipe: dict, precision: str = "float32") -> FleetJob:
+    """The description of a job with one model.
 
-    `model`, `trainer`: their parameters and `kind`; what is not said is the default.
+    `model`, `trainer`: their parameters and `kind`; the others take their defaults.
     """
-    described = {}
-    for name, block in (("model", model), ("trainer", trainer)):
-        own = {key: value for key, value in block.items() if key != "kind"}
-        rules = schema.read(f"{name}s")[block["kind"]]
-        own = schema.with_defaults(own, rules)
-        own.pop("recipe", None)
-        described[name] = {"kind": block["kind"], "parameters": own}
-    parameters = schema.with_defaults(recipe, schema.read("recipe")["standard"])
-    described["recipe"] = {"kind": "standard", "parameters": parameters}
-    return described | {"seeds": [0], "device": "cpu", "precision": precision}
+    return FleetJob(
+        model=_block("models", model),
+        recipe=Recipe(**recipe).values(),
+        trainer=_block("trainers", trainer),
+        device="cpu",
+        precision=precision,
+    )
+
+
+def _block(family: str, described: dict) -> dict:
+    parameters = {key: value for key, value in described.items() if key != "kind"}
+    return block(family, described["kind"], **parameters)

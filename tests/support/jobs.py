@@ -6,56 +6,71 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import ROOT
-from timings._common import dataset_of
-from unlearn.data import dataset
+from timings import _common
+from unlearn.core import registry
+from unlearn.data.dataset import Dataset
+from unlearn.jobs.description import FleetJob, block
 from unlearn.jobs.setup import new_task
-from unlearn.study import registry, schema
+from unlearn.training.fleet import Member
+from unlearn.training.recipe import Recipe
+from unlearn.training.task import Task
 
 DEVICE = os.environ.get("UNLEARN_TEST_DEVICE", "cpu")
 """Where the jobs of tests train; `UNLEARN_TEST_DEVICE=cuda` puts the conformance suite on a GPU."""
 
 
-def build(kind: str, folder: str | Path = "unused", **change) -> dataset.Dataset:
-    """A data set with the schema's defaults; all of its training points are evaluated."""
-    return dataset_of(kind, folder, **{"retain_sample": None} | change)
+def build(kind: str, folder: str | Path = "unused", **options) -> Dataset:
+    """A data set with the default options; all of its training points are evaluated."""
+    return _common.dataset_of(kind, folder, **{"retain_sample": None} | options)
 
 
 def job(
-    model: str = "mlp", seeds=(0,), precision="float32", method=None, trainer=None, **recipe
-) -> dict:
-    """The description of a torch job. `trainer`: its parameters; its kind is the method's."""
-    rules = schema.read("recipe")["standard"]
+    model: str = "mlp",
+    seeds=(0,),
+    precision: str = "float32",
+    method: str | None = None,
+    trainer: dict | None = None,
+    size: dict | None = None,
+    options: dict | None = None,
+    **recipe,
+) -> FleetJob:
+    """The description of a torch job.
+
+    Args:
+        model: The architecture.
+        seeds: Those of the members.
+        precision: Of training.
+        method: The method; None trains.
+        trainer: Parameters of its trainer; `kind` names another one.
+        size: Parameters of the architecture.
+        options: Parameters of the method.
+        **recipe: Parameters of the recipe.
+    """
+    described_trainer = trainer_block(method, trainer or {})
     small = {"epochs": 2, "batch_size": 32, "lr": 0.1}
-    if described_trainer(method, trainer or {})["kind"] == "deltagrad":
-        small["momentum"] = 0
-    small |= recipe
-    own = schema.with_defaults({}, schema.read("models")[model])
-    own.pop("recipe")
-    described = {
-        "model": {"kind": model, "parameters": own},
-        "recipe": {"kind": "standard", "parameters": schema.with_defaults(small, rules)},
-        "trainer": described_trainer(method, trainer or {}),
-        "seeds": list(seeds),
-        "device": DEVICE,
-        "precision": precision,
-    }
-    if method:
-        rules = schema.read("methods")[method]
-        parameters = schema.with_defaults({}, rules)
-        described["method"] = {"kind": method, "parameters": parameters}
-    return described
+    if described_trainer["kind"] == "deltagrad":
+        small["momentum"] = 0.0
+    return FleetJob(
+        model=block("models", model, **(size or {})),
+        recipe=Recipe(**small | recipe).values(),
+        trainer=described_trainer,
+        members=tuple(map(Member, seeds)),
+        method=block("methods", method, **(options or {})) if method else None,
+        device=DEVICE,
+        precision=precision,
+    )
 
 
-def described_trainer(method: str | None, parameters: dict) -> dict:
-    declared = registry.facts("methods", method)["trainer"] if method else None
+def trainer_block(method: str | None, parameters: dict) -> dict:
+    """The block of a method's trainer, or of the one that `kind` names."""
+    declared = registry.find("methods", method).trainer if method else None
     kind = parameters.get("kind") or declared or "standard"
-    own = {name: value for name, value in parameters.items() if name != "kind"}
-    rules = schema.read("trainers")[kind]
-    return {"kind": kind, "parameters": schema.with_defaults(own, rules)}
+    return block("trainers", kind, **{k: v for k, v in parameters.items() if k != "kind"})
 
 
-def task(data, **keywords):
-    return new_task(data, job(**keywords))
+def task(dataset: Dataset, **keywords) -> Task:
+    """The task of a job; see `job`."""
+    return new_task(dataset, job(**keywords))
 
 
 def raw_data(name: str) -> Path:

@@ -1,19 +1,29 @@
 """Noise made with small models."""
 
-from tests.support.jobs import job
+from unlearn.jobs.description import NoiseJob, block
 from unlearn.jobs.perturb import make_noise
-from unlearn.study import schema
+
+SMALL_SEARCHES = {
+    "error_minimizing": {
+        "batch_size": 32,
+        "rounds": 6,
+        "steps": 5,
+        "stop_error": 0.02,
+        "model": "cnn1",
+    },
+    "error_maximizing": {"batch_size": 32, "epochs": 4, "steps": 5, "model": "cnn1"},
+    "random_noise": {},
+}
 
 
-def described(kind="error_minimizing", **parameters):
-    own = {"epsilon": 0.1, "batch_size": 32} if kind != "random" else {"epsilon": 0.1}
-    if kind == "error_minimizing":
-        own |= {"rounds": 6, "steps": 5, "stop_error": 0.02, "model": "cnn1"}
-    if kind == "error_maximizing":
-        own |= {"epochs": 4, "steps": 5, "model": "cnn1"}
-    block = schema.with_defaults(own | parameters, schema.read("noises")[kind])
-    return job("cnn1") | {"noise": {"kind": kind, "parameters": block}}
+def noise_job(kind="error_minimizing", **parameters):
+    """The description of a small search."""
+    small = {"epsilon": 0.1} | SMALL_SEARCHES[kind]
+    return NoiseJob(
+        noise=block("noises", kind, **small | parameters), device="cpu", precision="float32"
+    )
 
 
-def made(digits, kind="error_minimizing", **parameters):
-    return make_noise(digits, described(kind, **parameters))
+def noise_of(digits, kind="error_minimizing", **parameters):
+    """The noise of a small search, and its record."""
+    return make_noise(digits, noise_job(kind, **parameters))

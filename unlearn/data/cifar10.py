@@ -25,6 +25,7 @@ class Cifar10(DataSource):
     shape = (32, 32, 3)
     train_points = 50000
     test_points = 10000
+    validation_points = 5000
     mean = (0.4914, 0.4822, 0.4465)
     std = (0.2470, 0.2435, 0.2616)
 

@@ -14,12 +14,17 @@ from unlearn.storage.files import digest, read_array, read_json, write_array, wr
 ARRAYS = (
     "train_images",
     "train_labels",
+    "validation_images",
+    "validation_labels",
     "test_images",
     "test_labels",
     "held_out_ids",
     "sample_ids",
 )
 """The arrays of a data set; each is a file of its name."""
+
+VALIDATION_SEED = seeding.derive(0, "validation")
+"""The draw of the validation split: the same for every study."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Dataset:
 
     train_images: np.ndarray
     train_labels: np.ndarray
+    validation_images: np.ndarray
+    """Nobody trains on them, and no metric reads them: methods may choose by them."""
+    validation_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
     held_out_ids: np.ndarray
@@ -77,6 +85,11 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
     Raises `download.DataError` if the data cannot be had.
     """
     train_images, train_labels, test_images, test_labels = source.load(folder)
+    validation_ids = stratified(train_labels, source.validation_size, VALIDATION_SEED)
+    validation_images = train_images[validation_ids]
+    validation_labels = train_labels[validation_ids]
+    train_images = np.delete(train_images, validation_ids, axis=0)
+    train_labels = np.delete(train_labels, validation_ids)
     if source.subset is not None:
         ids = stratified(train_labels, source.subset, source.subset_seed)
         train_images, train_labels = train_images[ids], train_labels[ids]
@@ -90,6 +103,8 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
     arrays = (
         train_images,
         train_labels,
+        validation_images,
+        validation_labels,
         test_images,
         test_labels,
         np.sort(held_out_order[: round(source.held_out * len(train_ids))]),
@@ -103,8 +118,9 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
         "std": std,
         "levels": LEVELS,
         "train_points": len(train_labels),
+        "validation_points": len(validation_labels),
         "test_points": len(test_labels),
-        "held_out_points": len(arrays[4]),
+        "held_out_points": len(arrays[6]),
         "sha256": digest(*arrays),
     }
     return Dataset(*arrays, description)

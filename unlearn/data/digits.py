@@ -18,6 +18,7 @@ class Digits(DataSource):
     shape = (8, 8, 1)
     train_points = 1437
     test_points = 360
+    validation_points = 144
     # no published constants: the middle of the range and half of it
     mean = (0.5,)
     std = (0.5,)

@@ -29,6 +29,7 @@ class Mnist(DataSource):
     shape = (28, 28, 1)
     train_points = 60000
     test_points = 10000
+    validation_points = 5000
     mean = (0.1307,)
     std = (0.3081,)
 

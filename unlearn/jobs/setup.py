@@ -22,6 +22,15 @@ def new_task(dataset: Dataset, job: FleetJob, label: str = "") -> Task:
     architecture = registry.create("models", job.model)
     machine = machine_for(architecture)
     description = dataset.description
+    validation = None
+    if (
+        job.method is not None
+        and "validation" in registry.find("methods", job.method["kind"]).reads
+    ):
+        validation = (
+            torch.from_numpy(dataset.validation_images).to(machine.device),
+            torch.from_numpy(dataset.validation_labels).to(machine.device),
+        )
     data = Data(
         torch.from_numpy(dataset.train_images).to(machine.device),
         torch.from_numpy(dataset.train_labels).to(machine.device),
@@ -30,6 +39,7 @@ def new_task(dataset: Dataset, job: FleetJob, label: str = "") -> Task:
         mean=tuple(description["mean"]),
         std=tuple(description["std"]),
         levels=description["levels"],
+        validation=validation,
     )
     return Task(
         data,

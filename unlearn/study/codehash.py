@@ -2,16 +2,23 @@
 
 A job must run again when the code it imports changed, and only then. `closure` follows the
 imports of a module through the project, parent packages and imports inside functions included,
-and `digests` gives a short hash for each module found. Comments, docstrings and formatting do
-not count.
+and `digests` gives a short hash for each module found. Comments, docstrings, formatting, and the
+help texts and defaults of parameters do not count: values are in the parameters of the job.
+
+A module outside the project, such as a method of an installed package, is digested with all
+modules of its package.
 """
 
 import ast
 import hashlib
+import importlib.util
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+PARAMETER_FUNCTION = "parameter"
+"""The function whose default and help texts do not count."""
 
 
 def digests(*modules: str, root: Path = ROOT) -> list[str]:
@@ -24,29 +31,67 @@ def digests(*modules: str, root: Path = ROOT) -> list[str]:
 
 @cache
 def _digests(*modules: str, root: Path) -> tuple[str, ...]:
-    return tuple(f"{name}@{_digest(root, name)}" for name in closure(*modules, root=root))
+    entries = []
+    for name in closure(*modules, root=root):
+        digest = _package_digest(name) if _source(root, name) is None else _digest(root, name)
+        entries.append(f"{name}@{digest}")
+    return tuple(entries)
 
 
 @cache
 def closure(*modules: str, root: Path = ROOT) -> tuple[str, ...]:
     """Names of the project modules that importing `modules` would load; sorted.
 
-    Raises ModuleNotFoundError for a name in `modules` that the project does not have.
+    Packages from outside the project that `modules` lie in are among them. Raises
+    ModuleNotFoundError for a name in `modules` that there is not.
     """
-    seen: set[str] = set()
-    for name in modules:
-        if _source(root, name) is None:
-            raise ModuleNotFoundError(f"no module {name} below {root}")
-    todo = list(modules)
-    while todo:
-        name = todo.pop()
-        if name in seen or _source(root, name) is None:
+    reached: set[str] = set()
+    outside = {_outside_package(root, name) for name in modules if _source(root, name) is None}
+    pending = [name for name in modules if _source(root, name) is not None]
+    for package in outside:
+        pending += [name for name in _package_imports(package) if _source(root, name) is not None]
+    while pending:
+        name = pending.pop()
+        if name in reached or _source(root, name) is None:
             continue
-        seen.add(name)
-        todo += _imports(root, name)
+        reached.add(name)
+        pending += _imports(root, name)
         if "." in name:
-            todo.append(name.rpartition(".")[0])
-    return tuple(sorted(seen))
+            pending.append(name.rpartition(".")[0])
+    return tuple(sorted(reached | outside))
+
+
+def _outside_package(root: Path, name: str) -> str:
+    """The top-level package of a module from outside the project."""
+    package = name.partition(".")[0]
+    if _source(root, package) is not None or importlib.util.find_spec(package) is None:
+        raise ModuleNotFoundError(f"no module {name} below {root}")
+    return package
+
+
+def _package_files(package: str) -> list[Path]:
+    """The source files of an installed package or module."""
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations
+    if not folders:
+        return [Path(spec.origin)]
+    return sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+
+
+@cache
+def _package_digest(package: str) -> str:
+    """One digest for all files of an installed package."""
+    sha = hashlib.sha256()
+    for path in _package_files(package):
+        sha.update(f"{path.name}\n".encode() + _meaning(path))
+    return sha.hexdigest()[:8]
+
+
+@cache
+def _package_imports(package: str) -> tuple[str, ...]:
+    """What the files of an installed package import."""
+    names = [_imported_names(path, package) for path in _package_files(package)]
+    return tuple(dict.fromkeys(name for part in names for name in part))
 
 
 def _source(root: Path, name: str) -> Path | None:
@@ -61,28 +106,55 @@ def _source(root: Path, name: str) -> Path | None:
 def _imports(root: Path, name: str) -> tuple[str, ...]:
     path = _source(root, name)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    return tuple(_imported_names(path, package))
+
+
+def _imported_names(path: Path, package: str) -> list[str]:
+    """What a file imports; imports that only type checkers see are left out."""
+    names = []
+    for node in _run_nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parent = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1])
                 base = f"{parent}.{base}".rstrip(".")
             # `from package import name` may name a module
-            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return tuple(found)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _run_nodes(tree: ast.AST) -> list[ast.AST]:
+    """All nodes but those below `if TYPE_CHECKING:`."""
+    nodes = []
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        nodes.append(node)
+        if isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING":
+            pending += node.orelse
+        else:
+            pending += ast.iter_child_nodes(node)
+    return nodes
 
 
 @cache
 def _digest(root: Path, name: str) -> str:
-    tree = ast.parse(_source(root, name).read_text(encoding="utf-8"))
+    return hashlib.sha256(_meaning(_source(root, name))).hexdigest()[:8]
+
+
+def _meaning(path: Path) -> bytes:
+    """The code of a file without what does not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             body[:] = [statement for statement in body if not _is_text(statement)]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:8]
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == PARAMETER_FUNCTION:
+            node.args = []
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "help"]
+    return ast.dump(tree).encode()
 
 
 def _is_text(statement: ast.stmt) -> bool:

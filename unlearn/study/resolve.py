@@ -308,14 +308,15 @@ def _facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) -> D
     """What the plan knows of a data set; InvalidError for subsets or features that cannot be."""
     facts = source.facts()
     for key, available, split in (
-        ("subset", facts.train_points, "training"),
+        ("validation", facts.train_points - 1, "training"),
+        ("subset", facts.train_points - source.validation_size, "training"),
         ("test_subset", facts.test_points, "test"),
     ):
         wanted = getattr(source, key) or 0
         if wanted > available:
             allowed = f"{kind} has {available} {split} points"
             raise InvalidError(key, f"{wanted} is too many; {allowed}")
-    points = source.subset or facts.train_points
+    points = source.subset or facts.train_points - source.validation_size
     held_out = round(source.held_out * points)
     if held_out >= points:
         raise InvalidError(

@@ -20,6 +20,8 @@ class Data:
     std: tuple[float, ...]
     levels: float = 255
     """The value of a pixel that stands for 1 in `mean` and `std`."""
+    validation: tuple[torch.Tensor, torch.Tensor] | None = None
+    """Images and labels of the validation split, for methods that declare to read it."""
 
     @cached_property
     def scale(self) -> torch.Tensor:
@@ -32,6 +34,21 @@ class Data:
         """mean / std by channel, to broadcast over N x C x H x W."""
         shift = [mean / std for mean, std in zip(self.mean, self.std, strict=True)]
         return torch.tensor(shift, device=self.train_images.device).view(1, -1, 1, 1)
+
+    @property
+    def validation_images(self) -> torch.Tensor:
+        """uint8 images of the validation split; ValueError for a method that does not declare it."""
+        return self._validation()[0]
+
+    @property
+    def validation_labels(self) -> torch.Tensor:
+        """Labels of the validation split; ValueError for a method that does not declare it."""
+        return self._validation()[1]
+
+    def _validation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.validation is None:
+            raise ValueError('reads: "validation" is not among what the method declares to read')
+        return self.validation
 
     @property
     def ids(self) -> np.ndarray:

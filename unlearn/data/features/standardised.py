@@ -20,10 +20,11 @@ def with_features(dataset: Dataset, kinds: Sequence[Features]) -> Dataset:
     the others and the stable learning rate does not depend on how many there are.
     """
     parts = [_scaled_features(dataset, kind) for kind in kinds]
-    train_parts, test_parts = zip(*parts, strict=True)
+    train_parts, validation_parts, test_parts = zip(*parts, strict=True)
     featured = replace(
         dataset,
         train_images=np.concatenate(train_parts, axis=1)[:, None, None],
+        validation_images=np.concatenate(validation_parts, axis=1)[:, None, None],
         test_images=np.concatenate(test_parts, axis=1)[:, None, None],
     )
     description = dataset.description | {
@@ -35,15 +36,14 @@ def with_features(dataset: Dataset, kinds: Sequence[Features]) -> Dataset:
     return replace(featured, description=description)
 
 
-def _scaled_features(dataset: Dataset, kind: Features) -> tuple[np.ndarray, np.ndarray]:
-    """Features of the training and of the test images."""
-    train = kind.extract(dataset.train_images)
-    test = kind.extract(dataset.test_images)
+def _scaled_features(dataset: Dataset, kind: Features) -> list[np.ndarray]:
+    """Features of the training, the validation and the test images."""
+    splits = (dataset.train_images, dataset.validation_images, dataset.test_images)
+    features = [kind.extract(images) for images in splits]
     if kind.standardise:
-        public = train[dataset.held_out_ids].astype(np.float64)
+        public = features[0][dataset.held_out_ids].astype(np.float64)
         mean = public.mean(0)
         deviation = np.maximum(public.std(0), MIN_DEVIATION)
-        train = ((train - mean) / deviation).astype(np.float32)
-        test = ((test - mean) / deviation).astype(np.float32)
-    root = np.float32(np.sqrt(train.shape[1]))
-    return train / root, test / root
+        features = [((split - mean) / deviation).astype(np.float32) for split in features]
+    root = np.float32(np.sqrt(features[0].shape[1]))
+    return [split / root for split in features]

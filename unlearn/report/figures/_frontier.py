@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel, panels
 from unlearn.metrics.catalogue import METRICS, floor
-from unlearn.report.figures import _style, lines
+from unlearn.report.figures import _lines, _style
 from unlearn.report.figures._frontier_points import (
     Baseline,
     Point,
@@ -72,7 +72,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         axis.set_visible(True)
         _draw_panel(axis, panel.rows, spec, styles)
         _draw_floors(axis, panel.rows, table, styles)
-        axis.set_title(lines.panel_title(panel))
+        axis.set_title(_lines.panel_title(panel))
         axis.set_xlabel(METRICS[cost].label)
         axis.set_ylabel(_style.metrics_label(panel.rows["metric"].unique()))
     _style.label_outer(axes, by_row=False)
@@ -120,7 +120,7 @@ def _notes(all_rows: pd.DataFrame) -> list[str]:
     controls = all_rows[all_rows["method"].isin(placement.CONTROLS)]
     has_trainers = any(map(_trainer, controls.to_dict("records")))
     trainer_notes = [TRAINER_NOTE] if has_trainers else []
-    return [*lines.notes(all_rows), *trainer_notes, FRONTIER_NOTE]
+    return [*_lines.notes(all_rows), *trainer_notes, FRONTIER_NOTE]
 
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
