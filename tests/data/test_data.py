@@ -10,7 +10,7 @@ from unlearn.data import dataset
 from unlearn.data import download as download_module
 from unlearn.data.download import DataError, complete
 from unlearn.data.splits import stratified
-from unlearn.study import registry
+from unlearn.core import registry
 
 
 def check_facts(kind, data):
@@ -65,10 +65,10 @@ def test_a_part_of_the_test_points_leaves_training_as_it_is():
 
 def test_held_out_points_are_not_in_base_training():
     data = build("digits", subset=200, held_out=0.2)
-    assert len(data.held_out) == 40 and len(data.base) == 160
-    assert not np.intersect1d(data.held_out, data.base).size
+    assert len(data.held_out_ids) == 40 and len(data.base_ids) == 160
+    assert not np.intersect1d(data.held_out_ids, data.base_ids).size
     larger = build("digits", subset=200, held_out=0.3)
-    assert set(data.held_out) < set(larger.held_out)
+    assert set(data.held_out_ids) < set(larger.held_out_ids)
 
 
 def test_saved_data_come_back_and_truncated_arrays_are_named(tmp_path):
