@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from unlearn.algorithms.influence.forget_weights import ForgetWeights
 from unlearn.algorithms.influence.forget_weights import Teacher as WeighedTeacher
-from unlearn.algorithms.losses import Distance, Push, cross_entropy
+from unlearn.algorithms.losses import Distance, Distillation, Push, cross_entropy
 from unlearn.core import seeding
 from unlearn.models.layers import has_batch_statistics
 from unlearn.requests.request import Step
@@ -156,6 +155,7 @@ def _learn(
     device = labels.device
     teacher_targets = distance.target(lesson.teacher_logits.to(device))
     weights = lesson.weights.to(device)
+    student_loss = Distillation(method.alpha, method.beta, distance, push)
     size = max(MIN_DELETED_PER_BATCH, method.batch_size // RETAINED_PER_DELETED)
     pushed_batches = CyclicBatches(lesson.pushed_ids, size, seeding.derive(seed, "deleted points"))
     task.progress.begin(method.epochs * batches, "distillation")
@@ -171,7 +171,6 @@ def _learn(
         ):
             images = batch.images
             batch_labels = batch.labels
-            retained = len(batch_labels)
             pushed_ids = pushed_batches.next() if len(lesson.pushed_ids) else lesson.pushed_ids
             if len(pushed_ids):
                 images = torch.cat([images, task.data.images(pushed_ids)])
@@ -180,13 +179,9 @@ def _learn(
             if method.alpha == 0 and not len(pushed_ids):
                 loss = cross_entropy(logits, batch_labels)
             else:
-                losses = functional.cross_entropy(logits, batch_labels, reduction="none")
                 targets = teacher_targets[index_of(batch.ids).to(device)]
-                loss = method.alpha * distance(logits[:retained], targets)
-                loss = loss + (1 - method.alpha) * losses[:retained].mean()
-                if len(pushed_ids):
-                    pushed_weights = weights[index_of(pushed_ids).to(device)]
-                    loss = loss - method.beta * push(losses[retained:], pushed_weights)
+                pushed_weights = weights[index_of(pushed_ids).to(device)]
+                loss = student_loss(logits, batch_labels, targets, pushed_weights)
             if not optimizer.step(loss, epoch * batches + batch.index):
                 return
 
