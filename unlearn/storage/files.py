@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
+MAX_ID = np.iinfo(np.int64).max
 
 CURE = "delete its folder and start again"
 
@@ -83,16 +84,23 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_ids(path: Path) -> np.ndarray:
-    """The ids of a text file with one whole number a line; ValueError names a line that is none."""
-    with reading(path):
+    """The ids of a text file of the user's, one whole number a line; empty lines do not count.
+
+    ValueError names the file, and the line that is no id.
+    """
+    try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise ValueError(f"{path}: cannot be read: {reason}") from error
     ids = []
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
+        text = line.strip()
+        if not text:
             continue
-        if not line.strip().isdecimal():
+        if not (text.isascii() and text.isdecimal() and int(text) <= MAX_ID):
             raise ValueError(f"{path}, line {number}: {line!r} is no id; allowed: 0, 1, 2, ...")
-        ids.append(int(line))
+        ids.append(int(text))
     return np.array(ids, dtype=np.int64)
 
 
@@ -113,6 +121,7 @@ def digest(*arrays: np.ndarray) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
+    """A block that reads `path`; ArtifactError names a file that is missing or broken."""
     try:
         yield
     except FileNotFoundError as error:
