@@ -10,7 +10,7 @@ from torch import nn
 
 from tests.support.jobs import task
 from tests.support.project import ROOT
-from unlearn.models import networks
+from unlearn.core import registry
 from unlearn.training.loop import fit
 from unlearn.training.meter import Meter, flops_per_sample, measure
 from unlearn.training.state import state_of
@@ -38,10 +38,11 @@ def test_flops_are_those_of_torch_s_counter_without_its_compiler():
         import torch
         from torch.nn import functional
         from torch.utils.flop_counter import FlopCounterMode
-        from unlearn import costs, models
-        model = models.build("resnet9", (8, 8, 3), 10, {"width": 2}).eval()
+        from unlearn.core import registry
+        from unlearn.training import meter
+        model = registry.find("models", "resnet9")(width=2).build((8, 8, 3), 10).eval()
         image = torch.randn(1, 3, 8, 8)
-        ours = costs.flops_per_sample(model, image)
+        ours = meter.flops_per_sample(model, image)
         assert "torch._dynamo" not in sys.modules
         with FlopCounterMode(display=False) as forward:
             logits = model(image)
@@ -56,7 +57,7 @@ def test_flops_are_those_of_torch_s_counter_without_its_compiler():
 
 
 def test_counting_flops_changes_nothing_of_the_model():
-    model = networks.seeded("resnet9", (8, 8, 1), 10, {"width": 2}, 0)
+    model = registry.find("models", "resnet9")(width=2).build((8, 8, 1), 10)
     before = state_of(model)
     flops_per_sample(model, torch.randn(1, 1, 8, 8))
     assert model.training
