@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from torch import nn
 from torch.nn import functional
+
 from unlearn.algorithms.influence import curvature
 from unlearn.algorithms.influence.curvature import GaussNewton, LabelledPoints
 from unlearn.algorithms.influence.weights import weights_of
@@ -141,7 +142,9 @@ def test_influences_rank_points_as_retraining_without_them_does():
         rises.append(float(alone.detach() - loss[i].detach()))
     whole = GaussNewton(model, points, 1, curvature.mean_cross_entropy, 0)
     mean = whole.shift  # damping 1 is the mean of the diagonal
-    exact = GaussNewton(model, points, 0.01 / mean, curvature.mean_cross_entropy, 0).influences(points)
+    exact = GaussNewton(model, points, 0.01 / mean, curvature.mean_cross_entropy, 0).influences(
+        points
+    )
     assert spearmanr(exact, rises).statistic >= 0.95
     assert 0.5 < np.median(exact / 80 / rises) < 1.1
     fisher = curvature.fisher(model, points, points, 0.1, curvature.mean_cross_entropy)

@@ -60,7 +60,9 @@ def test_gradients_agree_with_finite_differences(match):
     away = functional.cross_entropy(logits, labels, reduction="none") - math.log(5)
     assert away[6:].abs().min() > 1e-3
     logits.requires_grad_(True)
-    assert torch.autograd.gradcheck(lambda z: objective(z, labels, teacher, weights), logits, eps=1e-6, atol=1e-6)
+    assert torch.autograd.gradcheck(
+        lambda z: objective(z, labels, teacher, weights), logits, eps=1e-6, atol=1e-6
+    )
 
 
 def test_points_beyond_the_bound_are_not_pushed():

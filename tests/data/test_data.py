@@ -7,12 +7,12 @@ import pytest
 
 from tests.support.jobs import build, raw_data, task
 from tests.support.study import load
+from unlearn.core import registry
 from unlearn.data import dataset
 from unlearn.data import download as download_module
 from unlearn.data.download import DataError, complete
 from unlearn.data.splits import stratified
 from unlearn.study.load import StudyError
-from unlearn.core import registry
 
 
 def check_facts(kind, data):

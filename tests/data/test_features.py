@@ -79,9 +79,7 @@ def test_weights_that_were_not_published_are_refused(tmp_path, monkeypatch):
     (kind,) = kinds("imagenet")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(
-        FeaturesError, match=r"resnet18-f37072fd\.pth cannot be downloaded"
-    ):
+    with pytest.raises(FeaturesError, match=r"resnet18-f37072fd\.pth cannot be downloaded"):
         kind.extract(images(2))
     file = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
     file.parent.mkdir(exist_ok=True)

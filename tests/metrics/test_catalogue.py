@@ -5,9 +5,9 @@ import ast
 import pytest
 
 from tests.support.project import ROOT
+from unlearn.core import registry
 from unlearn.metrics.catalogue import METRICS, PHASES, SPLITS, floor
 from unlearn.report.figures import _style
-from unlearn.core import registry
 
 FUNCTIONS = ("of_model", "of_pair", "of_votes", "of_attack")
 MAX_NAMES = 4

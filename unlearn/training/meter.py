@@ -39,7 +39,7 @@ class Meter:
         self.counts: dict[str, float] = {}
         self.diverged = False
         self.flops_by_model = {} if flops_by_model is None else flops_by_model
-        self._pending: dict[int, PendingWork] = {}
+        self._pending: dict[nn.Module, PendingWork] = {}
         self._by_hand = 0
 
     @contextlib.contextmanager
@@ -60,7 +60,7 @@ class Meter:
             self.forwards(model, images)
             return
         forward, backward = self._per_sample(model, images)
-        pending = self._pending.setdefault(id(model), PendingWork())
+        pending = self._pending.setdefault(model, PendingWork())
         pending.samples += len(images)
         pending.forward_flops += len(images) * forward
         pending.backward_flops += len(images) * backward
@@ -69,7 +69,7 @@ class Meter:
         """Charge the forward passes of `model` since its last step as gradient evaluations."""
         if self._by_hand:
             return
-        pending = self._pending.pop(id(model), PendingWork())
+        pending = self._pending.pop(model, PendingWork())
         self.gradient_evaluations += pending.samples
         self.flops += pending.forward_flops + pending.backward_flops
         self.optimizer_steps += 1

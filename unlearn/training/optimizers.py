@@ -194,8 +194,8 @@ def _trained_parameters(model: nn.Module, only: Collection[str] | None) -> dict[
                 f"only: the model has no parameter {name}; allowed: {', '.join(named)}"
             )
     for name, parameter in named.items():
-        if only is not None and name not in only:
-            parameter.requires_grad_(False)
+        if only is not None:
+            parameter.requires_grad_(name in only)
     return {name: parameter for name, parameter in named.items() if parameter.requires_grad}
 
 
