@@ -12,12 +12,14 @@ from torch.nn import functional
 from unlearn.algorithms.losses import Distance, Distillation, Push, bounded, bounded_ascent
 from unlearn.training.cyclic_batches import CyclicBatches
 
+LOG_CLASSES = math.log(5)
+
 
 class Objective:
     """The loss of a student on a minibatch whose first points are retained."""
 
     def __init__(
-        self, alpha=0.7, match="kl", temperature=3.0, beta=0.4, bound=math.log(5), retained=6
+        self, alpha=0.7, match="kl", temperature=3.0, beta=0.4, bound=LOG_CLASSES, retained=6
     ):
         self.retained = retained
         self.distance = Distance(match, temperature)

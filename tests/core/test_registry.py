@@ -112,14 +112,16 @@ def test_a_method_of_another_package_is_found(install):
 
 def test_what_is_no_component_is_refused(install):
     install("shrink", Mlp)
-    with pytest.raises(TypeError, match="entry point shrink of methods: .* is no component"):
+    with pytest.raises(TypeError, match=r"entry point shrink of methods: .* is no component"):
         registry.find("methods", "shrink")
 
 
 def test_another_package_cannot_replace_a_component(install):
     """Otherwise installing a package would change what `retrain` is."""
     install("retrain", Finetune)
-    with pytest.raises(TypeError, match="entry point retrain of methods: .* has this name already"):
+    with pytest.raises(
+        TypeError, match=r"entry point retrain of methods: .* has this name already"
+    ):
         registry.names("methods")
 
 

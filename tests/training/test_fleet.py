@@ -36,7 +36,7 @@ def test_a_point_less_in_base_training_moves_no_other():
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.5, 1.5, float("nan")])
 def test_a_fraction_lies_between_0_and_1(fraction):
-    with pytest.raises(ValueError, match="fraction: .* is not allowed; allowed: between 0 and 1"):
+    with pytest.raises(ValueError, match=r"fraction: .* is not allowed; allowed: between 0 and 1"):
         Subset(fraction, draw=0)
 
 

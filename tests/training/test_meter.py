@@ -65,6 +65,23 @@ def test_counting_flops_changes_nothing_of_the_model():
     assert all(p.grad is None for p in model.parameters())
 
 
+def test_counting_flops_runs_no_hook_of_a_user():
+    """A hook that gathers statistics would take the batch of one for data."""
+    model = registry.find("models", "cnn1")().build((8, 8, 1), 10)
+    calls = []
+    model[0].register_forward_hook(lambda *_: calls.append("forward"))
+    model[0].register_full_backward_hook(lambda *_: calls.append("backward"))
+    model[0].weight.register_hook(lambda gradient: calls.append("gradient"))
+    handle = model[4].register_forward_hook(lambda *_: calls.append("removed"))
+    images = torch.randn(1, 1, 8, 8)
+    expected = flops_per_sample(registry.find("models", "cnn1")().build((8, 8, 1), 10), images)
+    assert flops_per_sample(model, images) == expected
+    assert not calls
+    handle.remove()
+    model(images).sum().backward()
+    assert sorted(calls) == ["backward", "forward", "gradient"]
+
+
 def test_measure_sees_time_and_memory(digits):
     here = task(digits)
 

@@ -4,17 +4,20 @@ import contextlib
 import resource
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from unlearn.training.device import Machine, release_freed_memory
+from unlearn.training.instruments import ForwardStart
 
 
 class Meter:
@@ -147,26 +150,48 @@ def flops_per_sample(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
     """FLOPs of one sample forward and backward, counted by torch on a batch of one.
 
     Normalisation, activations, pooling and the optimiser's step count 0, as in torch's counter.
-    Neither the model's gradients nor its mode nor its buffers change.
+    Neither the model's gradients nor its mode nor its buffers change, and none of its hooks runs
+    but forward pre-hooks, which may compute weights.
     """
     modes = {module: module.training for module in model.modules()}
-    gradients = [parameter.grad for parameter in model.parameters()]
-    for parameter in model.parameters():
-        parameter.grad = None  # else the counting would add to it in place
+    weights = {
+        name: parameter.detach().requires_grad_(parameter.requires_grad)
+        for name, parameter in model.named_parameters()
+    }
     model.eval()
-    with torch.enable_grad():
+    with torch.enable_grad(), _without_hooks(model):
         with _FlopCounter() as forward:
-            logits = model(images.detach()[:1])
+            logits = functional_call(model, weights, (images.detach()[:1],))
         loss = functional.cross_entropy(
             logits, torch.zeros(1, dtype=torch.long, device=logits.device)
         )
         with _FlopCounter() as backward:
             loss.backward()
-    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
-        parameter.grad = gradient
     for module, mode in modes.items():
         module.training = mode
     return forward.flops, backward.flops
+
+
+@contextlib.contextmanager
+def _without_hooks(model: nn.Module) -> Iterator[None]:
+    """A block in which a network runs no hook but the forward pre-hooks of a user."""
+    kinds = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
+    modules = list(model.modules())
+    hooks = [[getattr(module, kind) for kind in kinds] for module in modules]
+    pre_hooks = [module._forward_pre_hooks for module in modules]
+    for module, present in zip(modules, pre_hooks, strict=True):
+        for kind in kinds:
+            setattr(module, kind, OrderedDict())
+        module._forward_pre_hooks = OrderedDict(
+            (key, hook) for key, hook in present.items() if not isinstance(hook, ForwardStart)
+        )
+    try:
+        yield
+    finally:
+        for module, removed, present in zip(modules, hooks, pre_hooks, strict=True):
+            module._forward_pre_hooks = present
+            for kind, kept in zip(kinds, removed, strict=True):
+                setattr(module, kind, kept)
 
 
 def measure(machine: Machine, meter: Meter, call: Callable[[], object]) -> tuple[object, dict]:
