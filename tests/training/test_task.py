@@ -14,7 +14,7 @@ from unlearn.core import seeding
 from unlearn.training.data import normalised
 from unlearn.training.loop import fit, predict
 from unlearn.training.meter import flops_per_sample
-from unlearn.training.optimizers import takes_stack_steps
+from unlearn.training.stack_optimizer import takes_stack_steps
 from unlearn.training.state import state_of
 
 EVERYONE = np.arange(200)

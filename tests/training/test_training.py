@@ -11,8 +11,8 @@ from unlearn.data import dataset
 from unlearn.jobs.train import train_fleet
 from unlearn.training import loop
 from unlearn.training.data import normalised
-from unlearn.training.optimizers import takes_stack_steps
 from unlearn.training.schedules import learning_rate
+from unlearn.training.stack_optimizer import takes_stack_steps
 from unlearn.training.state import state_of
 
 

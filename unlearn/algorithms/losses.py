@@ -77,8 +77,8 @@ class Push:
 class Distillation:
     """The loss of a student on a minibatch of retained points, followed by pushed ones.
 
-        (1 - alpha) CE(student, label) + alpha D(teacher, student)      means over retained points
-        - beta mean( w min(CE(student, label), bound) )                 over pushed points
+    (1 - alpha) CE(student, label) + alpha D(teacher, student)      means over retained points
+    - beta mean( w min(CE(student, label), bound) )                 over pushed points
     """
 
     alpha: float

@@ -20,13 +20,9 @@ from unlearn.models.layers import has_batch_statistics
 from unlearn.training.augmentation import mix
 from unlearn.training.data import normalised
 from unlearn.training.minibatches import minibatches
-from unlearn.training.optimizers import (
-    Optimizer,
-    OptimizerState,
-    StackOptimizer,
-    takes_stack_steps,
-)
+from unlearn.training.optimizers import Optimizer, OptimizerState
 from unlearn.training.recipe import Recipe
+from unlearn.training.stack_optimizer import StackOptimizer, takes_stack_steps
 from unlearn.training.task import Task
 
 EVALUATED_POINTS = 250

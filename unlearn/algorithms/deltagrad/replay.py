@@ -10,9 +10,9 @@ from torch import nn
 from unlearn.algorithms.deltagrad import trajectories
 from unlearn.core import seeding
 from unlearn.training.data import Data, normalised
-from unlearn.training.optimizers import is_stack
 from unlearn.training.recipe import Recipe
 from unlearn.training.schedules import learning_rate
+from unlearn.training.stack_optimizer import is_stack
 from unlearn.training.task import Task
 
 BLOCK = 512  # points whose float64 inputs fit into a cache of the processor
