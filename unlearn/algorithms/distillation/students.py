@@ -1,4 +1,4 @@
-"""Students of influence distillation: who teaches them, how they learn, what is kept of it."""
+"""Students of influence distillation: their teachers, their training, their state."""
 
 import math
 import warnings
@@ -31,22 +31,22 @@ RETAINED_PER_DELETED = 4
 
 @dataclass
 class Teacher:
-    """Who teaches."""
+    """The model that a student learns from."""
 
     task: Task
     """The task as the teacher's networks see it."""
     state: State
     cache: State
-    """Holds the logits that are known: `cache/logits`, `cache/present`."""
+    """The logits computed so far: `cache/logits`, `cache/present`."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a student learns from."""
+    """The points that a student learns from, and what it is told of them."""
 
     retain_ids: np.ndarray
     pushed_ids: np.ndarray
-    """The deleted points that it is pushed off; none where nothing is pushed."""
+    """The deleted points that the student is pushed off; empty where nothing is pushed."""
     teacher_logits: torch.Tensor
     """N x C, by training id."""
     weights: torch.Tensor
@@ -58,7 +58,15 @@ def unlearn(
 ) -> Update:
     """The student, and what the next request needs.
 
-    ValueError if no point is left, or if an influence cannot be computed.
+    Args:
+        method: The hyper-parameters.
+        task: Data, networks, recipe, machine and meter of the teacher.
+        original: The trained model, or the state after the request before.
+        request: The step to be served.
+        seed: That of the member.
+
+    Raises:
+        ValueError: No point is left, or an influence cannot be computed.
     """
     if not len(request.retain_ids):
         raise ValueError("no training data left")
@@ -114,7 +122,7 @@ def _filled_cache(
     retain_ids: np.ndarray,
     pushed_ids: np.ndarray,
 ) -> State:
-    """The logits that are needed, with those that are missing computed."""
+    """The cache with the teacher's logits of all points that the student needs."""
     needed_ids = [retain_ids[:0]]
     if method.alpha > 0:
         needed_ids.insert(0, retain_ids)
@@ -132,7 +140,7 @@ def _learn(
     push: Push,
     seed: int,
 ) -> None:
-    """Train the student in place; ends early where training diverges."""
+    """Train the student in place; training ends early where it diverges."""
     if len(lesson.pushed_ids) and has_batch_statistics(model):
         warnings.warn(
             "batch normalisation lets deleted points into the statistics of the student; "
@@ -194,27 +202,27 @@ def _update(
     cache: State,
     request: Step,
 ) -> Update:
-    """The state that the next request meets."""
+    """The change from the state that the request met to the one that the next request meets."""
     generation = np.asarray(original["cache/generation"]) + 1
-    replaced = task.trainer.served(original)
+    old_names = task.trainer.served(original)
     tensors: dict = {}
     if method.stream == "chained":
         empty_cache = {name: torch.zeros_like(tensor) for name, tensor in cache.items()}
         student_task = method.student_task(task)
         tensors |= task.trainer.filled_cache(student_task, student, empty_cache, request.retain_ids)
     else:
-        if _asks_again(method) and generation == 1:
+        if _reads_original_teacher(method) and generation == 1:
             tensors |= {
-                f"teacher/{name}": torch.as_tensor(original[name]).clone() for name in replaced
+                f"teacher/{name}": torch.as_tensor(original[name]).clone() for name in old_names
             }
         present = np.asarray(original["cache/present"])
-        if _asks_again(method) and not np.array_equal(cache["cache/present"], present):
+        if _reads_original_teacher(method) and not np.array_equal(cache["cache/present"], present):
             tensors |= {name: cache[name] for name in ("cache/logits", "cache/present")}
     tensors |= student | {"cache/generation": generation}
-    return Update(tensors, remove=set(replaced) - set(tensors))
+    return Update(tensors, remove=set(old_names) - set(tensors))
 
 
-def _asks_again(method: "InfluenceDistillation") -> bool:
-    """Whether a student ever asks the original teacher."""
-    taught = method.alpha > 0 or method.weights != "none" or method.start == "teacher"
-    return taught and method.teacher == "original"
+def _reads_original_teacher(method: "InfluenceDistillation") -> bool:
+    """Whether students of later requests need the original teacher."""
+    needs_teacher = method.alpha > 0 or method.weights != "none" or method.start == "teacher"
+    return needs_teacher and method.teacher == "original"
