@@ -12,6 +12,7 @@ from unlearn.data import dataset
 from unlearn.data import download as download_module
 from unlearn.data.download import DataError, complete
 from unlearn.data.splits import stratified
+from unlearn.methods.finetune import Finetune
 from unlearn.study.load import StudyError
 
 
@@ -176,7 +177,12 @@ def test_the_plan_refuses_splits_that_are_too_large(options, message):
         load(change)
 
 
-def test_only_a_method_that_declares_it_sees_the_validation_split(digits):
+def test_only_a_method_that_declares_it_sees_the_validation_split(digits, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Finetune, "reads", frozenset({"retain", "validation"}))
+        data = task(digits, method="finetune").data
+        assert np.array_equal(data.validation_images, digits.validation_images)
+        assert np.array_equal(data.validation_labels, digits.validation_labels)
     data = task(digits, method="finetune").data
     for name in ("validation_images", "validation_labels"):
         with pytest.raises(ValueError, match="validation"):

@@ -24,7 +24,7 @@ def points(data):
 def shards_of(data, present=None, **own):
     full = options(**own)
     slices, by_id = full.pop("slices"), sharding.guarantee(**full).by_id
-    shard_of = sharding.shards_of(points(data), present=present, **full)
+    shard_of = sharding.shards_of(points(data), present_ids=present, **full)
     return shard_of, sharding.slices_of(points(data), shard_of, by_id=by_id, slices=slices, **full)
 
 

@@ -168,7 +168,10 @@ def test_weighted_draws_do_not_depend_on_the_order_of_ids():
     ids = np.arange(50)
     p = request_prior.probabilities("pareto", ids, 3, 1.16)
     turned = seeding.shuffled(ids, 1)
-    assert np.array_equal(request_prior.drawn(ids, p, 5), request_prior.drawn(turned, p[turned], 5))
+    assert np.array_equal(
+        request_prior.successive_draws(ids, p, 5),
+        request_prior.successive_draws(turned, p[turned], 5),
+    )
     assert np.array_equal(request_prior.probabilities("pareto", turned, 3, 1.16), p[turned])
 
 

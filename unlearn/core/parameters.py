@@ -24,7 +24,7 @@ JSON_TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", l
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a parameter allows, in words and as a search space."""
+    """The values that a parameter allows, and its search space."""
 
     minimum: float | None = None
     above: float | None = None

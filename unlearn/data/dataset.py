@@ -100,6 +100,8 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
     seed = source.held_out_seed
     held_out_order = seeding.shuffled(train_ids, seeding.derive(seed, "held out"))
     sample_order = seeding.shuffled(train_ids, seeding.derive(seed, "sample"))
+    held_out_ids = np.sort(held_out_order[: round(source.held_out * len(train_ids))])
+    sample_ids = np.sort(sample_order[: source.retain_sample])
     arrays = (
         train_images,
         train_labels,
@@ -107,8 +109,8 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
         validation_labels,
         test_images,
         test_labels,
-        np.sort(held_out_order[: round(source.held_out * len(train_ids))]),
-        np.sort(sample_order[: source.retain_sample]),
+        held_out_ids,
+        sample_ids,
     )
     mean, std = source.normalisation()
     description = {
@@ -120,7 +122,7 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
         "train_points": len(train_labels),
         "validation_points": len(validation_labels),
         "test_points": len(test_labels),
-        "held_out_points": len(arrays[6]),
+        "held_out_points": len(held_out_ids),
         "sha256": digest(*arrays),
     }
     return Dataset(*arrays, description)

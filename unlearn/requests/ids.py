@@ -27,9 +27,9 @@ class Ids(Sampler):
             raise ValueError("give either ids or file")
         if self.ids is not None and not self.ids:
             raise ValueError("ids: there is no id; allowed: at least one")
-        wrong = [value for value in self.ids or () if type(value) is not int or value < 0]
-        if wrong:
-            raise ValueError(f"ids: {wrong[0]!r} is not allowed; allowed: whole numbers from 0")
+        invalid = [value for value in self.ids or () if type(value) is not int or value < 0]
+        if invalid:
+            raise ValueError(f"ids: {invalid[0]!r} is not allowed; allowed: whole numbers from 0")
         if self.ids is not None and len(set(self.ids)) < len(self.ids):
             raise ValueError("ids: an id is given twice")
 
@@ -44,7 +44,7 @@ class Ids(Sampler):
 
     def with_ids(self, ids: np.ndarray) -> "Ids":
         """This sampler with the content of its file."""
-        return Ids(ids=[int(id_) for id_ in ids], steps=self.steps)
+        return Ids(ids=ids.tolist(), steps=self.steps)
 
     def draw(self, dataset: PointSet) -> Request:
         """The request to delete the points in their order.

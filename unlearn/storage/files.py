@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,6 +22,7 @@ os.umask(_UMASK)
 MAX_ID = np.iinfo(np.int64).max
 
 CURE = "delete its folder and start again"
+"""The advice of errors about artefacts."""
 
 
 class ArtifactError(Exception):
@@ -46,8 +48,8 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content) -> None:
-    """Sorted keys, two spaces, no NaN."""
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON: sorted keys, indented by two spaces, no NaN."""
     with replacing(path) as partial:
         text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
         partial.write_text(text + "\n", encoding="utf-8")
@@ -60,7 +62,7 @@ def read_json(path: Path) -> dict:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """One array as .npy."""
+    """Write one array as .npy."""
     with replacing(path) as partial, open(partial, "wb") as file:
         np.save(file, array, allow_pickle=False)
 
@@ -72,7 +74,7 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Several arrays as .npz, without time stamps."""
+    """Write several arrays as .npz, without time stamps."""
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, **arrays)
 
@@ -105,7 +107,7 @@ def read_ids(path: Path) -> np.ndarray:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A text file in UTF-8."""
+    """Write a text file in UTF-8."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

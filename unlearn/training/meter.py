@@ -1,4 +1,4 @@
-"""What training and forgetting cost: time, gradient evaluations, arithmetic, memory."""
+"""The cost of training and forgetting: time, gradient evaluations, arithmetic, memory."""
 
 import contextlib
 import resource
@@ -55,11 +55,13 @@ class Meter:
             self._by_hand -= 1
 
     def forward_pass(self, model: nn.Module, images: torch.Tensor) -> None:
-        """Take note of a forward pass; what it was for shows when an optimiser steps."""
+        """Record a forward pass; whether it served a gradient shows when an optimiser steps."""
         if self._by_hand:
             return
-        learns = torch.is_grad_enabled() and any(p.requires_grad for p in model.parameters())
-        if not learns:
+        has_gradients = torch.is_grad_enabled() and any(
+            parameter.requires_grad for parameter in model.parameters()
+        )
+        if not has_gradients:
             self.forwards(model, images)
             return
         forward, backward = self._per_sample(model, images)
@@ -202,13 +204,14 @@ def measure(machine: Machine, meter: Meter, call: Callable[[], object]) -> tuple
     """
     _reset_peak_memory(machine)
     machine.synchronize()
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall_start = time.perf_counter()
+    cpu_start = time.process_time()
     result = call()
     meter.settle()
     machine.synchronize()
     return result, {
-        "wall_seconds": time.perf_counter() - wall,
-        "cpu_seconds": time.process_time() - cpu,
+        "wall_seconds": time.perf_counter() - wall_start,
+        "cpu_seconds": time.process_time() - cpu_start,
         "gradient_evaluations": meter.gradient_evaluations,
         "forward_evaluations": meter.forward_evaluations,
         "flops": meter.flops,

@@ -48,7 +48,7 @@ class Optimizer:
             model: The network; parameters that do not require a gradient are left alone.
             recipe: Optimiser, rate, schedule, momentum and weight decay.
             machine: Where the network lies.
-            meter: Is told of every step.
+            meter: Charged for every step.
             only: Names of the parameters that are trained; the others are frozen.
             mask: By parameter, where it may change; see `Task.optimizer`.
             clip: The largest norm of a gradient. One that is not finite is not stepped along.
@@ -122,9 +122,9 @@ class Optimizer:
             if not torch.isfinite(norm + loss.detach()):
                 return self._give_up()
         with torch.no_grad():
-            kept = [parameter[frozen] for parameter, frozen in self.frozen]
+            frozen_values = [parameter[frozen] for parameter, frozen in self.frozen]
             self._update(self.rate(step))
-            for (parameter, frozen), values in zip(self.frozen, kept, strict=True):
+            for (parameter, frozen), values in zip(self.frozen, frozen_values, strict=True):
                 parameter[frozen] = values
         return True
 

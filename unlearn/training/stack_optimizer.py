@@ -109,13 +109,13 @@ def is_stack(model: nn.Module) -> bool:
         return False
     kinds = [type(layer) for layer in model][1:]
     alternating = [(nn.Linear, nn.ReLU)[i % 2] for i in range(len(kinds))]
-    trained = all(parameter.requires_grad for parameter in model.parameters())
-    plain = len(kinds) % 2 == 1 and kinds == alternating and not has_hooks(model)
-    return trained and plain
+    if len(kinds) % 2 == 0 or kinds != alternating or has_hooks(model):
+        return False
+    return all(parameter.requires_grad for parameter in model.parameters())
 
 
 def takes_stack_steps(model: nn.Module, recipe: Recipe, machine: Machine) -> bool:
     """Whether `StackOptimizer` gives what `Optimizer` gives on the mean cross-entropy."""
-    plain_sgd = recipe.optimizer == "sgd" and not recipe.nesterov and not recipe.mixup
-    on_cpu = machine.device.type == "cpu" and machine.precision == "float32"
-    return plain_sgd and on_cpu and is_stack(model)
+    is_plain_sgd = recipe.optimizer == "sgd" and not recipe.nesterov and not recipe.mixup
+    is_on_cpu = machine.device.type == "cpu" and machine.precision == "float32"
+    return is_plain_sgd and is_on_cpu and is_stack(model)
