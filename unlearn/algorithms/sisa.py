@@ -30,7 +30,17 @@ ABSTENTION_LOGIT = -1e9
 
 
 def train(sisa: "Sisa", task: Task, ids: np.ndarray, seed: int) -> State:
-    """All shards from scratch. ValueError if no id is left."""
+    """The state of an ensemble whose shards are all trained from scratch.
+
+    Args:
+        sisa: The hyper-parameters.
+        task: Data, networks, recipe and meter.
+        ids: The training set.
+        seed: That of the member.
+
+    Raises:
+        ValueError: No id is left.
+    """
     if not len(ids):
         raise ValueError("no training data left")
     places = _assignment(sisa, task, ids)
@@ -43,9 +53,17 @@ def train(sisa: "Sisa", task: Task, ids: np.ndarray, seed: int) -> State:
 
 
 def update(sisa: "Sisa", task: Task, trained: State, request: Step, seed: int) -> Update:
-    """Serve one request: every shard that it hits, from the first slice that it hits.
+    """Retrain every shard that a request hits, from the first slice that it hits.
 
-    ValueError if no id is left or a checkpoint is not what it should be.
+    Args:
+        sisa: The hyper-parameters.
+        task: Data, networks, recipe and meter.
+        trained: The state before the request.
+        request: The step to be served.
+        seed: That of the member.
+
+    Raises:
+        ValueError: No id is left, or a checkpoint has another origin.
     """
     retain_ids = request.retain_ids
     if not len(retain_ids):

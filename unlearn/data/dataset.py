@@ -92,10 +92,12 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
     train_labels = np.delete(train_labels, validation_ids)
     if source.subset is not None:
         ids = stratified(train_labels, source.subset, source.subset_seed)
-        train_images, train_labels = train_images[ids], train_labels[ids]
+        train_images = train_images[ids]
+        train_labels = train_labels[ids]
     if source.test_subset is not None:
         ids = stratified(test_labels, source.test_subset, source.subset_seed)
-        test_images, test_labels = test_images[ids], test_labels[ids]
+        test_images = test_images[ids]
+        test_labels = test_labels[ids]
     train_ids = np.arange(len(train_labels))
     seed = source.held_out_seed
     held_out_order = seeding.shuffled(train_ids, seeding.derive(seed, "held out"))

@@ -29,6 +29,12 @@ def stratified_share(labels: np.ndarray, ids: np.ndarray, share: float, seed: in
 
     Smaller shares of the same seed are contained in larger ones. Strictly between 0 and 1 at least
     one point of a class is in the share and one outside it, where the class has two.
+
+    Args:
+        labels: The class of every training point.
+        ids: The points to choose from.
+        share: From 0 to 1.
+        seed: Decides the points.
     """
     order = seeding.shuffled(ids, seeding.derive(seed, "noised"))
     chosen_ids = []

@@ -48,6 +48,17 @@ def assign(
     `equal_mass` is the paper's rule: ascending, open the next shard when the expected requests of
     the current one reach their share. `min_cost` cuts where the expected number of points that a
     request retrains, sum over shards of points x probability, is least.
+
+    Args:
+        points: All training points.
+        present_ids: Not used: absent points do not move others.
+        shards: The number of blocks.
+        partition_seed: Decides the shards of points outside base training.
+        prior: The kind of the request probability.
+        prior_shape: Its shape.
+        prior_seed: The seed of its ranking.
+        cuts: `equal_mass` or `min_cost`.
+        min_shard: The least points of a block.
     """
     probability = request_prior.probabilities(prior, points.base_ids, prior_seed, prior_shape)
     order = np.argsort(probability, kind="stable")

@@ -24,7 +24,15 @@ def check(
     components: int,
     **_,
 ) -> None:
-    """ValueError where there are too few points to fit the centroids on."""
+    """ValueError where there are too few points to fit the centroids on.
+
+    Args:
+        data: The sizes of the data set.
+        shards: The number of centroids.
+        kmeans_fit: The points that they are fitted on; see `assign`.
+        features: The space that they lie in; see `assign`.
+        components: Its dimensions.
+    """
     points = data.held_out if kmeans_fit == "public" else data.base_points
     min_points = max(shards, components) if features == "pca" else shards
     if points < min_points:
@@ -61,6 +69,15 @@ def assign(
 
     Centroids, and the principal components where features are `pca`, are fitted on the points
     outside base training (`public`), on `present_ids` (`refit`) or on base training (`frozen`).
+
+    Args:
+        points: All training points, with images.
+        present_ids: The present training set.
+        shards: The number of centroids.
+        partition_seed: Decides the initial centroids and the projection.
+        kmeans_fit: `public`, `refit` or `frozen`.
+        features: `pixels`, `pca` or `random_projection`.
+        components: Dimensions of `pca` and `random_projection`.
     """
     from sklearn.cluster import MiniBatchKMeans
 
@@ -94,7 +111,11 @@ def _pixels(points: PartitionedPoints, ids: np.ndarray) -> np.ndarray:
 def _transform(pixels: np.ndarray, kind: str, components: int, seed: int) -> Callable:
     """A function from pixels to features, fitted on these pixels.
 
-    Random projection is fitted on their number alone.
+    Args:
+        pixels: N x pixels; random projection is fitted on their number alone.
+        kind: `pixels`, `pca` or `random_projection`.
+        components: Dimensions of the features.
+        seed: Decides the projection.
     """
     from sklearn.decomposition import PCA
     from sklearn.random_projection import GaussianRandomProjection

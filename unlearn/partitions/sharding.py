@@ -172,7 +172,14 @@ def epochs_of_a_stage(epochs: float, slices: int) -> float:
 
 
 def stage_steps(points: int, slices: int, epochs: float, batch_size: int) -> int:
-    """Minibatches of a stage on so many points: at least one, none without points."""
+    """Minibatches of a stage: at least one, none without points.
+
+    Args:
+        points: Those of the slices so far.
+        slices: Slices of a shard.
+        epochs: Those of plain training.
+        batch_size: Points of a minibatch.
+    """
     if not points:
         return 0
     batches = math.ceil(points / batch_size)
@@ -200,7 +207,15 @@ def expected_evaluations(sizes: Sequence[Sequence[int]], requests: int, epochs: 
 
 
 def check(data: DataFacts, *, shards: int, slices: int, partition: str, **options: Any) -> None:
-    """ValueError for shards or slices that cannot exist in a data set of this size."""
+    """ValueError for shards or slices that cannot exist in a data set of this size.
+
+    Args:
+        data: The sizes of the data set.
+        shards: The number of shards.
+        slices: Slices of a shard.
+        partition: The name of the partition.
+        **options: The other parameters of the trainer.
+    """
     points = data.base_points
     if shards > points:
         raise ValueError(

@@ -136,7 +136,10 @@ def _schedule(
     among: np.ndarray,
     steps: int,
 ) -> Iterator[Minibatch]:
-    """The minibatches of all epochs of a schedule, with their place in it."""
+    """The minibatches of all epochs of a schedule, with their place in it.
+
+    `steps` is the length of the schedule in minibatches; for the others see `fit`.
+    """
     batches = math.ceil(len(among) / recipe.batch_size)
     for epoch in range(math.ceil(steps / batches) if batches else 0):
         first = epoch * batches

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 def unlearn(method: "Deltagrad", task: Task, original: State, request: Step, seed: int) -> Update:
     """Parameters close to those of retraining on the retain set.
 
-    ValueError if no point is left or the cache is of another training.
+    Args:
+        method: The hyper-parameters.
+        task: Data, recipe and meter.
+        original: The state of the cached training.
+        request: The step to be served.
+        seed: That of the cached training.
+
+    Raises:
+        ValueError: No point is left, or the cache is of another training.
     """
     if not len(request.retain_ids):
         raise ValueError("no training data left")

@@ -50,7 +50,18 @@ class Lesson:
     teacher_logits: torch.Tensor
     """N x C, by training id."""
     weights: torch.Tensor
-    """N: the weights of the pushed points."""
+    """N, by training id: the weights of the pushed points."""
+    seed: int
+    """Decides the order of the points."""
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained student."""
+
+    tensors: State
+    cache: State
+    """The cache of its teacher."""
 
 
 def unlearn(
@@ -93,17 +104,27 @@ def unlearn(
         model = student_task.model(teacher.state)
     else:
         model = student_task.new_model(seeding.derive(seed, "initial weights"))
-    lesson = Lesson(request.retain_ids, pushed_ids, cache["cache/logits"], weights)
+    lesson = Lesson(request.retain_ids, pushed_ids, cache["cache/logits"], weights, seed)
     push = Push(math.log(task.data.classes) if method.bounded else math.inf)
-    _learn(method, student_task, model, lesson, push, seed)
+    _learn(method, student_task, model, lesson, push)
     if push.points:
         task.meter.count("active_fraction", float(push.active) / push.points)
-    return _update(method, task, original, state_of(model), cache, request)
+    student = Student(state_of(model), cache)
+    return _update(method, task, original, student, request.retain_ids)
 
 
 def _teacher(
     method: "InfluenceDistillation", task: Task, original: State, request: Step, seed: int
 ) -> Teacher:
+    """The teacher of a request.
+
+    Args:
+        method: The hyper-parameters.
+        task: The task of the trained model.
+        original: The state that the request met.
+        request: The request; its retain set trains a new teacher where `teacher: retrained`.
+        seed: That of the member.
+    """
     if method.teacher == "retrained":
         state = task.trainer.train(task, request.retain_ids, seed)
         return Teacher(task, state, state)
@@ -122,7 +143,15 @@ def _filled_cache(
     retain_ids: np.ndarray,
     pushed_ids: np.ndarray,
 ) -> State:
-    """The cache with the teacher's logits of all points that the student needs."""
+    """The cache with the teacher's logits of all points that the student needs.
+
+    Args:
+        method: The hyper-parameters: they say which points are needed.
+        task: Its trainer fills the cache.
+        teacher: The teacher, with its cache.
+        retain_ids: The retain set.
+        pushed_ids: The points that the student is pushed off.
+    """
     needed_ids = [retain_ids[:0]]
     if method.alpha > 0:
         needed_ids.insert(0, retain_ids)
@@ -138,9 +167,16 @@ def _learn(
     model: nn.Module,
     lesson: Lesson,
     push: Push,
-    seed: int,
 ) -> None:
-    """Train the student in place; training ends early where it diverges."""
+    """Train the student in place; training ends early where it diverges.
+
+    Args:
+        method: The hyper-parameters.
+        task: The task as the student sees it.
+        model: The student.
+        lesson: Its points, teacher logits and weights.
+        push: Counts the points that are pushed.
+    """
     if len(lesson.pushed_ids) and has_batch_statistics(model):
         warnings.warn(
             "batch normalisation lets deleted points into the statistics of the student; "
@@ -165,9 +201,11 @@ def _learn(
     weights = lesson.weights.to(device)
     student_loss = Distillation(method.alpha, method.beta, distance, push)
     size = max(MIN_DELETED_PER_BATCH, method.batch_size // RETAINED_PER_DELETED)
-    pushed_batches = CyclicBatches(lesson.pushed_ids, size, seeding.derive(seed, "deleted points"))
+    pushed_batches = CyclicBatches(
+        lesson.pushed_ids, size, seeding.derive(lesson.seed, "deleted points")
+    )
     task.progress.begin(method.epochs * batches, "distillation")
-    order = seeding.derive(seed, "training")
+    order = seeding.derive(lesson.seed, "training")
     for epoch in range(method.epochs):
         for batch in task.minibatches(
             lesson.retain_ids,
@@ -198,27 +236,36 @@ def _update(
     method: "InfluenceDistillation",
     task: Task,
     original: State,
-    student: State,
-    cache: State,
-    request: Step,
+    student: Student,
+    retain_ids: np.ndarray,
 ) -> Update:
-    """The change from the state that the request met to the one that the next request meets."""
+    """The change from the state that the request met to the one that the next request meets.
+
+    Args:
+        method: The hyper-parameters.
+        task: The task of the teacher.
+        original: The state that the request met.
+        student: The student and its teacher's cache.
+        retain_ids: The retain set of the request.
+    """
     generation = np.asarray(original["cache/generation"]) + 1
     old_names = task.trainer.served(original)
     tensors: dict = {}
     if method.stream == "chained":
-        empty_cache = {name: torch.zeros_like(tensor) for name, tensor in cache.items()}
+        empty_cache = {name: torch.zeros_like(tensor) for name, tensor in student.cache.items()}
         student_task = method.student_task(task)
-        tensors |= task.trainer.filled_cache(student_task, student, empty_cache, request.retain_ids)
+        tensors |= task.trainer.filled_cache(student_task, student.tensors, empty_cache, retain_ids)
     else:
         if _reads_original_teacher(method) and generation == 1:
             tensors |= {
                 f"teacher/{name}": torch.as_tensor(original[name]).clone() for name in old_names
             }
         present = np.asarray(original["cache/present"])
-        if _reads_original_teacher(method) and not np.array_equal(cache["cache/present"], present):
-            tensors |= {name: cache[name] for name in ("cache/logits", "cache/present")}
-    tensors |= student | {"cache/generation": generation}
+        if _reads_original_teacher(method) and not np.array_equal(
+            student.cache["cache/present"], present
+        ):
+            tensors |= {name: student.cache[name] for name in ("cache/logits", "cache/present")}
+    tensors |= {**student.tensors, "cache/generation": generation}
     return Update(tensors, remove=set(old_names) - set(tensors))
 
 
