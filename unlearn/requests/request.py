@@ -70,6 +70,14 @@ class Request:
 def _check(
     train_points: int, present_ids: np.ndarray, deleted_ids: np.ndarray, new_ids: np.ndarray
 ) -> None:
+    """Raise ValueError for a step that deletes absent points or adds present ones.
+
+    Args:
+        train_points: Ids are below it.
+        present_ids: The training set before the step.
+        deleted_ids: The points to delete.
+        new_ids: The points to add.
+    """
     for ids, verb in ((deleted_ids, "delete"), (new_ids, "add")):
         unknown_ids = ids[(ids < 0) | (ids >= train_points)]
         if len(unknown_ids):
