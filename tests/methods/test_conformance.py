@@ -12,7 +12,7 @@ from tests.support.jobs import job
 from unlearn.jobs.setup import component, new_task
 from unlearn.jobs.train import train_fleet
 from unlearn.jobs.unlearn import unlearn_fleet
-from unlearn.requests.request import NOBODY, Request, Step
+from unlearn.requests.request import NO_IDS, Request, Step
 from unlearn.study import registry, schema
 from unlearn.training.loop import normalised
 
@@ -74,7 +74,7 @@ def trained(trained_models):
 
 
 def request(digits, ids) -> Step:
-    return next(iter(Request([np.sort(ids)], [NOBODY]).steps(200, digits.base)))
+    return next(iter(Request([np.sort(ids)], [NO_IDS]).steps(200, digits.base_ids)))
 
 
 def instance(name):
@@ -96,7 +96,7 @@ def checksum(state):
 
 
 def some(digits):
-    return digits.base[::9]
+    return digits.base_ids[::9]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -142,9 +142,9 @@ class TestEveryMethod:
     @pytest.mark.parametrize("ids", ["nobody", "one", "class"])
     def test_survives_odd_requests(self, name, model, ids, digits, trained_models):
         chosen = {
-            "nobody": NOBODY,
-            "one": digits.base[:1],
-            "class": digits.base[digits.train_labels[digits.base] == 3],
+            "nobody": NO_IDS,
+            "one": digits.base_ids[:1],
+            "class": digits.base_ids[digits.train_labels[digits.base_ids] == 3],
         }[ids]
         step = request(digits, chosen)
         state, _ = serve(name, digits, trained_models[model, name], step, model=model)
@@ -152,24 +152,24 @@ class TestEveryMethod:
 
     def test_survives_additions(self, name, digits, trained_models):
         trained = trained_models["mlp", name]
-        step = next(iter(Request([NOBODY], [digits.held_out[:9]]).steps(200, digits.base)))
+        step = next(iter(Request([NO_IDS], [digits.held_out_ids[:9]]).steps(200, digits.base_ids)))
         state, _ = serve(name, digits, trained, step)
         assert all(np.isfinite(v).all() for v in state.values())
 
     def test_serves_streams(self, name, digits):
         described = job(epochs=2, seeds=(0, 1), method=name)
         base = train_fleet(digits, described)
-        stream = Request([digits.base[:5], NOBODY], [NOBODY, digits.held_out[:5]])
+        stream = Request([digits.base_ids[:5], NO_IDS], [NO_IDS, digits.held_out_ids[:5]])
         result = unlearn_fleet(digits, described, base.states, stream)
         assert result.logits.shape == (2, 2, 560, 10)
         assert [len(costs) for costs in result.costs] == [2, 2]
-        assert all(len(s[n]) == 2 for s in result.states for n in result.parameters)
+        assert all(len(s[n]) == 2 for s in result.states for n in result.compared)
 
     def test_refuses_requests_outside_the_data(self, name, digits):
         described = job(epochs=1, method=name)
         base = train_fleet(digits, described)
-        for ids in ([200], [digits.held_out[0]]):
-            outside = Request([np.array(ids)], [NOBODY])
+        for ids in ([200], [digits.held_out_ids[0]]):
+            outside = Request([np.array(ids)], [NO_IDS])
             with pytest.raises(ValueError, match=f"point {ids[0]}"):
                 unlearn_fleet(digits, described, base.states, outside)
 
@@ -197,7 +197,7 @@ def test_changes_the_model(name, model, digits, trained_models):
 def test_one_step_of_finetuning_is_the_analytic_step(digits, trained):
     """w - lr (gradient on the retain set + decay w), one minibatch, no momentum."""
     ids = some(digits)
-    retained = np.setdiff1d(digits.base, ids)
+    retained = np.setdiff1d(digits.base_ids, ids)
     plain = {"batch_size": 200, "momentum": 0.0, "weight_decay": 0.01}
     task = new_task(digits, job(**plain))
     method = component(
@@ -215,7 +215,7 @@ def test_one_step_of_finetuning_is_the_analytic_step(digits, trained):
 
 def test_work_is_charged_to_the_sample(digits, trained):
     ids = some(digits)
-    retained = len(digits.base) - len(ids)
+    retained = len(digits.base_ids) - len(ids)
     expected = {"original": 0, "retrain": 8 * retained, "finetune": 2 * retained}
     expected["gradient_ascent"] = 5 * len(ids)
     for name, count in expected.items():
@@ -231,7 +231,7 @@ def test_original_is_the_trained_model(digits, trained):
 
 
 def test_retrain_of_nothing_is_the_original_to_the_bit(digits, trained):
-    state, _ = serve("retrain", digits, trained, request(digits, NOBODY))
+    state, _ = serve("retrain", digits, trained, request(digits, NO_IDS))
     assert checksum(state) == checksum(trained)
 
 
@@ -262,7 +262,7 @@ def test_who_reads_the_forget_set(name, blind, digits, trained):
 
 def test_gradient_ascent_does_not_read_the_retain_set(digits, trained):
     ids = some(digits)
-    retained = np.setdiff1d(digits.base, ids)
+    retained = np.setdiff1d(digits.base_ids, ids)
     state, _ = serve("gradient_ascent", digits, trained, request(digits, ids))
     other, _ = serve(
         "gradient_ascent", with_pixels(digits, retained, 77), trained, request(digits, ids)
@@ -312,7 +312,7 @@ def test_frozen_batch_statistics(digits):
     described = job("resnet9", epochs=1, method="gradient_ascent")
     described["model"]["parameters"]["width"] = 2
     base = train_fleet(data, described)
-    result = unlearn_fleet(data, described, base.states, Request([data.base[:20]], [NOBODY]))
+    result = unlearn_fleet(data, described, base.states, Request([data.base_ids[:20]], [NO_IDS]))
     moved = {
         n: not np.array_equal(result.states[0][n][0], base.states[0][n]) for n in base.states[0]
     }

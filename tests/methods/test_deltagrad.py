@@ -5,35 +5,35 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.support.deltagrad import FULL, Run, deletion, described, distance
+from tests.support.deltagrad import FULL, Run, deletion, deltagrad_job, distance
 from tests.support.jobs import build, raw_data
 from unlearn.algorithms.deltagrad.replay import Schedule, Stack
 from unlearn.core import seeding
 from unlearn.jobs.setup import new_task
-from unlearn.requests.request import NOBODY, Request
+from unlearn.requests.request import NO_IDS, Request
 from unlearn.training.loop import fit, predict
 
 pytestmark = pytest.mark.filterwarnings("ignore:(batch_size|burn_in|lr|overflow)")
 
 
 def minibatch(data, iteration, **recipe):
-    recipe = new_task(data, described(**recipe)).recipe
-    mask = np.isin(np.arange(len(data.train_labels)), data.base)
+    recipe = new_task(data, deltagrad_job(**recipe)).recipe
+    mask = np.isin(np.arange(len(data.train_labels)), data.base_ids)
     return Schedule(len(mask), recipe, 0).minibatch(iteration, mask)[0]
 
 
 REQUESTS = {
-    "one": lambda data: deletion(data.base[:1]),
-    "many": lambda data: deletion(data.base[::3]),
-    "a minibatch": lambda data: deletion(minibatch(data, 5)),
-    "the last, partial minibatch": lambda data: deletion(minibatch(data, 3)),
-    "all but one of a minibatch": lambda data: deletion(minibatch(data, 0)[1:]),
-    "a class": lambda data: deletion(data.base[data.train_labels[data.base] == 3]),
-    "additions": lambda data: Request([NOBODY], [data.held_out]),
-    "both": lambda data: Request([data.base[30:50]], [data.held_out[3:9]]),
+    "one": lambda data: deletions(data.base_ids[:1]),
+    "many": lambda data: deletions(data.base_ids[::3]),
+    "a minibatch": lambda data: deletions(minibatch(data, 5)),
+    "the last, partial minibatch": lambda data: deletions(minibatch(data, 3)),
+    "all but one of a minibatch": lambda data: deletions(minibatch(data, 0)[1:]),
+    "a class": lambda data: deletions(data.base_ids[data.train_labels[data.base_ids] == 3]),
+    "additions": lambda data: Request([NO_IDS], [data.held_out_ids]),
+    "both": lambda data: Request([data.base_ids[30:50]], [data.held_out_ids[3:9]]),
     "a stream": lambda data: Request(
-        [data.base[5:9], NOBODY, data.base[40:60], minibatch(data, 7)[:1]],
-        [NOBODY, data.held_out[:9], data.base[5:7], NOBODY],
+        [data.base_ids[5:9], NO_IDS, data.base_ids[40:60], minibatch(data, 7)[:1]],
+        [NO_IDS, data.held_out_ids[:9], data.base_ids[5:7], NO_IDS],
     ),
 }
 
@@ -52,11 +52,11 @@ def test_with_every_step_exact_it_is_retraining(digits, name, model, mode):
 @pytest.mark.parametrize("mode", ["batch", "online"])
 def test_what_comes_back_restores_the_model(digits, mode):
     """Also the first and the only points of a minibatch."""
-    for ids in (digits.base[:1], minibatch(digits, 5), digits.base[::2]):
+    for ids in (digits.base_ids[:1], minibatch(digits, 5), digits.base_ids[::2]):
         run = Run(digits)
-        there_and_back = Request([ids, NOBODY], [NOBODY, ids])
+        there_and_back = Request([ids, NO_IDS], [NO_IDS, ids])
         assert distance(run.unlearn(there_and_back, period=1, mode=mode)[1], run.trained) <= 1e-12
-        away = Request([NOBODY, digits.held_out[:5]], [digits.held_out[:5], NOBODY])
+        away = Request([NO_IDS, digits.held_out_ids[:5]], [digits.held_out_ids[:5], NO_IDS])
         assert distance(run.unlearn(away, period=1, mode=mode)[1], run.trained) <= 1e-12
     assert distance(run.unlearn(there_and_back, period=5)[1], run.trained) <= 1e-12
 
@@ -65,7 +65,7 @@ def test_what_comes_back_restores_the_model(digits, mode):
 @pytest.mark.parametrize("mode", ["batch", "online"])
 def test_nothing_asked_is_nothing_done(digits, cache, mode):
     run = Run(digits, trainer={"cache": cache})
-    state = run.unlearn(deletion([]), mode=mode)[0]
+    state = run.unlearn(deletions([]), mode=mode)[0]
     assert all(np.array_equal(state[n], run.trained[n]) for n in run.trained)
     assert run.meters[0].gradient_evaluations == 0
 
@@ -82,7 +82,7 @@ def test_approximate_steps_stay_close(digits, name, model):
 
 
 def test_longer_periods_are_cheaper_and_less_exact(digits):
-    run, request = Run(digits, **FULL), deletion(digits.base[:8])
+    run, request = Run(digits, **FULL), deletions(digits.base_ids[:8])
     right = run.retrain(request)[0]
     errors, costs = [], []
     for period in (1, 2, 5, 10):
@@ -100,8 +100,8 @@ def test_longer_periods_are_cheaper_and_less_exact(digits):
 def test_exact_gradients_are_those_of_the_schedule(digits, request_, period, burn_in):
     """j0 + ceil((T - j0) / T0), and no kept point is looked at between them."""
     run = Run(digits, **FULL)
-    ids = digits.base[:4] if request_ == "deletion" else digits.held_out[:4]
-    request = deletion(ids) if request_ == "deletion" else Request([NOBODY], [ids])
+    ids = digits.base_ids[:4] if request_ == "deletion" else digits.held_out_ids[:4]
+    request = deletions(ids) if request_ == "deletion" else Request([NO_IDS], [ids])
     run.unlearn(request, period=period, burn_in=burn_in)
     exact = burn_in + -(-(40 - burn_in) // period)
     counts = run.counts()
@@ -123,16 +123,16 @@ def test_approximate_steps_see_changed_points_alone(digits):
             return gradient(self, vector, ids)
 
     run.task.trainer.replay(run.task, 0).stack.__class__ = Watched
-    gone, new = digits.base[:4], digits.held_out[:3]
+    gone, new = digits.base_ids[:4], digits.held_out_ids[:3]
     run.unlearn(Request([gone], [new]), period=40, burn_in=6)
-    kept = np.setdiff1d(digits.base, gone)
+    kept = np.setdiff1d(digits.base_ids, gone)
     assert [len(ids) for ids in seen if np.isin(kept, ids).any()] == [156] * 7
     assert all(set(ids) <= {*gone, *new} for ids in seen[21:])
 
 
 def test_a_minibatch_that_loses_most_of_its_points_is_stepped_on_exactly(digits):
     run = Run(digits)
-    run.unlearn(deletion(minibatch(digits, 30)[3:]), period=50, burn_in=4)
+    run.unlearn(deletions(minibatch(digits, 30)[3:]), period=50, burn_in=4)
     counts = run.counts()
     assert counts["direct_steps"] >= 1
     assert sum(counts[n] for n in ("direct_steps", "approximate_steps", "exact_steps")) == 48
@@ -140,9 +140,9 @@ def test_a_minibatch_that_loses_most_of_its_points_is_stepped_on_exactly(digits)
 
 def test_an_empty_minibatch_has_no_step(digits):
     run, gone = Run(digits), minibatch(digits, 30)
-    run.unlearn(deletion(gone), period=1)
+    run.unlearn(deletions(gone), period=1)
     assert run.counts()["exact_steps"] == run.meters[0].optimizer_steps == 47
-    run.retrain(deletion(gone))
+    run.retrain(deletions(gone))
     assert run.task.meter.optimizer_steps == 47
 
 
@@ -150,7 +150,7 @@ def test_an_empty_minibatch_has_no_step(digits):
 def test_without_convexity_pairs_are_fresh(digits, period):
     """Two exact steps in a row begin each period: j0 + 2 (T - j0) / (T0 + 1) of them."""
     run = Run(digits, "mlp", **FULL | {"epochs": 100})
-    run.unlearn(deletion(digits.base[:3]), period=period, burn_in=10, smoothness=1e9)
+    run.unlearn(deletions(digits.base_ids[:3]), period=period, burn_in=10, smoothness=1e9)
     counts = run.counts()
     expected = 10 + 2 * 90 / (period + 1)
     assert abs(counts["exact_steps"] - expected) <= 3
@@ -159,22 +159,22 @@ def test_without_convexity_pairs_are_fresh(digits, period):
 
 def test_without_convexity_steep_products_are_not_believed(digits):
     run = Run(digits, "mlp", **FULL)
-    right = run.retrain(deletion(digits.base[:20]))[0]
-    found = run.unlearn(deletion(digits.base[:20]), smoothness=1e-6)[0]
+    right = run.retrain(deletions(digits.base_ids[:20]))[0]
+    found = run.unlearn(deletions(digits.base_ids[:20]), smoothness=1e-6)[0]
     assert run.counts()["fallbacks"] > 0
     assert "approximate_steps" not in run.counts()
     assert distance(found, right) <= 1e-12
 
 
 def test_without_convexity_it_starts_where_something_changed(digits):
-    run, gone = Run(digits, "mlp"), digits.base[:1]
+    run, gone = Run(digits, "mlp"), digits.base_ids[:1]
     first = next(t for t in range(48) if gone[0] in minibatch(digits, t))
-    for point in digits.base:  # one that comes late in the first epoch
+    for point in digits.base_ids:  # one that comes late in the first epoch
         at = next(t for t in range(48) if point in minibatch(digits, t))
         if at > first:
             gone, first = np.array([point]), at
     assert first == 3
-    run.unlearn(deletion(gone), period=1)
+    run.unlearn(deletions(gone), period=1)
     assert run.counts()["exact_steps"] == 48 - first
 
 
@@ -186,7 +186,7 @@ def test_minibatches_and_training_are_those_of_the_standard_trainer(digits):
         run = Run(digits, model, schedule="cosine")
         network = run.task.new_model(seeding.derive(0, "initial weights"))
         seed = seeding.derive(0, "training")
-        fit(run.task, network, digits.base, run.task.recipe, seed)
+        fit(run.task, network, digits.base_ids, run.task.recipe, seed)
         for name, tensor in network.state_dict().items():
             assert np.allclose(tensor, run.trained[name], atol=2e-5)
 
@@ -194,7 +194,7 @@ def test_minibatches_and_training_are_those_of_the_standard_trainer(digits):
 @pytest.mark.parametrize("model", ["logistic", "mlp"])
 @pytest.mark.parametrize("levels", [16, 255])
 def test_gradients_are_those_of_autograd(digits, model, levels):
-    task = new_task(digits, described(model))
+    task = new_task(digits, deltagrad_job(model))
     task.data = type(task.data)(**vars(task.data) | {"mean": (0.3,), "std": (0.2,)})
     network = task.new_model(3).double()
     stack, ids = Stack(task.data, network), np.array([5, 3, 9, 150])
@@ -215,7 +215,7 @@ def test_gradients_are_those_of_autograd(digits, model, levels):
 def test_columns_follow_the_pixels_of_colour_images():
     folder = raw_data("cifar-10-batches-py")
     data = build("cifar10", folder, subset=40)
-    task = new_task(data, described())
+    task = new_task(data, deltagrad_job())
     network = task.new_model(1)
     stack = Stack(task.data, network)
     found = stack.logits(stack.vector(network.state_dict()), task.data.test_images[:50])
@@ -225,12 +225,12 @@ def test_columns_follow_the_pixels_of_colour_images():
 
 def test_a_stream_of_deletions_drifts_little(digits):
     """Twenty deletions one by one, against retraining and against one batch of all."""
-    ids = digits.base[::8]
+    ids = digits.base_ids[::8]
     for mode in ("batch", "online"):
         run = Run(digits, **FULL)
-        states = run.unlearn(deletion(*ids[:, None]), mode=mode)
-        right = run.retrain(deletion(ids))[0]
-        batch = run.unlearn(deletion(ids))[0]
+        states = run.unlearn(deletions(*ids[:, None]), mode=mode)
+        right = run.retrain(deletions(ids))[0]
+        batch = run.unlearn(deletions(ids))[0]
         assert distance(states[-1], right) < 0.1 * distance(run.trained, right)
         assert (distance(states[-1], batch) == 0) is (mode == "batch")
 
@@ -247,8 +247,8 @@ def test_mnist_reproduces_the_published_distances(added):
     run = Run(data, **recipe)
     published = {0.001: (0.0044, 8e-5), 0.01: (0.0138, 2.8e-4)}
     for rate, (nothing, close) in published.items():
-        ids = seeding.shuffled(data.held_out if added else data.base, 0)[: round(rate * 30000)]
-        request = Request([NOBODY], [ids]) if added else deletion(ids)
+        ids = seeding.shuffled(data.held_out_ids if added else data.base_ids, 0)[: round(rate * 30000)]
+        request = Request([NO_IDS], [ids]) if added else deletions(ids)
         request = Request(
             [np.sort(i) for i in request.deletions], [np.sort(i) for i in request.additions]
         )

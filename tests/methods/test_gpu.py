@@ -16,7 +16,7 @@ from tests.support.results import stable
 from unlearn.jobs.perturb import make_noise
 from unlearn.jobs.train import train_fleet
 from unlearn.jobs.unlearn import unlearn_fleet
-from unlearn.requests.request import NOBODY, Request
+from unlearn.requests.request import NO_IDS, Request
 from unlearn.study import registry, schema
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -40,7 +40,7 @@ def test_unlearning_agrees_with_the_cpu(digits, name):
     """From the same trained model: logits of the unlearned one."""
     described = {d: on(d, "mlp", method=name, lr=0.02) for d in ("cpu", "cuda")}
     base = train_fleet(digits, described["cpu"])
-    request = Request([digits.base[::9]], [NOBODY])
+    request = Request([digits.base_ids[::9]], [NO_IDS])
     cpu, gpu = (unlearn_fleet(digits, described[d], base.states, request) for d in ("cpu", "cuda"))
     np.testing.assert_allclose(gpu.logits, cpu.logits, atol=5e-3)
 

@@ -11,7 +11,7 @@ from unlearn.core import seeding
 from unlearn.data import dataset
 from unlearn.jobs.setup import component, new_task
 from unlearn.jobs.train import train_fleet
-from unlearn.requests.request import NOBODY, Request
+from unlearn.requests.request import NO_IDS, Request
 from unlearn.study.load import StudyError, load_study
 from unlearn.training.loop import fit, normalised
 from unlearn.training.state import state_of
@@ -30,28 +30,28 @@ def serve(digits, trained, request, **change):
     here = new_task(digits, found)
     method = component("methods", found["method"])
     state, states = trained, []
-    for step in request.steps(200, digits.base):
+    for step in request.steps(200, digits.base_ids):
         state = method.unlearn(here, state, step, 0)
         states.append(state)
     return states, here
 
 
-def deletion(*steps):
-    return Request([np.sort(ids) for ids in steps], [NOBODY] * len(steps))
+def deletions(*steps):
+    return Request([np.sort(ids) for ids in steps], [NO_IDS] * len(steps))
 
 
 def test_without_noise_it_is_training_on(digits, trained):
-    states, here = serve(digits, trained, deletion(digits.base[::5]), noise="none")
+    states, here = serve(digits, trained, deletions(digits.base_ids[::5]), noise="none")
     model = here.model(trained)
     recipe = here.recipe | {"epochs": 1, "lr": 0.01, "schedule": "constant"}
-    fit(here, model, digits.base, recipe, seeding.derive(0, "finetune"))
+    fit(here, model, digits.base_ids, recipe, seeding.derive(0, "finetune"))
     assert all(np.array_equal(states[0][n], t) for n, t in state_of(model).items())
 
 
 def test_it_is_training_on_the_retain_set_and_the_noisy_images(digits, trained):
     """Of all requests so far, each with the noise of its time, from the last model."""
-    one, two = digits.base[:20], digits.base[60:90]
-    states, here = serve(digits, trained, deletion(one, two))
+    one, two = digits.base_ids[:20], digits.base_ids[60:90]
+    states, here = serve(digits, trained, deletions(one, two))
     state = trained
     for after, known in zip(states, (one, [*one, *two]), strict=True):
         assert np.array_equal(after["noise/ids"], known) and np.asarray(after["noise/values"]).any()
@@ -61,7 +61,7 @@ def test_it_is_training_on_the_retain_set_and_the_noisy_images(digits, trained):
         noisy = new_task(data, job("cnn1", epochs=8))
         model = noisy.model(state)
         recipe = here.recipe | {"epochs": 1, "lr": 0.01, "schedule": "constant"}
-        fit(noisy, model, digits.base, recipe, seeding.derive(0, "finetune"))
+        fit(noisy, model, digits.base_ids, recipe, seeding.derive(0, "finetune"))
         assert all(np.array_equal(after[n], t) for n, t in state_of(model).items())
         state = after
 
@@ -81,10 +81,10 @@ def test_the_method_is_for_images():
 
 
 def test_noise_takes_the_gradient_away(digits, trained):
-    ids = digits.base[::5]
+    ids = digits.base_ids[::5]
     norms = {}
     for kind in ("error_minimizing", "none", "error_maximizing", "random"):
-        (state,), here = serve(digits, trained, deletion(ids), noise=kind)
+        (state,), here = serve(digits, trained, deletions(ids), noise=kind)
         values = np.asarray(state["noise/values"])
         assert np.array_equal(state["noise/ids"], ids) and abs(values.astype(int)).max() <= 25
         pixels = torch.from_numpy(digits.train_images[ids].astype(int) + values).to(torch.uint8)
@@ -97,14 +97,14 @@ def test_noise_takes_the_gradient_away(digits, trained):
 
 
 def test_noise_of_earlier_requests_stays(digits, trained):
-    one, two = digits.base[:5], digits.base[60:66]
-    (first, second), _ = serve(digits, trained, deletion(one, two))
+    one, two = digits.base_ids[:5], digits.base_ids[60:66]
+    (first, second), _ = serve(digits, trained, deletions(one, two))
     assert np.array_equal(second["noise/ids"], [*one, *two])
     assert np.array_equal(second["noise/values"][:5], first["noise/values"])
-    back = Request([one, NOBODY], [NOBODY, one[:2]])
+    back = Request([one, NO_IDS], [NO_IDS, one[:2]])
     state = serve(digits, trained, back)[0][-1]
     assert np.array_equal(state["noise/ids"], one[2:])
-    again = Request([one, NOBODY, one[:2]], [NOBODY, one[:2], NOBODY])
+    again = Request([one, NO_IDS, one[:2]], [NO_IDS, one[:2], NO_IDS])
     state = serve(digits, trained, again)[0][-1]
     assert sorted(state["noise/ids"]) == sorted(one)
 

@@ -20,30 +20,30 @@ def test_shares_are_nested_and_of_every_class_alike(digits):
     values, record = made(digits, "random")
     sets = []
     for share in (0, 0.25, 0.5, 1):
-        data = dataset.with_noise(digits, values, record | {"share": share, "seed": 4})
-        sets.append(data.noised)
+        data = with_noise(digits, values, record | {"share": share, "seed": 4})
+        sets.append(data.noised_ids)
         changed = (data.train_images != digits.train_images).any((1, 2, 3))
-        assert np.array_equal(np.flatnonzero(changed), data.noised)
+        assert np.array_equal(np.flatnonzero(changed), data.noised_ids)
         difference = data.train_images.astype(int) - digits.train_images
-        assert np.array_equal(difference[data.noised], values[data.noised])
+        assert np.array_equal(difference[data.noised_ids], values[data.noised_ids])
         assert np.array_equal(data.test_images, digits.test_images)
         assert (data.description["sha256"] == digits.description["sha256"]) is (share == 0)
-    assert not len(sets[0]) and np.array_equal(sets[-1], digits.base)
+    assert not len(sets[0]) and np.array_equal(sets[-1], digits.base_ids)
     for small, large in itertools.pairwise(sets):
         assert np.isin(small, large).all()
     counts = np.bincount(digits.train_labels[sets[2]], minlength=10)
-    assert (abs(counts - np.bincount(digits.train_labels[digits.base]) / 2) <= 0.5).all()
+    assert (abs(counts - np.bincount(digits.train_labels[digits.base_ids]) / 2) <= 0.5).all()
 
 
 def test_a_share_between_none_and_all_leaves_both_kinds_in_every_class(digits):
-    labels, ids = digits.train_labels, digits.base
+    labels, ids = digits.train_labels, digits.base_ids
     for share in (0.001, 0.02, 0.98, 0.999):
-        some = dataset.noised(labels, ids, share, 0)
+        some = dataset.noised_ids(labels, ids, share, 0)
         for part in (some, np.setdiff1d(ids, some)):
             assert len(np.unique(labels[part])) == 10, share
-    assert np.isin(dataset.noised(labels, ids, 0.001, 0), dataset.noised(labels, ids, 0.1, 0)).all()
+    assert np.isin(dataset.noised_ids(labels, ids, 0.001, 0), dataset.noised_ids(labels, ids, 0.1, 0)).all()
     alone = np.array([3, 3, 7])  # a class of one point goes by rounding to none or all of it
-    assert len(dataset.noised(alone, np.arange(3), 0.9, 0)) in (1, 2)
+    assert len(dataset.noised_ids(alone, np.arange(3), 0.9, 0)) in (1, 2)
 
 
 def test_noise_that_cannot_be_on_the_images_is_refused(digits):
@@ -51,11 +51,11 @@ def test_noise_that_cannot_be_on_the_images_is_refused(digits):
     about = record | {"share": 1, "seed": 0}
     for change, message in ((2 * values, "noise of 50 of 255; its epsilon allows 25"),):
         with pytest.raises(ArtifactError, match=message):
-            dataset.with_noise(digits, change.astype(np.int8), about)
+            with_noise(digits, change.astype(np.int8), about)
     dark = values.copy()
     dark[digits.train_images == 0] = -1
     with pytest.raises(ArtifactError, match=r"out of 0\.\.255"):
-        dataset.with_noise(digits, dark, about)
+        with_noise(digits, dark, about)
 
 
 def test_a_study_of_shares(project):
@@ -73,7 +73,7 @@ def test_a_study_of_shares(project):
     folder = project.results()
     assert len(list(folder.glob("noise/*/*/noise.json"))) == 2
     table = pd.read_csv(folder / "tables/accuracy.csv")
-    of = table.set_index(["dataset.noise", "dataset.noised", "method"])["mean"]
+    of = table.set_index(["dataset.noise", "dataset.noised_ids", "method"])["mean"]
     assert ("quick", 1.0, "retrain") not in of.index and ("quick", 1.0, "original") in of.index
     assert (
         of["quick", 0, "original"]
@@ -81,7 +81,7 @@ def test_a_study_of_shares(project):
         == of["random-epsilon=0.1", 0, "original"]
     )
     assert of["quick", 0.5, "retrain"] == of["random-epsilon=0.1", 0.5, "retrain"]
-    searched = (table["dataset.noise"] == "quick") & (table["dataset.noised"] > 0)
+    searched = (table["dataset.noise"] == "quick") & (table["dataset.noised_ids"] > 0)
     assert (table.loc[searched, "unconverged"] == 2).all()
     assert (table.loc[~searched, "unconverged"] == 0).all()
     assert "noise did NOT CONVERGE, kept: digits-noise=quick" in lines.notes(table)[-1]
@@ -156,6 +156,6 @@ def test_examples_of_real_images():
     data = build("cifar10", raw_data("cifar-10-batches-py"), subset=60)
     values, record = made(data, "random", epsilon=0.0314)
     assert record["largest"] == 8 and 0.3 < record["negative"] < 0.6
-    noisy = dataset.with_noise(data, values, record | {"share": 1, "seed": 0})
+    noisy = with_noise(data, values, record | {"share": 1, "seed": 0})
     difference = noisy.train_images.astype(int) - data.train_images
     assert np.array_equal(difference, values)

@@ -37,9 +37,9 @@ def test_noise_is_bounded_and_of_both_signs(digits, kind, parameters):
     assert record["largest"] == abs(values.astype(int)).max() <= 25  # 0.1 of 255
     noisy = digits.train_images.astype(int) + values
     assert noisy.min() >= 0 and noisy.max() <= 255
-    assert not values[digits.held_out].any()
-    inside = digits.train_images[digits.base] > 26
-    own = values[digits.base][inside]
+    assert not values[digits.held_out_ids].any()
+    inside = digits.train_images[digits.base_ids] > 26
+    own = values[digits.base_ids][inside]
     assert (own < 0).mean() > 0.2 and (own > 0).any()
     again, other = made(digits, kind, **parameters)
     assert np.array_equal(again, values)
@@ -58,7 +58,7 @@ def test_noise_of_classes_is_one_for_each(digits):
         values, _ = made(digits, kind, class_wise=True, **more)
         found = []
         for label in range(10):
-            ids = digits.base[digits.train_labels[digits.base] == label]
+            ids = digits.base_ids[digits.train_labels[digits.base_ids] == label]
             spread = values[ids].astype(int) - values[ids[0]]
             assert values[ids[0]].any() and abs(spread).max() <= 1  # rounded with the image
             found.append(values[ids[0]].tobytes())
@@ -71,7 +71,7 @@ def test_the_search_ends_at_its_error_or_at_its_cap(digits):
     values, record = made(digits, rounds=2, stop_error=0.0, epsilon=0.004)
     assert (record["converged"], record["rounds"]) == (False, 2)
     assert values.any()
-    n = len(digits.base)
+    n = len(digits.base_ids)
     trained = 2 * 10 * 32
     assert record["gradient_evaluations"] == 2 * 5 * n + trained
     assert record["forward_evaluations"] == 2 * n
@@ -80,7 +80,7 @@ def test_the_search_ends_at_its_error_or_at_its_cap(digits):
 def test_following_the_gradient_lowers_the_loss(digits):
     here = task(digits, model="cnn1")
     model = here.new_model(0)
-    fit(here, model, digits.base, here.recipe | {"epochs": 3}, 0)
+    fit(here, model, digits.base_ids, here.recipe | {"epochs": 3}, 0)
     model.eval()
     pixels, labels = here.data.train_images[:100], here.data.train_labels[:100]
 
@@ -182,10 +182,10 @@ def test_the_source_is_trained_on_noisy_images(digits, monkeypatch):
     how = described(rounds=2, training_steps=3, stop_error=0.0)
     make_noise(digits, how)
     here = task(digits, model="cnn1")
-    turns = Turns(np.arange(len(digits.base)), 32, seeding.derive(0, "turns"))
+    turns = Turns(np.arange(len(digits.base_ids)), 32, seeding.derive(0, "turns"))
     changes = []
     for images in seen:
-        pixels = here.data.train_images[torch.from_numpy(digits.base[turns()])]
+        pixels = here.data.train_images[torch.from_numpy(digits.base_ids[turns()])]
         clean = normalised(pixels, here.data)
         changes.append(float((images - clean).abs().max() / here.data.scale.max()))
     assert changes[:3] == [0, 0, 0] and all(5 < change < 25.6 for change in changes[3:])
@@ -202,7 +202,7 @@ def test_noisy_images_teach_less_than_randomly_noisy_ones():
 
     def noisy(kind, **parameters):
         values, record = made(whole, kind, epsilon=0.376, **parameters)
-        return dataset.with_noise(whole, values, record | {"share": 1, "seed": 0})
+        return with_noise(whole, values, record | {"share": 1, "seed": 0})
 
     clean, random = accuracy(whole), accuracy(noisy("random"))
     assert clean > 0.95 and random > clean - 0.08
@@ -220,8 +220,8 @@ def test_a_source_that_diverges_makes_no_noise(digits):
 
 
 def test_a_class_without_images_is_an_error(digits):
-    zeros = digits.base[digits.train_labels[digits.base] == 0]
-    outside = np.union1d(digits.held_out, zeros[1:])
-    lonely = dataset.Dataset(**vars(digits) | {"held_out": outside})
+    zeros = digits.base_ids[digits.train_labels[digits.base_ids] == 0]
+    outside = np.union1d(digits.held_out_ids, zeros[1:])
+    lonely = dataset.Dataset(**vars(digits) | {"held_out_ids": outside})
     with pytest.raises(ValueError, match=r"class_share: 0\.2 leaves no image of class 0"):
         made(lonely, class_wise=True)

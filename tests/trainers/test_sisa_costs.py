@@ -5,12 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.support.sisa import deletion, described, final, slices
+from tests.support.sisa import final, sisa_job, slices
+from tests.support.streams import deletions
 from unlearn.jobs.setup import new_task
 from unlearn.jobs.train import train_fleet
 from unlearn.partitions import sharding
 from unlearn.partitions.sharding import stage_steps
-from unlearn.requests.request import NOBODY, Request
+from unlearn.requests.request import NO_IDS, Request
 
 pytestmark = pytest.mark.filterwarnings("ignore:(a stage|slices without|shards)")
 
@@ -28,21 +29,21 @@ def visits(points, slices, epochs, batch):
 def test_measured_work_is_the_formula(digits, parts):
     """To the step: every stage from the first that is hit, on what is left of it."""
     trainer = {"shards": 3, "slices": parts}
-    task = new_task(digits, described(trainer=trainer))
-    trained = task.trainer.train(task, digits.base, 0)
+    task = new_task(digits, sisa_job(trainer=trainer))
+    trained = task.trainer.train(task, digits.base_ids, 0)
     whole = 3 * 160
     assert abs(task.meter.gradient_evaluations - whole) <= 8 * 3 * parts
     measured = []
-    for there in slices(digits, trainer):
-        for r, ids in enumerate(there):
-            _, task = final(digits, deletion(ids[:1]), train=trained, trainer=trainer)
-            sizes = np.cumsum([len(part) - (i == r) for i, part in enumerate(there)])
+    for shard in slices(digits, trainer):
+        for r, ids in enumerate(shard):
+            _, task = final(digits, deletions(ids[:1]), trained=trained, trainer=trainer)
+            sizes = np.cumsum([len(part) - (i == r) for i, part in enumerate(shard)])
             steps, expected = np.sum([visits(n, parts, 3, 8) for n in sizes[r:]], axis=0)
             assert task.meter.gradient_evaluations == expected
             assert task.meter.optimizer_steps == steps
             assert task.meter.counts["stages_retrained"] == parts - r
             assert task.meter.counts["shards_retrained"] == 1
-            size = sum(map(len, there))
+            size = sum(map(len, shard))
             closed = 3 * size * (1 - r * (r + 1) / (parts * (parts + 1)))
             assert abs(expected - closed) <= 8 * (parts - r) + 2 * parts
             measured.append((len(ids), expected))
@@ -133,7 +134,7 @@ def test_expected_costs_of_slices_agree_with_simulation():
 
 def test_additions_cost_the_last_slice(digits):
     trainer = {"shards": 3, "slices": 7}
-    _, task = final(digits, Request([NOBODY], [digits.held_out[:1]]), trainer=trainer)
+    _, task = final(digits, Request([NO_IDS], [digits.held_out_ids[:1]]), trainer=trainer)
     assert task.meter.counts["stages_retrained"] == 1 + 21  # training itself is on the meter
     assert "expected_gradient_evaluations" not in task.meter.counts  # it is about deletions
 
@@ -141,7 +142,7 @@ def test_additions_cost_the_last_slice(digits):
 def test_a_deletion_from_20_shards_costs_a_fifteenth_at_most(digits):
     keywords = {"trainer": {"shards": 20, "slices": 1}, "batch_size": 2}
     one, whole = (
-        final(digits, deletion([digits.base[9]]), method=method, **keywords)[1]
+        final(digits, deletions([digits.base_ids[9]]), method=method, **keywords)[1]
         for method in ("sisa", "retrain")
     )
     trained = 3 * 160  # on the meter as well: both were trained first
@@ -163,4 +164,4 @@ def test_a_deletion_from_20_shards_costs_a_fifteenth_at_most(digits):
 )
 def test_odd_shards_are_allowed_with_a_warning(digits, trainer, epochs, message):
     with pytest.warns(UserWarning, match=message):
-        train_fleet(digits, described(trainer=trainer, epochs=epochs))
+        train_fleet(digits, sisa_job(trainer=trainer, epochs=epochs))
