@@ -1,13 +1,16 @@
 """DeltaGrad: retraining where every step is exact, close to it and cheap where few are."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from tests.support.deltagrad import FULL, Run, deletion, deltagrad_job, distance
+from tests.support.deltagrad import FULL, Run, deltagrad_job, distance
 from tests.support.jobs import build, raw_data
-from unlearn.algorithms.deltagrad.replay import Schedule, Stack
+from tests.support.streams import deletions
+from unlearn.algorithms.deltagrad.replay import Schedule, Stack, replay_of
 from unlearn.core import seeding
 from unlearn.jobs.setup import new_task
 from unlearn.requests.request import NO_IDS, Request
@@ -42,7 +45,8 @@ REQUESTS = {
 @pytest.mark.parametrize("model", ["logistic", "mlp"])
 @pytest.mark.parametrize("name", REQUESTS)
 def test_with_every_step_exact_it_is_retraining(digits, name, model, mode):
-    run, request = Run(digits, model), REQUESTS[name](digits)
+    run = Run(digits, model)
+    request = REQUESTS[name](digits)
     states = run.unlearn(request, period=1, mode=mode)
     for state, right in zip(states, run.retrain(request), strict=True):
         assert distance(state, right) <= 1e-12
@@ -74,7 +78,8 @@ def test_nothing_asked_is_nothing_done(digits, cache, mode):
 @pytest.mark.parametrize("model", ["logistic", "mlp"])
 def test_approximate_steps_stay_close(digits, name, model):
     """Closer than doing nothing, and finite when whole minibatches are gone."""
-    run, request = Run(digits, model, **FULL), REQUESTS[name](digits)
+    run = Run(digits, model, **FULL)
+    request = REQUESTS[name](digits)
     for mode in ("batch", "online"):
         state, right = run.unlearn(request, mode=mode)[-1], run.retrain(request)[-1]
         assert distance(state, right) < 0.5 * distance(run.trained, right)
@@ -82,7 +87,8 @@ def test_approximate_steps_stay_close(digits, name, model):
 
 
 def test_longer_periods_are_cheaper_and_less_exact(digits):
-    run, request = Run(digits, **FULL), deletions(digits.base_ids[:8])
+    run = Run(digits, **FULL)
+    request = deletions(digits.base_ids[:8])
     right = run.retrain(request)[0]
     errors, costs = [], []
     for period in (1, 2, 5, 10):
@@ -114,20 +120,22 @@ def test_exact_gradients_are_those_of_the_schedule(digits, request_, period, bur
 
 def test_approximate_steps_see_changed_points_alone(digits):
     """Points that stay can be destroyed after the burn-in without being missed."""
-    run, seen = Run(digits, **FULL), []
+    run = Run(digits, **FULL)
+    batches = []
     gradient = Stack.gradient
 
     class Watched(Stack):
         def gradient(self, vector, ids):
-            seen.append(ids)
+            batches.append(ids)
             return gradient(self, vector, ids)
 
-    run.task.trainer.replay(run.task, 0).stack.__class__ = Watched
-    gone, new = digits.base_ids[:4], digits.held_out_ids[:3]
-    run.unlearn(Request([gone], [new]), period=40, burn_in=6)
-    kept = np.setdiff1d(digits.base_ids, gone)
-    assert [len(ids) for ids in seen if np.isin(kept, ids).any()] == [156] * 7
-    assert all(set(ids) <= {*gone, *new} for ids in seen[21:])
+    replay_of(run.task, 0).stack.__class__ = Watched
+    deleted_ids = digits.base_ids[:4]
+    added_ids = digits.held_out_ids[:3]
+    run.unlearn(Request([deleted_ids], [added_ids]), period=40, burn_in=6)
+    kept = np.setdiff1d(digits.base_ids, deleted_ids)
+    assert [len(ids) for ids in batches if np.isin(kept, ids).any()] == [156] * 7
+    assert all(set(ids) <= {*deleted_ids, *added_ids} for ids in batches[21:])
 
 
 def test_a_minibatch_that_loses_most_of_its_points_is_stepped_on_exactly(digits):
@@ -139,10 +147,11 @@ def test_a_minibatch_that_loses_most_of_its_points_is_stepped_on_exactly(digits)
 
 
 def test_an_empty_minibatch_has_no_step(digits):
-    run, gone = Run(digits), minibatch(digits, 30)
-    run.unlearn(deletions(gone), period=1)
+    run = Run(digits)
+    deleted_ids = minibatch(digits, 30)
+    run.unlearn(deletions(deleted_ids), period=1)
     assert run.counts()["exact_steps"] == run.meters[0].optimizer_steps == 47
-    run.retrain(deletions(gone))
+    run.retrain(deletions(deleted_ids))
     assert run.task.meter.optimizer_steps == 47
 
 
@@ -160,21 +169,18 @@ def test_without_convexity_pairs_are_fresh(digits, period):
 def test_without_convexity_steep_products_are_not_believed(digits):
     run = Run(digits, "mlp", **FULL)
     right = run.retrain(deletions(digits.base_ids[:20]))[0]
-    found = run.unlearn(deletions(digits.base_ids[:20]), smoothness=1e-6)[0]
+    state = run.unlearn(deletions(digits.base_ids[:20]), smoothness=1e-6)[0]
     assert run.counts()["fallbacks"] > 0
     assert "approximate_steps" not in run.counts()
-    assert distance(found, right) <= 1e-12
+    assert distance(state, right) <= 1e-12
 
 
 def test_without_convexity_it_starts_where_something_changed(digits):
-    run, gone = Run(digits, "mlp"), digits.base_ids[:1]
-    first = next(t for t in range(48) if gone[0] in minibatch(digits, t))
-    for point in digits.base_ids:  # one that comes late in the first epoch
-        at = next(t for t in range(48) if point in minibatch(digits, t))
-        if at > first:
-            gone, first = np.array([point]), at
-    assert first == 3
-    run.unlearn(deletions(gone), period=1)
+    run = Run(digits, "mlp")
+    last_ids = minibatch(digits, 3)
+    first = next(t for t in range(48) if last_ids[0] in minibatch(digits, t))
+    assert first == 3  # late in the first epoch
+    run.unlearn(deletions(last_ids[:1]), period=1)
     assert run.counts()["exact_steps"] == 48 - first
 
 
@@ -195,7 +201,7 @@ def test_minibatches_and_training_are_those_of_the_standard_trainer(digits):
 @pytest.mark.parametrize("levels", [16, 255])
 def test_gradients_are_those_of_autograd(digits, model, levels):
     task = new_task(digits, deltagrad_job(model))
-    task.data = type(task.data)(**vars(task.data) | {"mean": (0.3,), "std": (0.2,)})
+    task.data = dataclasses.replace(task.data, mean=(0.3,), std=(0.2,))
     network = task.new_model(3).double()
     stack, ids = Stack(task.data, network), np.array([5, 3, 9, 150])
     images = task.data.train_images[ids].permute(0, 3, 1, 2).double() / 255
@@ -208,8 +214,9 @@ def test_gradients_are_those_of_autograd(digits, model, levels):
     assert torch.allclose(stack.gradient(vector, ids), expected, rtol=1e-11, atol=1e-12)
     back = stack.tensors(vector)
     assert all(torch.equal(back[n], t) for n, t in network.state_dict().items())
-    logits = network((task.data.test_images.permute(0, 3, 1, 2).double() / 255 - 0.3) / 0.2)
-    assert torch.allclose(stack.logits(vector, task.data.test_images), logits.float(), atol=1e-6)
+    pixels = torch.from_numpy(digits.test_images)
+    logits = network((pixels.permute(0, 3, 1, 2).double() / 255 - 0.3) / 0.2)
+    assert torch.allclose(stack.logits(vector, pixels), logits.float(), atol=1e-6)
 
 
 def test_columns_follow_the_pixels_of_colour_images():
@@ -218,9 +225,9 @@ def test_columns_follow_the_pixels_of_colour_images():
     task = new_task(data, deltagrad_job())
     network = task.new_model(1)
     stack = Stack(task.data, network)
-    found = stack.logits(stack.vector(network.state_dict()), task.data.test_images[:50])
-    expected = predict(task, network, task.data.test_images[:50])
-    assert torch.allclose(found, expected, atol=1e-5)
+    pixels = torch.from_numpy(data.test_images[:50])
+    logits = stack.logits(stack.vector(network.state_dict()), pixels)
+    assert torch.allclose(logits, predict(task, network, pixels), atol=1e-5)
 
 
 def test_a_stream_of_deletions_drifts_little(digits):
@@ -247,7 +254,9 @@ def test_mnist_reproduces_the_published_distances(added):
     run = Run(data, **recipe)
     published = {0.001: (0.0044, 8e-5), 0.01: (0.0138, 2.8e-4)}
     for rate, (nothing, close) in published.items():
-        ids = seeding.shuffled(data.held_out_ids if added else data.base_ids, 0)[: round(rate * 30000)]
+        ids = seeding.shuffled(data.held_out_ids if added else data.base_ids, 0)[
+            : round(rate * 30000)
+        ]
         request = Request([NO_IDS], [ids]) if added else deletions(ids)
         request = Request(
             [np.sort(i) for i in request.deletions], [np.sort(i) for i in request.additions]
