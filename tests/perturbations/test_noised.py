@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from tests.support.jobs import build, raw_data
-from tests.support.noise import made
+from tests.support.noise import noise_of
 from tests.support.noised import config
-from unlearn.data import dataset
+from unlearn.data.splits import stratified_share
+from unlearn.perturbations.noisy_images import with_noise
 from unlearn.storage.files import ArtifactError
 from unlearn.study.load import StudyError, load_study
 
@@ -17,7 +18,7 @@ torch.set_num_threads(1)
 
 
 def test_shares_are_nested_and_of_every_class_alike(digits):
-    values, record = made(digits, "random")
+    values, record = noise_of(digits, "random_noise")
     sets = []
     for share in (0, 0.25, 0.5, 1):
         data = with_noise(digits, values, record | {"share": share, "seed": 4})
@@ -38,20 +39,21 @@ def test_shares_are_nested_and_of_every_class_alike(digits):
 def test_a_share_between_none_and_all_leaves_both_kinds_in_every_class(digits):
     labels, ids = digits.train_labels, digits.base_ids
     for share in (0.001, 0.02, 0.98, 0.999):
-        some = dataset.noised_ids(labels, ids, share, 0)
-        for part in (some, np.setdiff1d(ids, some)):
+        noised_ids = stratified_share(labels, ids, share, 0)
+        for part in (noised_ids, np.setdiff1d(ids, noised_ids)):
             assert len(np.unique(labels[part])) == 10, share
-    assert np.isin(dataset.noised_ids(labels, ids, 0.001, 0), dataset.noised_ids(labels, ids, 0.1, 0)).all()
-    alone = np.array([3, 3, 7])  # a class of one point goes by rounding to none or all of it
-    assert len(dataset.noised_ids(alone, np.arange(3), 0.9, 0)) in (1, 2)
+    assert np.isin(
+        stratified_share(labels, ids, 0.001, 0), stratified_share(labels, ids, 0.1, 0)
+    ).all()
+    lonely = np.array([3, 3, 7])  # a class of one point goes by rounding to none or all of it
+    assert len(stratified_share(lonely, np.arange(3), 0.9, 0)) in (1, 2)
 
 
 def test_noise_that_cannot_be_on_the_images_is_refused(digits):
-    values, record = made(digits, "random")
+    values, record = noise_of(digits, "random_noise")
     about = record | {"share": 1, "seed": 0}
-    for change, message in ((2 * values, "noise of 50 of 255; its epsilon allows 25"),):
-        with pytest.raises(ArtifactError, match=message):
-            with_noise(digits, change.astype(np.int8), about)
+    with pytest.raises(ArtifactError, match="noise of 50 of 255; its epsilon allows 25"):
+        with_noise(digits, (2 * values).astype(np.int8), about)
     dark = values.copy()
     dark[digits.train_images == 0] = -1
     with pytest.raises(ArtifactError, match=r"out of 0\.\.255"):
@@ -63,25 +65,26 @@ def test_a_study_of_shares(project):
 
     from unlearn.report.figures import _lines as lines
 
-    plan = config(noise=["quick", {"name": "random", "epsilon": 0.1}])
+    plan = config(noise=["quick", {"name": "random_noise", "epsilon": 0.1}])
     plan["experiments"]["accuracy"]["figure"]["facet"] = "dataset.noise"
     plan["pictures"] = {"examples": {"dataset": {"name": "digits", "noise": "quick"}, "classes": 3}}
     project.write_study(plan)
-    jobs_ = project.planned()
-    assert (jobs_.count("noise"), jobs_.count("noised")) == (1, 1)  # names hide their number
+    jobs = project.planned()
+    assert (jobs.count("noise"), jobs.count("noised")) == (1, 1)  # names hide their number
     project.run()
     folder = project.results()
     assert len(list(folder.glob("noise/*/*/noise.json"))) == 2
     table = pd.read_csv(folder / "tables/accuracy.csv")
-    of = table.set_index(["dataset.noise", "dataset.noised_ids", "method"])["mean"]
-    assert ("quick", 1.0, "retrain") not in of.index and ("quick", 1.0, "original") in of.index
+    means = table.set_index(["dataset.noise", "dataset.noised", "method"])["mean"]
+    assert ("quick", 1.0, "retrain") not in means.index
+    assert ("quick", 1.0, "original") in means.index
     assert (
-        of["quick", 0, "original"]
-        == of["quick", 0, "retrain"]
-        == of["random-epsilon=0.1", 0, "original"]
+        means["quick", 0, "original"]
+        == means["quick", 0, "retrain"]
+        == means["random_noise-epsilon=0.1", 0, "original"]
     )
-    assert of["quick", 0.5, "retrain"] == of["random-epsilon=0.1", 0.5, "retrain"]
-    searched = (table["dataset.noise"] == "quick") & (table["dataset.noised_ids"] > 0)
+    assert means["quick", 0.5, "retrain"] == means["random_noise-epsilon=0.1", 0.5, "retrain"]
+    searched = (table["dataset.noise"] == "quick") & (table["dataset.noised"] > 0)
     assert (table.loc[searched, "unconverged"] == 2).all()
     assert (table.loc[~searched, "unconverged"] == 0).all()
     assert "noise did NOT CONVERGE, kept: digits-noise=quick" in lines.notes(table)[-1]
@@ -92,7 +95,9 @@ def test_a_study_of_shares(project):
     assert pixels["noise"].abs().max() <= 25 and len(pixels) == 3 * 64
     assert (folder / "figures/examples.png").stat().st_size > 1000
     assert project.planned() == []
-    project.edit("unlearn/perturbations/random_noise.py", "radius * (drawn", "-radius * (drawn")
+    project.edit(
+        "unlearn/perturbations/random_noise.py", "ball.radius * (values", "-ball.radius * (values"
+    )
     again = project.planned()
     assert "noise" in again and "noised" in again and "data" not in again
     scores = pd.read_csv(folder / "scores.csv")
@@ -122,7 +127,7 @@ def test_noise_of_another_data_set_is_refused(project):
         ({"step": 0.2}, "step: 0.2 is more than epsilon; allowed: up to 0.1"),
         ({"rounds": 0}, "rounds.*0"),
         ({"stop_error": 1.5}, "stop_error.*1.5"),
-        ({"model": "mlp"}, "size: null; mlp needs its hidden"),
+        ({"model": "logistic", "size": 3}, "size: 3 is not allowed; Logistic has none"),
         ({"model": "vgg"}, "model.*vgg"),
         ({"name": "minimal"}, "minimal"),
     ],
@@ -154,7 +159,7 @@ def test_shares_share_noise_and_images():
 def test_examples_of_real_images():
     """CIFAR-10, noise rounded to whole steps, at both ends of the range."""
     data = build("cifar10", raw_data("cifar-10-batches-py"), subset=60)
-    values, record = made(data, "random", epsilon=0.0314)
+    values, record = noise_of(data, "random_noise", epsilon=0.0314)
     assert record["largest"] == 8 and 0.3 < record["negative"] < 0.6
     noisy = with_noise(data, values, record | {"share": 1, "seed": 0})
     difference = noisy.train_images.astype(int) - data.train_images
