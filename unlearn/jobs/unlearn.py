@@ -30,10 +30,10 @@ def unlearn_fleet(
 
     Args:
         dataset: The data set.
-        job: What is done; its members are those of the trained fleet.
+        job: The method; its members are those of the trained fleet.
         trained: The state of each member.
         request: What is deleted and added, relative to base training.
-        label: What progress reports begin with.
+        label: The beginning of progress reports.
         store: Writes tensors to permanent storage; it is part of what is timed.
         constituents: Those of the training job's result; they save predictions, nothing else.
 
