@@ -71,7 +71,7 @@ def test_a_request_outside_a_subset_deletes_nothing(digits, method):
     assert not np.array_equal(result.logits[0, 0, rows], trained.logits[0, rows])
 
 
-def test_a_member_deletes_what_it_has_seen_of_a_request(digits):
+def test_a_member_deletes_the_points_of_a_request_that_it_was_trained_on(digits):
     """The other points of the request are evaluated all the same."""
     described = halves_job(method="retrain")
     request = deletions(digits.base_ids[:30], digits.base_ids[30:40])
@@ -182,10 +182,10 @@ def test_superseded_names_the_tensors_that_changed(digits, updates):
         Update({"1.bias": trained.states[0]["1.bias"] * 2}),
         Update(),
     ]
-    stored = []
-    result = unlearn_fleet(digits, described, trained.states, request, store=stored.append)
+    stores = []
+    result = unlearn_fleet(digits, described, trained.states, request, store=stores.append)
     assert result.superseded == ["1.bias", "3.bias"]
-    assert [sorted(tensors) for tensors in stored] == [["3.bias", "note/new"], ["1.bias"]]
+    assert [sorted(tensors) for tensors in stores] == [["3.bias", "note/new"], ["1.bias"]]
     weights = result.states[0]
     assert set(weights) == set(trained.states[0])  # "note/new" serves no prediction
     assert np.array_equal(weights["3.bias"], np.stack([bias + 1] * 3))
@@ -198,9 +198,9 @@ def test_superseded_names_the_tensors_that_changed(digits, updates):
 def test_nothing_is_superseded_where_nothing_changed(digits, updates):
     described, trained, request = step_job(digits, 2)
     updates += [Update(), Update()]
-    stored = []
-    result = unlearn_fleet(digits, described, trained.states, request, store=stored.append)
-    assert result.superseded == [] and stored == []
+    stores = []
+    result = unlearn_fleet(digits, described, trained.states, request, store=stores.append)
+    assert result.superseded == [] and stores == []
     assert np.array_equal(result.logits[0, 0], trained.logits[0])
 
 
@@ -280,7 +280,7 @@ def test_the_identity_of_a_fleet_is_all_that_its_weights_depend_on():
     assert described.identity("other data") != identity
 
 
-def test_validation_points_are_there_for_methods_that_declare_them(digits, monkeypatch):
+def test_methods_that_declare_it_can_read_the_validation_split(digits, monkeypatch):
     finetune = registry.find("methods", "finetune")
     with pytest.raises(ValueError, match="validation"):
         _ = new_task(digits, job(method="finetune")).data.validation_images

@@ -109,10 +109,10 @@ def test_the_student_from_scratch_is_plain_training(run, digits):
     assert not any(n.startswith("teacher/") for n in state)  # no student will need it
     later = run.unlearn(deletions(ids[:9], ids[9:]), **scratch)[1]
     assert same(later, state)
-    clean = scratch | {"alpha": 0.9, "teacher": "retrained"}
+    clean_teacher = scratch | {"alpha": 0.9, "teacher": "retrained"}
     assert same(
-        run.unlearn(deletions(ids[:9], ids[9:]), **clean)[1],
-        run.unlearn(deletions(ids), **clean)[0],
+        run.unlearn(deletions(ids[:9], ids[9:]), **clean_teacher)[1],
+        run.unlearn(deletions(ids), **clean_teacher)[0],
     )
     unused = run.unlearn(deletions(ids), **scratch | {"beta": 9.0, "temperature": 1.0})[0]
     assert same(unused, state)
@@ -139,8 +139,8 @@ def test_the_teacher_is_read_and_never_asked_again(run, digits):
     assert run.meters[0].forward_evaluations == 0
     other = dict(run.trained) | {"cache/logits": run.trained["cache/logits"].flip(1)}
     assert not same(first, run.unlearn(deletions(ids), other, weights="none")[0])
-    rest = {n: t * 0 for n, t in run.trained.items() if "/" not in n}
-    assert same(first, run.unlearn(deletions(ids), run.trained | rest, weights="none")[0])
+    zeros = {n: t * 0 for n, t in run.trained.items() if "/" not in n}
+    assert same(first, run.unlearn(deletions(ids), run.trained | zeros, weights="none")[0])
     logits = run.trained["cache/logits"].clone()
     logits[torch.from_numpy(ids)] = 1e9
     changed = run.trained | {"cache/logits": logits}
@@ -150,8 +150,8 @@ def test_the_teacher_is_read_and_never_asked_again(run, digits):
 def test_the_clean_teacher_is_the_retrained_one(run, digits):
     ids = digits.base_ids[::5]
     state = run.unlearn(deletions(ids), weights="none", teacher="retrained")[0]
-    clean = run.task.trainer.train(run.task, np.setdiff1d(digits.base_ids, ids), 0)
-    assert same(state, run.unlearn(deletions(ids), clean, weights="none")[0])
+    clean_state = run.task.trainer.train(run.task, np.setdiff1d(digits.base_ids, ids), 0)
+    assert same(state, run.unlearn(deletions(ids), clean_state, weights="none")[0])
     assert not same(state, run.unlearn(deletions(ids), weights="none")[0])
     assert run.task.trainer.retrain(run.task, digits.base_ids, 0).keys() == set(
         run.task.trainer.served(run.trained)
@@ -199,20 +199,20 @@ def test_weights_are_those_of_the_teacher(run, digits, monkeypatch):
     losses = functional.cross_entropy(network(images), labels, reduction="none").detach()
     assert influences[-1] == pytest.approx(losses.numpy(), rel=1e-4, abs=1e-6)
     run.unlearn(deletions(ids), weights="fisher", curvature_points=10_000, damping=0.3)
-    rest = np.setdiff1d(digits.base_ids, ids)
+    retain_ids = np.setdiff1d(digits.base_ids, ids)
 
     def gradient(i):
         image = normalised(run.task.data.train_images[i : i + 1], run.task.data)
         loss = functional.cross_entropy(network(image), run.task.data.train_labels[i : i + 1])
         return torch.cat([g.flatten() for g in torch.autograd.grad(loss, network.parameters())])
 
-    diagonal = torch.stack([gradient(i).square() for i in rest]).double().mean(0)
+    diagonal = torch.stack([gradient(i).square() for i in retain_ids]).double().mean(0)
     inverse = 1 / (diagonal + 0.3 * diagonal.mean())
     expected = [float((gradient(i).double() ** 2 * inverse).sum()) for i in ids]
     assert influences[-1] == pytest.approx(expected, rel=1e-3)
     spent = run.meters[0].gradient_evaluations
     run.unlearn(deletions(ids), weights="uniform")
-    assert spent - run.meters[0].gradient_evaluations == len(ids) + len(rest)
+    assert spent - run.meters[0].gradient_evaluations == len(ids) + len(retain_ids)
 
 
 def test_systems_too_many_to_solve_are_refused(run, digits):
@@ -280,12 +280,15 @@ def test_naive_finetuning_raises_the_loss_up_to_its_bound(run, digits):
         logits = naive(digits, run.trained, deletions(ids), **change).logits[0, 0][rows]
         return float(functional.cross_entropy(torch.from_numpy(logits), labels))
 
-    gentle, strong = {"lr": 0.01}, {"lr": 0.05, "epochs": 30}
+    gentle = {"lr": 0.01}
+    strong = {"lr": 0.05, "epochs": 30}
     assert loss(lr=1e-9) < loss(**gentle) < loss(**strong)
     assert loss(**strong) < loss(**strong, bounded=False)
-    broken = {"lr": 1e30, "clip": 1e30, "bounded": False, "epochs": 20}
+    divergent = {"lr": 1e30, "clip": 1e30, "bounded": False, "epochs": 20}
     with pytest.warns(UserWarning, match="training has diverged"):
-        costs = naive(digits, run.trained, deletions(ids, digits.base_ids[1:3]), **broken).costs[0]
+        costs = naive(digits, run.trained, deletions(ids, digits.base_ids[1:3]), **divergent).costs[
+            0
+        ]
     assert [cost["diverged"] for cost in costs] == [True, True]
     state = naive(digits, run.trained, deletions([]), **strong).states[0]
     assert all(np.array_equal(state[n][0], run.trained[n]) for n in state)
@@ -311,12 +314,12 @@ def test_students_teach_students_in_a_chain(run, digits):
     assert [int(s["cache/generation"]) for s in (run.trained, first, second)] == [0, 1, 2]
     assert not any(name.startswith("teacher/") for name in second)
     logits = run.logits(first, digits.base_ids)
-    kept = np.setdiff1d(digits.base_ids, parts[0])
+    retain_ids = np.setdiff1d(digits.base_ids, parts[0])
     cached = np.asarray(first["cache/logits"])
-    assert np.allclose(cached[kept], run.logits(first, kept), atol=1e-5)
+    assert np.allclose(cached[retain_ids], run.logits(first, retain_ids), atol=1e-5)
     assert (cached[parts[0]] == 0).all() and logits.shape == (160, 10)
-    assert np.array_equal(np.flatnonzero(first["cache/present"]), kept)
-    assert run.meters[0].forward_evaluations == len(kept)
+    assert np.array_equal(np.flatnonzero(first["cache/present"]), retain_ids)
+    assert run.meters[0].forward_evaluations == len(retain_ids)
     original = run.unlearn(deletions(*parts), student="cnn1")[1]
     assert not same(second, original)
 

@@ -105,8 +105,8 @@ def test_noise_of_earlier_requests_stays(digits, trained):
     back = Request([one, NO_IDS], [NO_IDS, one[:2]])
     state = serve(digits, trained, back)[0][-1]
     assert np.array_equal(state["noise/ids"], one[2:])
-    again = Request([one, NO_IDS, one[:2]], [NO_IDS, one[:2], NO_IDS])
-    state = serve(digits, trained, again)[0][-1]
+    second = Request([one, NO_IDS, one[:2]], [NO_IDS, one[:2], NO_IDS])
+    state = serve(digits, trained, second)[0][-1]
     assert sorted(state["noise/ids"]) == sorted(one)
 
 

@@ -37,7 +37,8 @@ def test_shares_are_nested_and_of_every_class_alike(digits):
 
 
 def test_a_share_between_none_and_all_leaves_both_kinds_in_every_class(digits):
-    labels, ids = digits.train_labels, digits.base_ids
+    labels = digits.train_labels
+    ids = digits.base_ids
     for share in (0.001, 0.02, 0.98, 0.999):
         noised_ids = stratified_share(labels, ids, share, 0)
         for part in (noised_ids, np.setdiff1d(ids, noised_ids)):
@@ -98,8 +99,8 @@ def test_a_study_of_shares(project):
     project.edit(
         "unlearn/perturbations/random_noise.py", "ball.radius * (values", "-ball.radius * (values"
     )
-    again = project.planned()
-    assert "noise" in again and "noised" in again and "data" not in again
+    replanned = project.planned()
+    assert "noise" in replanned and "noised" in replanned and "data" not in replanned
     scores = pd.read_csv(folder / "scores.csv")
     rounds = scores[(scores["metric"] == "noise_rounds") & scores["dataset"].str.contains("quick")]
     assert (rounds["value"] == 2).all() and len(rounds)
@@ -118,7 +119,7 @@ def test_noise_of_another_data_set_is_refused(project):
 
 
 @pytest.mark.parametrize(
-    ("noise_", "message"),
+    ("change", "message"),
     [
         ({"epsilon": 0}, "epsilon.*0"),
         ({"epsilon": 1}, "epsilon.*1"),
@@ -133,9 +134,9 @@ def test_noise_of_another_data_set_is_refused(project):
     ],
     ids=str,
 )
-def test_noise_that_cannot_be_is_refused_before_anything_runs(noise_, message):
+def test_noise_that_cannot_be_is_refused_before_anything_runs(change, message):
     with pytest.raises(StudyError, match=message):
-        load_study(config(noise={"name": "quick"} | noise_))
+        load_study(config(noise={"name": "quick"} | change))
 
 
 def test_what_noise_does_not_fit_is_refused():

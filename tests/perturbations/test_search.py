@@ -44,9 +44,9 @@ def test_noise_is_bounded_and_of_both_signs(digits, kind, parameters):
     inside = digits.train_images[digits.base_ids] > 26
     inner_values = values[digits.base_ids][inside]
     assert (inner_values < 0).mean() > 0.2 and (inner_values > 0).any()
-    again, other = noise_of(digits, kind, **parameters)
-    assert np.array_equal(again, values)
-    assert {k: v for k, v in other.items() if k != "wall_seconds"} == {
+    second_values, second_record = noise_of(digits, kind, **parameters)
+    assert np.array_equal(second_values, values)
+    assert {k: v for k, v in second_record.items() if k != "wall_seconds"} == {
         k: v for k, v in record.items() if k != "wall_seconds"
     }
     seeded, _ = noise_of(digits, kind, **parameters, seed=1)
@@ -75,8 +75,8 @@ def test_the_search_ends_at_its_error_or_at_its_cap(digits):
     assert (record["converged"], record["rounds"]) == (False, 2)
     assert values.any()
     n = len(digits.base_ids)
-    trained = 2 * 10 * 32
-    assert record["gradient_evaluations"] == 2 * 5 * n + trained
+    training_points = 2 * 10 * 32
+    assert record["gradient_evaluations"] == 2 * 5 * n + training_points
     assert record["forward_evaluations"] == 2 * n
 
 
@@ -195,13 +195,13 @@ def test_class_noise_goes_from_minibatch_to_minibatch(digits):
 
 def test_a_class_without_images_in_a_minibatch_keeps_its_noise(digits):
     searched = class_search(digits)
-    absent = int(searched.labels[0])
-    searched.sample = torch.nonzero(searched.labels != absent)[:32, 0]
+    absent_class = int(searched.labels[0])
+    searched.sample = torch.nonzero(searched.labels != absent_class)[:32, 0]
     before = searched.table.clone()
     searched._improve_class_noise(searched.source)
-    assert torch.equal(searched.table[absent], before[absent])
-    present = searched.labels[searched.sample].unique()
-    assert all(not torch.equal(searched.table[label], before[label]) for label in present)
+    assert torch.equal(searched.table[absent_class], before[absent_class])
+    present_classes = searched.labels[searched.sample].unique()
+    assert all(not torch.equal(searched.table[label], before[label]) for label in present_classes)
 
 
 def test_the_source_is_trained_on_noisy_images(digits, monkeypatch):
@@ -225,8 +225,8 @@ def test_the_source_is_trained_on_noisy_images(digits, monkeypatch):
     changes = []
     for images in training_images:
         pixels = cell.data.train_images[torch.from_numpy(digits.base_ids[batches.next()])]
-        clean = normalised(pixels, cell.data)
-        changes.append(float((images - clean).abs().max() / cell.data.scale.max()))
+        clean_images = normalised(pixels, cell.data)
+        changes.append(float((images - clean_images).abs().max() / cell.data.scale.max()))
     assert len(changes) == 6
     assert changes[:3] == [0, 0, 0] and all(5 < change < 25.6 for change in changes[3:])
 
@@ -244,11 +244,11 @@ def test_noisy_images_teach_less_than_randomly_noisy_ones():
         values, record = noise_of(whole, kind, epsilon=0.376, **parameters)
         return with_noise(whole, values, record | {"share": 1, "seed": 0})
 
-    clean = accuracy(whole)
-    random = accuracy(noisy("random_noise"))
-    assert clean > 0.95 and random > clean - 0.08
-    assert accuracy(noisy("error_minimizing", steps=10)) < random - 0.08
-    assert accuracy(noisy("error_minimizing", class_wise=True)) < random - 0.08
+    clean_accuracy = accuracy(whole)
+    random_accuracy = accuracy(noisy("random_noise"))
+    assert clean_accuracy > 0.95 and random_accuracy > clean_accuracy - 0.08
+    assert accuracy(noisy("error_minimizing", steps=10)) < random_accuracy - 0.08
+    assert accuracy(noisy("error_minimizing", class_wise=True)) < random_accuracy - 0.08
 
 
 def test_a_source_that_diverges_makes_no_noise(digits):

@@ -209,11 +209,11 @@ def test_what_is_served_suffices_for_predictions(name, digits, states):
 def test_a_state_from_disk_predicts_the_same(name, digits, states, tmp_path):
     state = states(name)
     write_fleet(tmp_path / "fleet", [{n: np.asarray(t) for n, t in state.items()}], {})
-    stored = Fleet(tmp_path / "fleet")[0]
+    disk_state = Fleet(tmp_path / "fleet")[0]
     task = task_of(digits, name)
     pixels = first_pixels(digits)
     expected = task.trainer.predict(task, state, pixels)
-    assert torch.equal(task.trainer.predict(task, stored, pixels), expected)
+    assert torch.equal(task.trainer.predict(task, disk_state, pixels), expected)
 
 
 def test_a_job_leaves_what_the_trainer_gives(name, digits, states):

@@ -95,8 +95,8 @@ def test_the_order_and_the_batches_of_requests_do_not_matter(digits):
 
 
 def test_deleting_an_addition_restores_the_state(digits):
-    new = digits.held_out_ids[:2]
-    there_and_back = Request([NO_IDS, new], [new, NO_IDS])
+    added_ids = digits.held_out_ids[:2]
+    there_and_back = Request([NO_IDS, added_ids], [added_ids, NO_IDS])
     away_and_back = Request([digits.base_ids[:3], NO_IDS], [NO_IDS, digits.base_ids[:3]])
     before = final(digits, deletions([]))[0]
     assert same(final(digits, there_and_back)[0], before)
@@ -117,10 +117,10 @@ def test_no_deleted_point_is_in_any_checkpoint(digits):
         ]
         assert task.meter.counts["stages_retrained"] >= 1
         for shard in range(4):
-            kept = [lists[f"shard{shard:03d}/slice{r:02d}/ids"] for r in range(3)]
-            keys = list(sisa._keys(task, sisa.Shard(shard, kept, 4, 0)))
-            stored = [state[f"shard{shard:03d}/slice{r:02d}/key"].tobytes() for r in range(3)]
-            assert stored == keys
+            slice_ids = [lists[f"shard{shard:03d}/slice{r:02d}/ids"] for r in range(3)]
+            keys = list(sisa._keys(task, sisa.Shard(shard, slice_ids, 4, 0)))
+            stored_keys = [state[f"shard{shard:03d}/slice{r:02d}/key"].tobytes() for r in range(3)]
+            assert stored_keys == keys
 
 
 def test_training_sees_the_ids_of_the_checkpoint_and_no_others(digits):
@@ -163,9 +163,9 @@ def test_a_checkpoint_of_something_else_is_refused(digits):
     task = new_task(digits, sisa_job())
     trained = {n: np.asarray(t) for n, t in task.trainer.train(task, digits.base_ids, 0).items()}
     last = slices(digits)[1][2][0]
-    broken = trained | {"shard001/slice01/key": np.zeros(32, np.uint8)}
+    foreign = trained | {"shard001/slice01/key": np.zeros(32, np.uint8)}
     with pytest.raises(ValueError, match="checkpoint shard001/slice01 has key 000000000000"):
-        final(digits, deletions([last]), trained=broken)
+        final(digits, deletions([last]), trained=foreign)
     with pytest.raises(ValueError, match="another model, recipe, seed"):
         final(digits, deletions([last]), trained=trained, lr=0.3)
     for part in ("model/1.weight", "optimizer/momentum/1.weight"):
@@ -227,13 +227,13 @@ def test_the_artefact_keeps_what_is_served_and_says_what_to_delete(digits):
 
 def test_each_step_of_a_stream_writes_what_it_changed(digits):
     layout = slices(digits)
-    stored = []
+    stores = []
     request = deletions(layout[1][2][:1], layout[2][2][:1], [], layout[1][2][1:2])
     trained = train_fleet(digits, sisa_job())
-    result = unlearn_fleet(digits, sisa_job(), trained.states, request, store=stored.append)
-    shards = [{n.split("/")[0] for n in tensors} - {"assignment"} for tensors in stored]
+    result = unlearn_fleet(digits, sisa_job(), trained.states, request, store=stores.append)
+    shards = [{n.split("/")[0] for n in tensors} - {"assignment"} for tensors in stores]
     assert shards == [{"shard001"}, {"shard002"}, {"shard001"}]
-    for tensors in stored:
+    for tensors in stores:
         assert sum("slice02/model" in n for n in tensors) == 4
         assert not any("slice00" in n or "slice01" in n for n in tensors)
     for cost in result.costs[0]:
@@ -284,7 +284,7 @@ def test_a_study_with_sisa(project):
     # another partition's code is no reason to run again, its own is
     assert project.planned() == []
     project.edit("unlearn/partitions/label.py", "keys % np.uint64(each)", "keys // np.uint64(each)")
-    again = project.planned()
-    assert [job for job in again if job.startswith("train")] == ["train seeds0-1"]
-    unlearned = [job for job in again if job.startswith("unlearn ")]
+    replanned = project.planned()
+    assert [job for job in replanned if job.startswith("train")] == ["train seeds0-1"]
+    unlearned = [job for job in replanned if job.startswith("unlearn ")]
     assert len(unlearned) == 3 and all("partition=label" in job for job in unlearned)

@@ -68,14 +68,15 @@ def simulated(sizes, requests, sequential, repeats=20_000):
     owner = np.repeat(np.arange(len(sizes)), sizes)
     costs = []
     for _ in range(repeats):
-        left, cost = np.array(sizes), 0
+        points_left = np.array(sizes)
+        cost = 0
         hit = random.choice(owner, requests, replace=False)
         for shard in hit if sequential else ():
-            left[shard] -= 1
-            cost += left[shard]
+            points_left[shard] -= 1
+            cost += points_left[shard]
         if not sequential:
-            left -= np.bincount(hit, minlength=len(sizes))
-            cost = left[np.unique(hit)].sum()
+            points_left -= np.bincount(hit, minlength=len(sizes))
+            cost = points_left[np.unique(hit)].sum()
         costs.append(cost)
     return np.mean(costs), np.std(costs) / np.sqrt(repeats)
 
@@ -94,7 +95,9 @@ def test_expected_costs_agree_with_the_closed_formulas():
     """N = 60, S = 6, K = 9: one by one 75.0 where shards are hit uniformly (the paper's formula)
     and 75.5 where points are; in one batch 40.8, of which 39.4 is the limit for large N.
     """
-    n, s, k = 60, 6, 9
+    n = 60
+    s = 6
+    k = 9
     paper = (n / s + 1 / (2 * s) - 1) * k - k**2 / (2 * s)
     hits = np.random.default_rng(0).integers(0, s, (20_000, k))
     before = [(hits[:, :j] == hits[:, [j]]).sum(1) for j in range(k)]
@@ -115,18 +118,20 @@ def test_expected_costs_agree_with_the_closed_formulas():
 
 
 def test_expected_costs_of_slices_agree_with_simulation():
-    sizes, k, epochs = [[4, 4, 3], [6, 5, 5]], 3, 2.0
+    sizes = [[4, 4, 3], [6, 5, 5]]
+    k = 3
+    epochs = 2.0
     random = np.random.default_rng(1)
     place = [(s, r) for s, parts in enumerate(sizes) for r, n in enumerate(parts) for _ in range(n)]
     costs = []
     for _ in range(20_000):
-        left = [list(parts) for parts in sizes]
+        points_left = [list(parts) for parts in sizes]
         first = {}
         for i in random.choice(len(place), k, replace=False):
             s, r = place[i]
-            left[s][r] -= 1
+            points_left[s][r] -= 1
             first[s] = min(first.get(s, r), r)
-        costs.append(sum(sum(np.cumsum(left[s])[r:]) for s, r in first.items()))
+        costs.append(sum(sum(np.cumsum(points_left[s])[r:]) for s, r in first.items()))
     stage = sharding.epochs_of_a_stage(epochs, 3)
     error = 3 * stage * np.std(costs) / np.sqrt(len(costs))
     assert abs(sharding.expected_evaluations(sizes, k, epochs) - stage * np.mean(costs)) <= error

@@ -58,8 +58,8 @@ def test_aggregation_by_hand(digits, shards):
     for kind, weights in (("uniform", np.ones(shards, int)), ("shard_size", sizes)):
         shares = weights / weights.sum()
         expected = (softmax * shares[:, None, None]).sum(0)
-        how = trainer | {"weights": kind}
-        assert outputs(digits, state, trainer=how)[0].exp().numpy() == pytest.approx(
+        options = trainer | {"weights": kind}
+        assert outputs(digits, state, trainer=options)[0].exp().numpy() == pytest.approx(
             expected, abs=1e-6
         )
         ballots = np.array([np.bincount(v, weights=weights, minlength=10) for v in votes.T])
@@ -67,15 +67,19 @@ def test_aggregation_by_hand(digits, shards):
         tied = (most.sum(1) > 1).mean()
         assert tied < 1 and (tied > 0 or kind == "shard_size")
         for tie in ("mean_softmax", "lowest_class"):
-            how = trainer | {"weights": kind, "aggregation": "vote", "tie": tie}
-            found = outputs(digits, state, trainer=how)[0]
+            options = trainer | {"weights": kind, "aggregation": "vote", "tie": tie}
+            log_probabilities = outputs(digits, state, trainer=options)[0]
             rank = expected if tie == "mean_softmax" else -np.arange(10)
-            assert np.array_equal(found.argmax(1), np.where(most, rank, -np.inf).argmax(1))
-            assert found.exp().numpy() == pytest.approx(ballots / weights.sum(), abs=2e-3)
-            assert torch.isfinite(found).all()
+            assert np.array_equal(
+                log_probabilities.argmax(1), np.where(most, rank, -np.inf).argmax(1)
+            )
+            assert log_probabilities.exp().numpy() == pytest.approx(
+                ballots / weights.sum(), abs=2e-3
+            )
+            assert torch.isfinite(log_probabilities).all()
 
 
-def test_a_class_that_nobody_knows_has_a_small_finite_probability(digits):
+def test_a_class_that_no_constituent_knows_has_a_small_finite_probability(digits):
     """Divergences stay of the size that float32 gives them."""
     class_ids = digits.base_ids[digits.train_labels[digits.base_ids] == 3]
     state, _ = final(digits, deletions(class_ids))
@@ -102,19 +106,17 @@ def test_training_by_hand(digits):
             steps=round(2 * 3 / 3 * -(-len(ids) // 8)),
             state=memory,
         )
-    stored = {n: state[f"shard001/slice01/model/{n}"] for n in model.state_dict()}
-    assert same({n: t.numpy() for n, t in model.state_dict().items()}, stored)
+    tensors = {n: state[f"shard001/slice01/model/{n}"] for n in model.state_dict()}
+    assert same({n: t.numpy() for n, t in model.state_dict().items()}, tensors)
 
 
 def test_one_class_a_shard_makes_every_vote_a_tie(digits):
     """Accuracy is then chance by construction, whatever the rule."""
     from unlearn.metrics.ensemble import lone_accuracies, tie_fraction, vote_accuracy
 
-    state = final(digits, deletions([]), trainer={"shards": 10, "slices": 1, "partition": "label"})[
-        0
-    ]
-    how = {"shards": 10, "slices": 1, "partition": "label"}
-    logits, votes, _ = outputs(digits, state, trainer=how)
+    options = {"shards": 10, "slices": 1, "partition": "label"}
+    state = final(digits, deletions([]), trainer=options)[0]
+    logits, votes, _ = outputs(digits, state, trainer=options)
     assert tie_fraction(votes) == 1
     assert vote_accuracy(votes, digits.test_labels) == np.mean(digits.test_labels == 0)
     assert np.allclose(logits.exp(), 0.1, atol=1e-6)
@@ -126,9 +128,9 @@ def test_a_class_that_left_a_shard_leaves_its_mask(digits):
     shard_ids = np.concatenate(slices(digits)[0])
     label = int(digits.train_labels[shard_ids[0]])
     class_ids = shard_ids[digits.train_labels[shard_ids] == label]
-    for ids, left in ((class_ids[:-1], True), (class_ids, False)):
+    for ids, occurs in ((class_ids[:-1], True), (class_ids, False)):
         state, _ = final(digits, deletions(ids))
-        assert bool(state["shard000/classes"][label]) is left
+        assert bool(state["shard000/classes"][label]) is occurs
     assert bool(state["shard001/classes"][label])
 
 
@@ -157,9 +159,13 @@ def test_one_shard_and_one_slice_is_plain_training(digits):
     everyone = replace(digits, held_out_ids=NO_IDS)
     plain = train_fleet(everyone, job(batch_size=8, epochs=3, seeds=(4,))).states[0]
     one = {"shards": 1, "slices": 1}
-    ours = train_fleet(everyone, sisa_job(trainer=one, seeds=(4,))).states[0]
-    own = {n.removeprefix("shard000/slice00/model/"): t for n, t in ours.items() if "/model/" in n}
-    assert same(plain, own)
+    sisa_state = train_fleet(everyone, sisa_job(trainer=one, seeds=(4,))).states[0]
+    weights = {
+        n.removeprefix("shard000/slice00/model/"): t
+        for n, t in sisa_state.items()
+        if "/model/" in n
+    }
+    assert same(plain, weights)
 
 
 def test_constituents_differ_in_their_initial_weights(digits):
@@ -169,7 +175,7 @@ def test_constituents_differ_in_their_initial_weights(digits):
 
 
 @pytest.mark.parametrize("method", ["original", "sisa", "retrain"])
-def test_constituents_that_training_asked_are_not_asked_again(digits, method, monkeypatch):
+def test_constituents_that_training_evaluated_are_not_evaluated_again(digits, method, monkeypatch):
     """Same outputs to the bit; only what is new is predicted: shards hit, points of the request."""
     predicted_points = []
     digits = replace(digits, sample_ids=digits.base_ids[::3])
@@ -187,7 +193,8 @@ def test_constituents_that_training_asked_are_not_asked_again(digits, method, mo
     hit = slices(digits)[1]
     deleted_ids = np.setdiff1d(np.concatenate(hit), digits.sample_ids)[:4]
     assert len(deleted_ids) == 4
-    runs, counts = [], []
+    runs = []
+    counts = []
     for constituents in ({}, trained.constituents):
         predicted_points.clear()
         request = deletions(deleted_ids)
@@ -201,29 +208,33 @@ def test_constituents_that_training_asked_are_not_asked_again(digits, method, mo
     assert np.array_equal(runs[0].votes, runs[1].votes)
 
 
-def test_what_is_said_lies_where_its_point_does(digits):
+def test_predictions_lie_where_their_points_do(digits):
     """Groups are predicted apart and put in the order of `Dataset.evaluated`."""
     digits = replace(digits, sample_ids=digits.base_ids[::3])
-    task, ids = new_task(digits, sisa_job()), digits.base_ids[:150:7]
+    task = new_task(digits, sisa_job())
+    ids = digits.base_ids[:150:7]
     request = deletions(ids[:5], ids[5:])
     trained = train_fleet(digits, sisa_job())
     result = unlearn_fleet(
         digits, sisa_job(), trained.states, request, constituents=trained.constituents
     )
-    evaluated = digits.evaluated_ids(request)
-    assert 0 < len(np.intersect1d(evaluated, digits.sample_ids)) < len(evaluated)
+    evaluated_ids = digits.evaluated_ids(request)
+    assert 0 < len(np.intersect1d(evaluated_ids, digits.sample_ids)) < len(evaluated_ids)
     pixels = torch.cat(
-        [task.data.train_images[torch.from_numpy(evaluated)], torch.from_numpy(digits.test_images)]
+        [
+            task.data.train_images[torch.from_numpy(evaluated_ids)],
+            torch.from_numpy(digits.test_images),
+        ]
     )
     state, _ = final(digits, request)
     logits, votes = answers(task, state, pixels)
     assert result.logits[0, -1] == pytest.approx(logits.numpy(), abs=1e-5)
     assert np.array_equal(result.votes[0, -1], votes)
-    assert np.array_equal(result.ids, evaluated)
+    assert np.array_equal(result.ids, evaluated_ids)
 
 
 def test_constituents_are_known_by_their_weights(digits):
-    """A method that changes one and leaves its checkpoint's key is not given what it said before."""
+    """A method that changes one and leaves its checkpoint's key is not given the earlier predictions."""
     trained, task = final(digits, deletions([]))
     name = "shard001/slice02/model/1.weight"
     changed = trained | {name: 2 * trained[name]}
@@ -240,15 +251,15 @@ def test_an_ensemble_with_a_broken_constituent_has_diverged(digits, aggregation)
     """Also where the request is served by other shards: nothing of it may enter a mean."""
     trainer = {"shards": 3, "slices": 1, "aggregation": aggregation}
     fleets = {}
-    for broken in (False, True):
+    for diverged in (False, True):
         trained = train_fleet(digits, sisa_job(trainer=trainer)).states
-        if broken:
+        if diverged:
             trained[0]["shard000/slice00/model/1.weight"][:] = np.nan
         deleted_ids = np.concatenate(slices(digits, trainer)[1])[:4]
         for method in ("original", "sisa"):
             fleet_job = sisa_job(trainer=trainer, method=method)
             request = deletions(deleted_ids)
-            fleets[broken, method] = unlearn_fleet(digits, fleet_job, trained, request)
-    for (broken, _), fleet in fleets.items():
-        assert fleet.costs[0][0]["diverged"] is broken
-        assert np.isfinite(fleet.logits).all() != broken
+            fleets[diverged, method] = unlearn_fleet(digits, fleet_job, trained, request)
+    for (diverged, _), fleet in fleets.items():
+        assert fleet.costs[0][0]["diverged"] is diverged
+        assert np.isfinite(fleet.logits).all() != diverged
