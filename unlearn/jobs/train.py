@@ -18,7 +18,20 @@ from unlearn.training.task import Task
 def train_fleet(
     dataset: Dataset, job: FleetJob, label: str = "", store: Store | None = None
 ) -> Result:
-    """Train one model for each member, on base training or on the member's subset of it."""
+    """Train one model for each member, on base training or on the member's subset of it.
+
+    Args:
+        dataset: The data set.
+        job: Architecture, recipe, trainer and members.
+        label: The beginning of progress reports.
+        store: Writes tensors to permanent storage; it is part of what is timed.
+
+    Returns:
+        The states, predictions and costs of the members.
+
+    Raises:
+        ValueError: The trainer cannot train the model.
+    """
     task = new_task(dataset, job, label)
     measure = Measure(task, store)
     predictor = Predictor(task, dataset)
