@@ -231,6 +231,8 @@ def inside(field):
         values.append(limits.below - (1 if field.kind is int else 1e-9))
     if field.optional:
         values.append(None)
+    if field.kind is str and limits.pattern is None:
+        values.append("text")
     return values
 
 

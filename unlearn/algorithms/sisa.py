@@ -23,13 +23,13 @@ from unlearn.training.state import State, Update, state_of
 from unlearn.training.task import Task, index_of
 
 if TYPE_CHECKING:
-    from unlearn.trainers.sisa import Sisa
+    from unlearn.trainers.sisa import SisaTrainer
 
 ABSTENTION_LOGIT = -1e9
 """The logit of a class that the shard of a constituent does not have."""
 
 
-def train(sisa: "Sisa", task: Task, ids: np.ndarray, seed: int) -> State:
+def train(sisa: "SisaTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
     """The state of an ensemble whose shards are all trained from scratch.
 
     Args:
@@ -52,7 +52,7 @@ def train(sisa: "Sisa", task: Task, ids: np.ndarray, seed: int) -> State:
     return state
 
 
-def update(sisa: "Sisa", task: Task, trained: State, request: Step, seed: int) -> Update:
+def update(sisa: "SisaTrainer", task: Task, trained: State, request: Step, seed: int) -> Update:
     """Retrain every shard that a request hits, from the first slice that it hits.
 
     Args:
@@ -107,7 +107,9 @@ def present_shards(state: State) -> list[int]:
     return sorted(int(name[5:8]) for name in names if int(state[name]))
 
 
-def combine(sisa: "Sisa", member_logits: Sequence[torch.Tensor], state: State) -> torch.Tensor:
+def combine(
+    sisa: "SisaTrainer", member_logits: Sequence[torch.Tensor], state: State
+) -> torch.Tensor:
     """The aggregated prediction, as log-probabilities N x classes."""
     logs = _log_probabilities(member_logits, state)
     counts = torch.ones(len(logs))
@@ -152,7 +154,7 @@ class Shard:
         return f"shard{self.index:03d}"
 
 
-def _assignment(sisa: "Sisa", task: Task, ids: np.ndarray) -> np.ndarray:
+def _assignment(sisa: "SisaTrainer", task: Task, ids: np.ndarray) -> np.ndarray:
     """Shard and slice of every id when `ids` are in the training set."""
     data = task.data
     points = sharding.PartitionedPoints(
@@ -172,7 +174,7 @@ def _count_expected(task: Task, layout: sharding.Layout, deleted_points: int) ->
     task.meter.count("expected_gradient_evaluations", expected)
 
 
-def _warn_of_gaps(sisa: "Sisa", layout: sharding.Layout, epochs: int) -> None:
+def _warn_of_gaps(sisa: "SisaTrainer", layout: sharding.Layout, epochs: int) -> None:
     """Warn of shards and slices without points, and of stages of less than an epoch."""
     empty_shards = [shard for shard, slices in enumerate(layout) if not any(map(len, slices))]
     if empty_shards:

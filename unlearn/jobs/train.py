@@ -61,7 +61,8 @@ def train_fleet(
 def _trained(task: Task, job: FleetJob, member: Member) -> State:
     """The state of a member: trained, or read from a checkpoint."""
     if job.checkpoint is None:
-        return task.trainer.train(task, member.train_ids(task.data.base_ids), member.seed)
+        (state,) = task.trainer.train_many(task, [member])
+        return state
     path = job.checkpoint.replace("{seed}", str(member.seed))
     model = task.new_model(0)
     try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unlearn.training.task import Task
 
 
-class Deltagrad(Trainer):
+class DeltagradTrainer(Trainer):
     """Gradient descent in float64 that remembers weights and gradients of every iteration.
 
     A state has, beside the float64 parameters under their own names, for T iterations and p

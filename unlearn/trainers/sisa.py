@@ -34,7 +34,7 @@ PARTITION = (
 """The parameters that partitions, and the order of points within a shard, depend on."""
 
 
-class Sisa(Trainer):
+class SisaTrainer(Trainer):
     """An ensemble of constituents, each trained on its own shard, slice by slice.
 
     Sharded, isolated, sliced, aggregated training. A state has, for shard s and slice r, both

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from unlearn.training.task import Task
 
 
-class Standard(Trainer):
+class StandardTrainer(Trainer):
     """One model, trained on all points at once."""
 
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:

@@ -8,7 +8,7 @@ import numpy as np
 
 from unlearn.core.guarantee import Guarantee
 from unlearn.trainers.base import Trainer
-from unlearn.trainers.standard import Standard
+from unlearn.trainers.standard import StandardTrainer
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from unlearn.training.task import Task
 
 
-class Teacher(Trainer):
+class TeacherTrainer(Trainer):
     """The standard trainer, with the logits of all training points, so that it can teach students.
 
     A state has, beside the parameters and buffers of the model:
@@ -52,7 +52,7 @@ class Teacher(Trainer):
         """A model of the standard trainer and its logits."""
         import torch
 
-        state = Standard().train(task, ids, seed)
+        state = StandardTrainer().train(task, ids, seed)
         points = len(task.data.train_labels)
         empty_cache = {
             "cache/logits": torch.zeros((points, task.data.classes)),
@@ -63,7 +63,7 @@ class Teacher(Trainer):
 
     def retrain(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """The same model, without logits."""
-        return Standard().retrain(task, ids, seed)
+        return StandardTrainer().retrain(task, ids, seed)
 
     def filled_cache(
         self, task: Task, model_state: State, cache: State, ids: np.ndarray

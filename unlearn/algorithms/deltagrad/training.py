@@ -14,7 +14,7 @@ from unlearn.training.state import State
 from unlearn.training.task import Task
 
 if TYPE_CHECKING:
-    from unlearn.trainers.deltagrad import Deltagrad
+    from unlearn.trainers.deltagrad import DeltagradTrainer
 
 BOUND_POINTS = 1000
 """Points that the bound on the learning rate is estimated from."""
@@ -23,7 +23,7 @@ Record = Callable[[int, torch.Tensor, torch.Tensor], None]
 """Takes an iteration, the weights before it and its gradient."""
 
 
-def train(trainer: "Deltagrad", task: Task, ids: np.ndarray, seed: int) -> State:
+def train(trainer: "DeltagradTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
     """The weights of gradient descent on `ids`, and the cache of its iterations.
 
     Args:

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from unlearn.algorithms.influence.forget_weights import ForgetWeights
-from unlearn.algorithms.influence.forget_weights import Teacher as WeighedTeacher
+from unlearn.algorithms.influence.forget_weights import ForgetWeights, InfluencedModel
 from unlearn.algorithms.losses import Distance, Distillation, Push, cross_entropy
 from unlearn.core import seeding
 from unlearn.models.layers import has_batch_statistics
@@ -90,7 +89,7 @@ def unlearn(
     cache = _filled_cache(method, task, teacher, request.retain_ids, pushed_ids)
     weights = torch.zeros(len(task.data.train_labels))
     if len(pushed_ids):
-        weighed = WeighedTeacher(teacher.task, teacher.state, cache["cache/logits"])
+        weighed = InfluencedModel(teacher.task, teacher.state, cache["cache/logits"])
         forget_weights = ForgetWeights(
             kind=method.weights,
             cap=method.cap,

@@ -17,7 +17,7 @@ from unlearn.training.task import Task, index_of
 
 
 @dataclass(frozen=True)
-class Teacher:
+class InfluencedModel:
     """A trained model and its logits."""
 
     task: Task
@@ -44,7 +44,7 @@ class ForgetWeights:
     """Deleted points up to which systems too large to be factorised are solved."""
 
     def of(
-        self, teacher: Teacher, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
+        self, teacher: InfluencedModel, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
     ) -> torch.Tensor:
         """A weight for each of the deleted ids, float32.
 
@@ -72,7 +72,7 @@ class ForgetWeights:
         return torch.from_numpy(weights).float()
 
     def _by_curvature(
-        self, teacher: Teacher, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
+        self, teacher: InfluencedModel, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
     ) -> np.ndarray:
         """Influences by the curvature around retained points, charged to the meter."""
         task = teacher.task
