@@ -102,12 +102,12 @@ class StoredState(Mapping):
         """The bytes of a tensor, without reading it."""
         return self.fleet.nbytes(name)
 
-    def rows(self, name: str) -> "Rows":
+    def rows(self, name: str) -> "StoredRows":
         """A tensor that is read row by row."""
-        return Rows(self.fleet, name, self._k)
+        return StoredRows(self.fleet, name, self._k)
 
 
-class Rows:
+class StoredRows:
     """A tensor of one model of a fleet on disk; `rows[i]` reads one row."""
 
     def __init__(self, fleet: Fleet, name: str, k: int):
