@@ -1,20 +1,24 @@
 """The house is in order: format, lint, environments, plans of the shipped studies."""
 
+import contextlib
 import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.support.project import ROOT
+from unlearn.core import parameters, registry
+from unlearn.core.parameters import Parameters
 
 BIN = Path(sys.executable).parent
 
 
-def run(*call, **keywords):
+def run(*call: object, **keywords) -> subprocess.CompletedProcess:
     return subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False, **keywords)
 
 
@@ -116,8 +120,8 @@ def imported_packages(*modules):
     packages = set()
     for module in codehash.closure(*modules):
         source = codehash._source(ROOT, module).read_text()
-        found = re.findall(r"^\s*(?:import|from) ([a-z_A-Z]+)", source, re.M)
-        packages |= {f for f in found if f not in sys.stdlib_module_names}
+        names = re.findall(r"^\s*(?:import|from) ([a-z_A-Z]+)", source, re.M)
+        packages |= {name for name in names if name not in sys.stdlib_module_names}
     return packages - {"unlearn", "scripts"}
 
 
@@ -130,27 +134,51 @@ PACKAGES = {
 }
 
 
+FAMILIES_BY_RULE = {
+    "data": ["data"],
+    "noise": ["noises", "models"],
+    "features": ["features"],
+    "request": ["requests"],
+    "train": ["trainers", "models"],
+    "unlearn": ["trainers", "methods", "models"],
+    "figure": ["figures"],
+}
+"""The families of components that the command of a rule imports by a computed name."""
+
+
+def modules_of_rule(rule: str) -> list[str]:
+    """The modules that the command of a rule can import: those of all components included."""
+    modules = [f"scripts.{rule}"]
+    for family in FAMILIES_BY_RULE.get(rule, []):
+        for name in registry.names(family):
+            modules.append(registry.module(family, name))
+            for component in components(family, name):
+                modules += component.modules()
+    return modules
+
+
+def components(family: str, name: str) -> Iterator[Parameters]:
+    """A component with each choice of each of its parameters, as far as the choice is allowed."""
+    component = registry.find(family, name)
+    fields = parameters.fields(component)
+    required = {key: field.limits.minimum for key, field in fields.items() if field.required}
+    choices = [
+        (key, choice) for key, field in fields.items() for choice in field.limits.choices or ()
+    ]
+    for changes in [{}, *({key: choice} for key, choice in choices)]:
+        with contextlib.suppress(ValueError):  # parameters that do not fit each other
+            yield component(**required | changes)
+
+
 @pytest.mark.parametrize("file", sorted(ROOT.glob("rules/*.smk")), ids=lambda f: f.stem)
 def test_every_rule_has_what_its_command_imports(file):
     for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:
         name = rule.partition(":")[0]
         environment = re.search(r'conda:\s*"\.\./(envs/\w+\.yaml)"', rule).group(1)
         dependencies = yaml.safe_load((ROOT / environment).read_text())["dependencies"]
-        there = {d.split()[0] for d in dependencies}
-        families = {
-            "data": ["data"],
-            "noise": ["noises", "trainers"],
-            "features": ["features"],
-            "request": ["requests"],
-            "train": ["trainers"],
-            "unlearn": ["trainers", "methods"],
-            "figure": ["figures"],
-        }
-        modules = [f"scripts.{name}"]
-        for kind in families.get(name, []):
-            modules += [f"unlearn.{kind}.{p.stem}" for p in ROOT.glob(f"unlearn/{kind}/[a-z]*.py")]
-        needed = {PACKAGES.get(p, p) for p in imported_packages(*modules)}
-        assert needed <= there, f"rule {name}: {needed - there} not in {environment}"
+        available = {dependency.split()[0] for dependency in dependencies}
+        needed = {PACKAGES.get(p, p) for p in imported_packages(*modules_of_rule(name))}
+        assert needed <= available, f"rule {name}: {needed - available} not in {environment}"
 
 
 CONDA = r"""#!/usr/bin/env python3
