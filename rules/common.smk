@@ -109,6 +109,18 @@ def cell_of(wildcards):
     return Cell(**_known(wildcards, *Cell._fields))
 
 
+def data_files(wildcards):
+    """The user's own files that a data set is read from."""
+    return list(STUDY.datasets[wildcards.dataset].component.files())
+
+
+def checkpoint_files(wildcards):
+    """The user's own checkpoints that stand for a trained fleet, if there are any."""
+    model = STUDY.models[wildcards.dataset, wildcards.model]
+    members = STUDY.fleets[wildcards.fleet]
+    return model.checkpoint_files(members) if wildcards.trainer == "standard" else []
+
+
 def source_of(wildcards):
     """The data set of the images that features are of, or that get noise."""
     return DATASET.format(dataset=STUDY.datasets[wildcards.dataset].source)

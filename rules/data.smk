@@ -1,5 +1,7 @@
 rule data:
     """One data set as memory-mappable arrays."""
+    input:
+        files=data_files,
     output:
         dataset=DATASET,
         arrays=ARRAYS,

@@ -2,6 +2,7 @@ rule train:
     """The fleet of one model by one trainer, on the base training set."""
     input:
         dataset=DATASET,
+        checkpoints=checkpoint_files,
     output:
         fleet=f"{TRAINED}/trained.safetensors",
         logits=f"{TRAINED}/logits.npy",

@@ -10,6 +10,7 @@ import sys
 import traceback
 
 from unlearn.storage.files import ArtifactError
+from unlearn.storage.user_files import UserFileError
 from unlearn.study import codehash, grid
 
 
@@ -47,7 +48,7 @@ def run(main, arguments: argparse.ArgumentParser) -> None:
         _check_unchanged(declared)
         main(parsed)
         _check_declared(declared)
-    except (ArtifactError, CommandError) as error:
+    except (ArtifactError, CommandError, UserFileError) as error:
         print(f"error: {error}", file=sys.stderr)
         status = 1
     except Exception:

@@ -18,6 +18,7 @@ from unlearn.jobs.measure import Store
 from unlearn.jobs.result import Result
 from unlearn.storage.files import ArtifactError, digest, write_array, write_json
 from unlearn.storage.fleet import write_fleet
+from unlearn.storage.user_files import UserFileError
 from unlearn.training.device import MachineError
 
 OUTPUTS = {
@@ -45,7 +46,7 @@ def write(
     error = None
     try:
         result = work(_storage(Path(arguments.fleet)))
-    except (OSError, MemoryError, ArtifactError, MachineError):
+    except (OSError, MemoryError, ArtifactError, UserFileError, MachineError):
         raise
     except Exception as failure:
         # torch has an exception of its own for too little memory on a GPU, none on a CPU

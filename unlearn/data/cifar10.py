@@ -31,11 +31,9 @@ class Cifar10(DataSource):
 
     def load(self, folder: Path) -> RawData:
         """The images of the raw files; DataError if they cannot be had."""
-        from unlearn.core.torchvision_operators import declare_operators
-        from unlearn.data.download import complete
-
-        declare_operators()
         from torchvision.datasets import CIFAR10
+
+        from unlearn.data.download import complete
 
         complete(folder, MD5, lambda directory: CIFAR10(directory, download=True), "md5")
         arrays = []

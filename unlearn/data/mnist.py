@@ -35,11 +35,9 @@ class Mnist(DataSource):
 
     def load(self, folder: Path) -> RawData:
         """The images of the raw files; DataError if they cannot be had."""
-        from unlearn.core.torchvision_operators import declare_operators
-        from unlearn.data.download import complete
-
-        declare_operators()
         from torchvision.datasets import MNIST
+
+        from unlearn.data.download import complete
 
         complete(folder, SHA256, lambda directory: MNIST(directory, download=True), "sha256")
         arrays = []

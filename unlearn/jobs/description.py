@@ -36,6 +36,8 @@ class FleetJob:
     members: tuple[Member, ...] = (Member(0),)
     method: Block | None = None
     """None for training."""
+    checkpoint: str | None = None
+    """The path of already trained weights; {seed} stands for the seed of a member."""
     device: str = "auto"
     precision: str = "auto"
     torch: str | None = None
@@ -44,7 +46,9 @@ class FleetJob:
     def identity(self, fingerprint: str) -> dict[str, str]:
         """The origin of a fleet: fleets of other data, models, members or trainers do not agree."""
         described = self.describe()
-        fleet = {key: described[key] for key in ("model", "recipe", "members", "precision")}
+        fleet = {
+            key: described[key] for key in ("model", "recipe", "members", "precision", "checkpoint")
+        }
         parts = {"fleet": fleet, "trainer": described["trainer"]}
         texts = {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
         digests = {n: hashlib.sha256(text.encode()).hexdigest() for n, text in texts.items()}
@@ -60,6 +64,7 @@ class FleetJob:
             "device": self.device,
             "precision": self.precision,
             "torch": self.torch,
+            "checkpoint": self.checkpoint,
         }
         return described if self.method is None else described | {"method": self.method}
 

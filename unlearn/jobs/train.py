@@ -9,6 +9,10 @@ from unlearn.jobs.predict import Predictor
 from unlearn.jobs.result import Result
 from unlearn.jobs.setup import new_task
 from unlearn.storage.files import digest
+from unlearn.storage.user_files import UserFileError, read_checkpoint
+from unlearn.training.fleet import Member
+from unlearn.training.state import State, state_of
+from unlearn.training.task import Task
 
 
 def train_fleet(
@@ -21,10 +25,7 @@ def train_fleet(
     states = []
     constituents: dict[str, np.ndarray] = {}
     for member in job.members:
-        ids = member.train_ids(dataset.base_ids)
-        state = measure.training(
-            lambda ids=ids, seed=member.seed: task.trainer.train(task, ids, seed)
-        )
+        state = measure.training(lambda member=member: _trained(task, job, member))
         predictor.add(state)
         measure.flag(diverged=not np.isfinite(predictor.logits[-1]).all())
         constituents |= predictor.constituents()
@@ -42,3 +43,16 @@ def train_fleet(
         train_ids_sha256=[digest(m.train_ids(dataset.base_ids)) for m in job.members],
         constituents=constituents,
     )
+
+
+def _trained(task: Task, job: FleetJob, member: Member) -> State:
+    """The state of a member: trained, or read from a checkpoint."""
+    if job.checkpoint is None:
+        return task.trainer.train(task, member.train_ids(task.data.base_ids), member.seed)
+    path = job.checkpoint.replace("{seed}", str(member.seed))
+    model = task.new_model(0)
+    try:
+        model.load_state_dict(read_checkpoint(path))
+    except RuntimeError as error:
+        raise UserFileError(f"{path}: is of another architecture: {error}") from error
+    return state_of(model)

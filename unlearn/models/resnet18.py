@@ -9,10 +9,6 @@ class Resnet18(Architecture):
     def build(self, shape, classes):
         """torchvision's network with another first convolution."""
         from torch import nn
-
-        from unlearn.core.torchvision_operators import declare_operators
-
-        declare_operators()
         from torchvision.models import resnet18
 
         network = resnet18(num_classes=classes)

@@ -1,9 +1,12 @@
 """What a schema cannot say: components that do not fit each other."""
 
+import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from unlearn.core.setting import Setting
 from unlearn.study.components import DatasetPart, ModelPart, Part, Variant
+from unlearn.training.fleet import Member
 
 MIN_PUBLIC_POINTS = 100
 """Held-out points that features are standardised by, at least."""
@@ -94,6 +97,31 @@ def check_model(dataset: DatasetPart, model: ModelPart, variant: Variant) -> Pro
     if reason:
         return Problem("model", f"{variant.name}, {model.name} on {dataset.name}: {reason}")
     return None
+
+
+def check_checkpoints(
+    model: ModelPart, variant: Variant, members: Sequence[Member]
+) -> Problem | None:
+    """Checkpoints that are there, one for each member, of models that are trained as always."""
+    if model.checkpoint is None:
+        return None
+    where = f"{model.name}: checkpoint {model.checkpoint}"
+    if variant.trainer.kind != "standard":
+        message = f"{where} is a model of the standard trainer, {variant.name} needs one of "
+        return Problem("model", f"{message}{variant.trainer.kind}")
+    files = model.checkpoint_files(members)
+    if len(set(files)) < len(files):
+        message = f"is one model for {len(files)} seeds; allowed: seeds: 1, or {{seed}} in the path"
+        return Problem("model", f"{where} {message}")
+    absent = [path for path in files if not os.path.isfile(path)]
+    return Problem("model", f"{where}: there is no file {absent[0]}") if absent else None
+
+
+def check_files(request: Part) -> Problem | None:
+    """Files of the user's that are there."""
+    absent = [path for path in request.component.files() if not os.path.isfile(path)]
+    message = f"{request.name}: there is no file {absent[0]}" if absent else ""
+    return Problem("request", message) if absent else None
 
 
 def possible(dataset: DatasetPart, request: Part, variant: Variant) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,14 @@ class ModelPart(Part):
     """An architecture together with the recipe that trains it."""
 
     recipe: Part
+    checkpoint: str | None = None
+    """The path of already trained weights; {seed} stands for the seed of a member."""
+
+    def checkpoint_files(self, members: Sequence[Member]) -> list[str]:
+        """The checkpoints of members; none where models are trained."""
+        if self.checkpoint is None:
+            return []
+        return [self.checkpoint.replace("{seed}", str(member.seed)) for member in members]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Third pass: grids -> cells. Parts that do not fit each other are refused here."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from unlearn.evaluation import placement
@@ -15,6 +15,7 @@ from unlearn.study.components import (
 )
 from unlearn.study.grid import Cell, Grid
 from unlearn.study.resolve import Resolver
+from unlearn.training.fleet import Member
 
 
 def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
@@ -27,7 +28,8 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     metrics = [*figure["y"], *(pair.partition("/")[0] for pair in block["summary"])]
     selection = resolver.selection(block, path, metrics)
     figure["hidden"] = [variant.name for variant in selection.references]
-    for problem in _problems(selection):
+    members = [member for fleet in selection.fleets for member in resolver.study.fleets[fleet]]
+    for problem in _problems(selection, members):
         resolver.fail(f"{path}.{problem.key}", problem.message)
     grid = _grid(selection)
     columns = _columns(selection)
@@ -65,7 +67,7 @@ def picture(name: str, block: Mapping, resolver: Resolver, taken: Mapping) -> Pi
     return Picture(name, block["description"], datasets, block["classes"])
 
 
-def _problems(selection: Selection) -> Iterator[Problem]:
+def _problems(selection: Selection, members: Sequence[Member]) -> Iterator[Problem]:
     """Every reason why parts of a selection do not fit each other."""
     variants = _all_variants(selection)
     trainers = [variant.trainer for variant in variants]
@@ -75,11 +77,16 @@ def _problems(selection: Selection) -> Iterator[Problem]:
             compatibility.check_request,
             itertools.product(selection.datasets, selection.requests),
         ),
+        (compatibility.check_files, itertools.product(selection.requests)),
         (compatibility.check_trainer, itertools.product(selection.datasets, trainers)),
         (compatibility.check_service, itertools.product(variants, selection.requests)),
         (
             compatibility.check_model,
             ((*model, variant) for model in selection.models for variant in variants),
+        ),
+        (
+            compatibility.check_checkpoints,
+            ((model, variant, members) for _, model in selection.models for variant in variants),
         ),
     ]
     for check, combinations in checks:

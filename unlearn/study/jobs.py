@@ -74,6 +74,7 @@ class Jobs:
             recipe=part.recipe.component.values(),
             trainer=self.study.trainers[trainer].block(),
             members=self.study.fleets[fleet],
+            checkpoint=part.checkpoint,
             **self._arithmetic(),
         )
 

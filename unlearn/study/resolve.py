@@ -210,10 +210,11 @@ class Resolver:
         component = self._component("models", kind, values, path, name)
         parameters = dict(values)
         recipe_name = parameters.pop("recipe")
+        checkpoint = parameters.pop("checkpoint")
         if recipe is None:
             where = f"{path}.recipe" if recipe_name else f"datasets.{dataset.name}.recipe"
             recipe = self._recipe(recipe_name or dataset.recipe, where)
-        model = ModelPart(name, kind, parameters, component, recipe=recipe)
+        model = ModelPart(name, kind, parameters, component, recipe=recipe, checkpoint=checkpoint)
         return self.register(self.study.models, (dataset.name, model.name), model)
 
     def _variants(

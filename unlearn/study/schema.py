@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import yaml
@@ -38,7 +39,7 @@ def validate(config: Mapping) -> dict:
     Raises InvalidError for a key, a type or a range that the schema forbids. Which components
     there are is not known here.
     """
-    filled = with_defaults(config, study_schema())
+    filled = with_defaults(extended(config), study_schema())
     check(filled, study_schema())
     experiments = {}
     for name, block in filled["experiments"].items():
@@ -52,6 +53,33 @@ def validate(config: Mapping) -> dict:
         for name, block in filled["pictures"].items()
     }
     return filled | {"experiments": experiments, "pictures": pictures}
+
+
+def extended(config: Mapping, path: str = "") -> dict:
+    """A configuration in which the lists at keys with a plus are added to those without it.
+
+    A study that is laid over another one extends its list by `method+: [shrink]` instead of
+    repeating it. A single value counts as a list of one.
+
+    Raises InvalidError for a key that has no counterpart to extend.
+    """
+    merged: dict = {}
+    extensions: dict[str, list] = {}
+    for key, value in config.items():
+        where = f"{path}.{key}".strip(".")
+        if isinstance(key, str) and key.endswith("+"):
+            extensions[key.removesuffix("+")] = _as_list(value)
+        else:
+            merged[key] = extended(value, where) if isinstance(value, Mapping) else value
+    for key, extension in extensions.items():
+        if key not in merged:
+            raise InvalidError(f"{path}.{key}+".strip("."), f"there is no {key} to extend")
+        merged[key] = [*_as_list(merged[key]), *extension]
+    return merged
+
+
+def _as_list(value: Any) -> list:
+    return list(value) if isinstance(value, list) else [value]
 
 
 def check(instance, schema: Mapping) -> None:

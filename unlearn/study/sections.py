@@ -56,6 +56,13 @@ class ModelOptions(Parameters):
     recipe: str | None = parameter(
         None, help="How it is trained; null takes the recipe of the data set."
     )
+    checkpoint: str | None = parameter(
+        None,
+        pattern=r"^[^{}]*(\{seed\}[^{}]*)?$",
+        help="A file with the weights of an already trained model, .safetensors or a state_dict "
+        "saved by torch: the original, which is then not trained. {seed} stands for the seed of a "
+        "member; without it there can be one member only.",
+    )
 
 
 OPTIONS = {"datasets": DatasetOptions, "models": ModelOptions}

@@ -46,10 +46,6 @@ class Imagenet(Features):
 
 def _network():
     import torch
-
-    from unlearn.core.torchvision_operators import declare_operators
-
-    declare_operators()
     from torchvision.models import ResNet18_Weights, resnet18
 
     weights = ResNet18_Weights.IMAGENET1K_V1
