@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from tests.support.project import RESULTS, TINY
+from unlearn.core import registry
 from unlearn.study.load import StudyError, load_study
 
 
@@ -81,14 +82,21 @@ def test_a_study_compares_students_with_their_references(project):
     assert project.planned(f"{RESULTS}/tables/accuracy.csv") == []
 
 
+def test_a_student_without_a_size_takes_that_of_its_architecture():
+    (variant,) = (
+        v for v in load_study(config({"student": "mlp"})).variants.values() if v.parameters
+    )
+    student = variant.component.architecture()
+    assert student == registry.find("models", "mlp")()
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [
         ({"student": "cnn3"}, "student.*cnn3"),
-        ({"student": "mlp"}, "size: null; mlp needs its hidden"),
-        ({"student": "logistic", "size": 3}, "size: logistic has none"),
-        ({"size": 3}, "size: 3 is not that of mlp"),
-        ({"student": "cnn1", "start": "teacher"}, "cnn1 cannot start as a copy of mlp"),
+        ({"student": "logistic", "size": 3}, "size: 3 is not allowed; Logistic has none"),
+        ({"size": 3}, "size: 3 needs a student; allowed: null"),
+        ({"student": "cnn1", "start": "teacher"}, "cnn1 cannot start as a copy of the teacher"),
         ({"batch_size": 201}, "batch_size: 201 is more than the 200 points"),
         ({"batch_size": 1}, "batch_size.*1 is less"),
         ({"temperature": 0}, "temperature.*0"),

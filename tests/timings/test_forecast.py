@@ -85,15 +85,15 @@ def test_a_record_can_be_added_to(tmp_path):
 def test_noise_is_searched_once_for_images_and_their_features(tmp_path):
     """A job that the rules have, in the folder where they put it."""
     config = copy.deepcopy(TINY)
-    config["noises"] = {"random": {"epsilon": 0.1}}
+    config["noises"] = {"random_noise": {"epsilon": 0.1}}
     config["datasets"]["digits"]["held_out"] = 0.5
-    noisy = {"name": "digits", "noise": "random"}
+    noisy = {"name": "digits", "noise": "random_noise"}
     config["models"]["mlp"] = {"hidden": 16}
     config["experiments"]["accuracy"] |= {
         "dataset": [noisy, noisy | {"features": "random_conv"}], "model": "mlp", "request": "noised"
     }  # fmt: skip
     searches = [job for _, job in forecast.jobs(plan(config, tmp_path)) if job.rule == "noise"]
-    assert [job.folder for job in searches] == ["noise/digits/random"]
+    assert [job.folder for job in searches] == ["noise/digits/random_noise"]
 
 
 @pytest.mark.parametrize("flags", [["--add"], ["--whole", "--record", "results/tiny"]])

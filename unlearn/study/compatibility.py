@@ -60,7 +60,7 @@ def check_service(variant: Variant, request: Part) -> Problem | None:
     setting = Setting(trainer=variant.trainer.component, request=request.component)
     reason = variant.trainer.component.supports(setting)
     if reason:
-        return Problem("method", f"{variant.name}: {reason}")
+        return Problem("method", f"{variant.name}, {request.name}: {reason}")
     promised = variant.trainer.component.guarantee().serves
     serves = [change for change in variant.component.serves if change in promised]
     for change in request.component.changes:
