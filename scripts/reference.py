@@ -8,8 +8,9 @@ A test fails where the page is not what the command makes.
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from unlearn.core import parameters, registry
@@ -49,6 +50,8 @@ INTRODUCTIONS = {
     "figures": "Key `kind` of the figure of an experiment.",
 }
 
+NO_FIELDS: Mapping[str, Field] = MappingProxyType({})
+
 TABLE_HEAD = ("parameter", "type", "default", "allowed", "help")
 
 
@@ -61,12 +64,12 @@ def page() -> str:
 def family_section(family: str) -> str:
     """The section of a family: a summary and a table for each component."""
     lines = [f"## {TITLES[family]}", "", INTRODUCTIONS[family], ""]
-    shared_names: set[str] = set()
+    shared_fields: dict[str, Field] = {}
     for title, component in _shared_parameters(family):
         lines += _entry(title, component)
-        shared_names |= parameters.fields(component).keys()
+        shared_fields |= parameters.fields(component)
     for name in registry.names(family):
-        lines += _entry(f"`{name}`", registry.find(family, name), shared_names)
+        lines += _entry(f"`{name}`", registry.find(family, name), shared_fields)
     return "\n".join(lines)
 
 
@@ -88,11 +91,11 @@ def _shared_parameters(family: str) -> Iterator[tuple[str, type[Parameters]]]:
 
 
 def _entry(
-    title: str, component: type[Parameters], shared_names: Set[str] = frozenset()
+    title: str, component: type[Parameters], shared_fields: Mapping[str, Field] = NO_FIELDS
 ) -> list[str]:
-    """Title, summary and table of a component, without the parameters in `shared_names`."""
+    """Title, summary and table of a component, without the parameters in `shared_fields`."""
     fields = parameters.fields(component)
-    rows = {name: field for name, field in fields.items() if name not in shared_names}
+    rows = {name: field for name, field in fields.items() if shared_fields.get(name) != field}
     lines = [f"### {title}", "", parameters.summary(component), ""]
     if not rows:
         return lines
