@@ -18,7 +18,7 @@ from unlearn.report.figures import _lines as lines_module
 pytestmark = pytest.mark.xdist_group("faults")
 
 BREAK = '        raise RuntimeError("this method is broken")\n'
-HEAD = "        model = task.model(trained)\n        recipe"
+HEAD = "        model = task.model(original)\n        recipe"
 
 
 def test_one_failing_method(finished_small):
@@ -187,8 +187,8 @@ def test_undeclared_code_is_refused(small):
     """A rule that runs code it does not declare would miss reruns."""
     small.edit(
         "rules/params.smk",
-        'return code("scripts.unlearn", f"unlearn.methods.{variant.kind}", *trainer)',
-        'return code("scripts.unlearn", *trainer)',
+        'code("scripts.unlearn", *JOBS.unlearn(cell_of(wildcards)).modules())',
+        'code("scripts.unlearn", *JOBS.unlearn(cell_of(wildcards)).modules()[:-1])',
     )
     done = small.run(check=False)
     assert done.returncode != 0

@@ -51,17 +51,31 @@ def test_a_new_clone_beside_old_results(finished, project):
 
 
 def test_a_comment_and_a_docstring(finished):
-    finished.edit(
-        "unlearn/training/loop.py", '"""The one training loop', '"""The only training loop'
-    )
+    finished.edit("unlearn/training/loop.py", '"""The training loop', '"""The only training loop')
     finished.edit(
         "unlearn/methods/finetune.py", "        model = ", "        # why\n        model = "
     )
-    finished.edit("unlearn/models/networks.py", "x + f(x)", "x plus f(x)")
+    finished.edit("unlearn/models/cnn1.py", "2 x 2 pooling, ReLU", "pooling of 2 x 2, ReLU")
     finished.edit(
-        "unlearn/training/task.py", "A trained or unlearned model", "An unlearned or trained model"
+        "unlearn/training/state.py", "a trained or unlearned model", "an unlearned or trained model"
     )
     assert finished.planned() == []
+
+
+def test_a_help_text_and_an_import_for_type_checkers(finished):
+    finished.edit("unlearn/methods/finetune.py", "Passes over the retain set.", "Epochs.")
+    finished.edit(
+        "unlearn/trainers/base.py",
+        "if TYPE_CHECKING:\n",
+        "if TYPE_CHECKING:\n    from unlearn.requests.request import Request\n",
+    )
+    assert finished.planned() == []
+
+
+def test_a_default(finished):
+    """It is a parameter of the cells that do not set it."""
+    finished.edit("unlearn/methods/finetune.py", "parameter(2, minimum=1", "parameter(3, minimum=1")
+    assert finished.planned() == served(("finetune",))
 
 
 def test_one_method(finished):
@@ -71,16 +85,14 @@ def test_one_method(finished):
 
 def test_the_oracle(finished):
     """Every cell is compared with it."""
-    finished.edit(
-        "unlearn/methods/retrain.py", "request.retain, seed)", "request.retain, seed + 0)"
-    )
+    finished.edit("unlearn/methods/retrain.py", "retain_ids, seed)", "retain_ids, seed + 0)")
     assert finished.planned() == sorted(
         cells("unlearn", ("retrain",)) + cells("score") + AFTER_SCORES
     )
 
 
 def test_a_module_that_training_shares(finished):
-    finished.edit("unlearn/training/loop.py", "rise = 0.25", "rise = 0.3")
+    finished.edit("unlearn/training/schedules.py", "rise = 0.25", "rise = 0.3")
     torch_jobs = [j for j in EVERYTHING_AFTER_DATA if not j.startswith("request")]
     assert finished.planned() == torch_jobs
 
@@ -122,7 +134,7 @@ def test_a_sampler(finished):
 
 def test_an_unrelated_new_module(finished):
     (finished.root / "unlearn" / "methods" / "other.py").write_text(
-        "class Other:\n    trainer = None\n"
+        "from unlearn.methods.base import Method\n\n\nclass Other(Method):\n    trainer = None\n"
     )
     assert finished.planned() == []
 

@@ -166,6 +166,8 @@ class Resolver:
         if kind not in registered:
             allowed = {*registered, *self.config[section]} - {kind}
             self.fail(path, schema.unknown(section.removesuffix("s"), kind, allowed))
+        if section != "recipes":
+            sections.check_declaration(sections.FAMILIES[section], kind)
         return kind
 
     def _part(self, section: str, choice: Any, path: str) -> Part:
