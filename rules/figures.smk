@@ -21,7 +21,7 @@ rule table:
     params:
         scores=scores_of,
         job=table_job,
-        code=code("scripts.table"),
+        code=metric_code("scripts.table"),
     shell:
         'python -m scripts.table --results "$(dirname {output.table:q})"/..'
         " --scores {params.scores:q} --job {params.job:q}"
@@ -52,7 +52,7 @@ rule summary:
         runtime=growing(10),
     params:
         job=summary_job,
-        code=code("scripts.summary"),
+        code=metric_code("scripts.summary"),
     shell:
         "python -m scripts.summary --table {input.table:q} --job {params.job:q}"
         " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q}"

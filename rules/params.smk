@@ -1,5 +1,6 @@
 """The parameters of jobs: their descriptions as JSON, and the digests of the code that they run."""
 
+from unlearn.metrics.catalogue import ENTRY_POINTS
 from unlearn.study.jobs import Jobs, as_json
 
 JOBS = Jobs(STUDY)
@@ -89,6 +90,11 @@ def code(*modules):
     return codehash.digests(*modules)
 
 
+def metric_code(*modules):
+    """For rules that read the catalogue of metrics, to which installed packages add."""
+    return code(*modules, *(point.module for point in ENTRY_POINTS))
+
+
 def data_code(wildcards):
     return code("scripts.data", *JOBS.data_modules(wildcards.dataset))
 
@@ -115,7 +121,7 @@ def unlearn_code(wildcards):
 
 def figure_code(wildcards):
     kind = STUDY.experiments[wildcards.experiment].figure["kind"]
-    return code("scripts.figure", registry.module("figures", kind))
+    return metric_code("scripts.figure", registry.module("figures", kind))
 
 
 def retraining_first(wildcards):

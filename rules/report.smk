@@ -31,7 +31,7 @@ rule report:
         experiments=shown_experiments,
         guarantees=guarantees,
         costs=costs_of,
-        code=code("scripts.report"),
+        code=metric_code("scripts.report"),
     shell:
         "python -m scripts.report --config {params.config:q}"
         " --experiments {params.experiments:q} --guarantees {params.guarantees:q}"

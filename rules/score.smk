@@ -20,7 +20,7 @@ rule score:
         runtime=growing(15),
     params:
         job=score_job,
-        code=code("scripts.score"),
+        code=metric_code("scripts.score"),
     shell:
         "python -m scripts.score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"

@@ -69,9 +69,9 @@ class Project:
         """Everything, or only these files of the results."""
         return self.snakemake("--cores", "1", *(f"{RESULTS}/{file}" for file in files), **keywords)
 
-    def planned(self, *arguments: str) -> list[str]:
+    def planned(self, *arguments: str, **environment: str) -> list[str]:
         """What a call would run: `rule` or `rule variant` of every job, sorted."""
-        done = self.snakemake("-n", "--cores", "1", *arguments)
+        done = self.snakemake("-n", "--cores", "1", *arguments, **environment)
         jobs, rule, wildcards = [], None, ""
         for line in [*done.stdout.splitlines(), *done.stderr.splitlines(), ""]:
             if line.startswith(("rule ", "localrule ")):

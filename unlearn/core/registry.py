@@ -73,8 +73,8 @@ def find(family: str, name: str) -> type[Parameters]:
         source = importlib.import_module(module(family, name))
         return getattr(source, class_name(FAMILIES[family], name))
     component = found.load()
-    bases = {base.__name__ for base in component.__mro__}
-    if FAMILIES[family].base not in bases:
+    bases = component.__mro__ if isinstance(component, type) else ()
+    if FAMILIES[family].base not in {base.__name__ for base in bases}:
         raise ContractError(f"entry point {name} of {family}: {found.value} is no component")
     return component
 

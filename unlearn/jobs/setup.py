@@ -1,5 +1,6 @@
 """From the description of a job to the task that its trainer and method are given."""
 
+import numpy as np
 import torch
 
 from unlearn.core import registry
@@ -7,6 +8,7 @@ from unlearn.core.progress import Progress
 from unlearn.data.dataset import Dataset
 from unlearn.jobs.description import FleetJob
 from unlearn.models.base import Architecture
+from unlearn.trainers.base import Trainer
 from unlearn.training.data import Data
 from unlearn.training.device import Machine, choose
 from unlearn.training.recipe import Recipe
@@ -15,25 +17,61 @@ from unlearn.training.task import Task
 
 def new_task(dataset: Dataset, job: FleetJob, label: str = "") -> Task:
     """The task that a job describes; `label` begins its progress reports."""
+    method = job.method and registry.find("methods", job.method["kind"])
+    return task_of(
+        dataset,
+        registry.create("models", job.model),
+        Recipe(**job.recipe),
+        registry.create("trainers", job.trainer),
+        device=job.device,
+        precision=job.precision,
+        reads_validation=method is not None and "validation" in method.reads,
+        label=label,
+    )
+
+
+def task_of(
+    dataset: Dataset,
+    architecture: Architecture,
+    recipe: Recipe,
+    trainer: Trainer,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    reads_validation: bool = False,
+    label: str = "",
+) -> Task:
+    """The task of components.
+
+    Args:
+        dataset: The data set.
+        architecture: Of the networks.
+        recipe: How they are trained.
+        trainer: The trainer whose models are unlearned.
+        device: `auto`, `cpu` or `cuda`.
+        precision: `auto`, `float32` or `bfloat16`.
+        reads_validation: Whether the validation split may be read.
+        label: What progress reports begin with.
+
+    Raises:
+        unlearn.training.device.MachineError: `cuda` where there is none.
+    """
 
     def machine_for(architecture: Architecture) -> Machine:
-        return choose(job.device, job.precision, convolutional=not architecture.flat)
+        return choose(device, precision, convolutional=not architecture.flat)
 
-    architecture = registry.create("models", job.model)
+    def on_device(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(machine.device)
+
     machine = machine_for(architecture)
     description = dataset.description
     validation = None
-    if (
-        job.method is not None
-        and "validation" in registry.find("methods", job.method["kind"]).reads
-    ):
-        validation = (
-            torch.from_numpy(dataset.validation_images).to(machine.device),
-            torch.from_numpy(dataset.validation_labels).to(machine.device),
-        )
+    if reads_validation:
+        images = on_device(dataset.validation_images)
+        validation = (images, on_device(dataset.validation_labels))
     data = Data(
-        torch.from_numpy(dataset.train_images).to(machine.device),
-        torch.from_numpy(dataset.train_labels).to(machine.device),
+        on_device(dataset.train_images),
+        on_device(dataset.train_labels),
         base_ids=dataset.base_ids,
         classes=description["classes"],
         mean=tuple(description["mean"]),
@@ -44,9 +82,9 @@ def new_task(dataset: Dataset, job: FleetJob, label: str = "") -> Task:
     return Task(
         data,
         architecture,
-        recipe=Recipe(**job.recipe),
+        recipe=recipe,
         machine=machine,
-        trainer=registry.create("trainers", job.trainer),
+        trainer=trainer,
         machine_for=machine_for,
         progress=Progress(label),
     )

@@ -2,9 +2,11 @@
 
 To add a metric of predictions, write a numpy function in `unlearn.metrics` and add a row that names
 it: `of_model(logits, labels)` or `of_pair(reference_logits, logits, labels)`. A counter of a
-trainer or method needs a row alone.
+trainer or method needs a row alone. An installed package adds a row by an entry point: group
+`unlearn.metrics`, name of the metric, value `my_package.confidence:CONFIDENCE`.
 """
 
+import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -21,13 +23,7 @@ from unlearn.metrics.ensemble import (
     vote_accuracy,
 )
 from unlearn.metrics.loss_attack import loss_attack_auc
-from unlearn.metrics.metric import OTHER_SEED, Metric, OfPair
-
-SPLITS = ("forget", "retain", "added", "test")
-"""The sets of points that predictions are scored on."""
-
-PHASES = ("learn", "forget")
-"""The parts of a method that cost something."""
+from unlearn.metrics.metric import OTHER_SEED, PHASES, SPLITS, Metric, OfPair
 
 
 def _pair_function(divergence: Callable[[np.ndarray, np.ndarray], float | None]) -> OfPair:
@@ -244,7 +240,24 @@ _NOISES = (
 
 _TABLE = (*_PREDICTIONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *_NOISES)
 
-METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _TABLE})
+ENTRY_POINTS = tuple(importlib.metadata.entry_points(group="unlearn.metrics"))
+"""The rows that installed packages add."""
+
+
+def _installed_rows() -> list[Metric]:
+    """The rows of installed packages; TypeError for an entry point that is none."""
+    rows = []
+    for point in ENTRY_POINTS:
+        row = point.load()
+        if not isinstance(row, Metric) or row.name != point.name:
+            raise TypeError(f"entry point {point.name} of metrics: {point.value} is no such Metric")
+        rows.append(row)
+    return rows
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {metric.name: metric for metric in (*_TABLE, *_installed_rows())}
+)
 """Every metric by its name."""
 
 

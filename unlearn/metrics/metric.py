@@ -12,6 +12,12 @@ ORACLE = "oracle"
 OTHER_SEED = "other seed"
 """The reference of a floor: the members of the oracle that have other seeds."""
 
+SPLITS = ("forget", "retain", "added", "test")
+"""The sets of points that predictions are scored on."""
+
+PHASES = ("learn", "forget")
+"""The parts of a method that cost something."""
+
 OfModel = Callable[[np.ndarray, np.ndarray], float | None]
 """of_model(logits N x C, labels N): a metric of the predictions of one model."""
 
@@ -37,13 +43,15 @@ class Metric:
     name: str
     label: str
     """The text on an axis."""
-    unit: Literal["fraction", "ratio", "nats", "seconds", "bytes", "count", "flag", "norm"]
+    unit: Literal["fraction", "ratio", "nats", "seconds", "bytes", "count", "flag", "norm"] = (
+        "ratio"
+    )
     """A `fraction` is shown in percent, a `ratio` as it is stored; a `flag` is 0 or 1."""
-    splits: tuple[str, ...]
+    splits: tuple[str, ...] = SPLITS
     """Where the metric has values: sets of points, the weights, or the phases of a method."""
-    better: Literal["low", "high", "oracle"] | None
+    better: Literal["low", "high", "oracle"] | None = "oracle"
     """Which value is right; `oracle`: that of the retrained model; None: no value is."""
-    scope: Literal["model", "pair", "population"]
+    scope: Literal["model", "pair", "population"] = "model"
     """What a value is about: a model, a model and its reference, or all models of a setting."""
     reference: str = ORACLE
     """What a metric of a pair compares with: ORACLE, OTHER_SEED, or a fleet that methods name."""

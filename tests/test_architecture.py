@@ -1,0 +1,178 @@
+"""The rooms of docs/architecture.md: who may import whom, torch, pandas, matplotlib; who opens files."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import ROOT
+
+PACKAGE = ROOT / "unlearn"
+
+FLOORS = (
+    {"core", "metrics"},
+    {"models", "partitions"},
+    {"requests", "training"},
+    {"storage", "algorithms", "evaluation"},
+    {"data"},
+    {"trainers", "perturbations"},
+    {"methods"},
+    {"jobs", "report"},
+    {"study"},
+    {"api"},
+)
+"""From the ground up. A room imports rooms of lower floors only."""
+
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+IMPORTERS = {
+    "torch": {
+        "models/layers.py",
+        "training",
+        "algorithms",
+        "perturbations/search.py",
+        "perturbations/alternating_search.py",
+        "jobs",
+        "api.py",
+    },
+    "pandas": {"evaluation", "report", "api.py"},
+    "matplotlib": {"report/figures"},
+    "snakemake": set(),
+    "scripts": set(),
+}
+"""Who may import a package when it is imported itself; functions may import torch anywhere."""
+
+FILE_OPENERS = {
+    "storage": "artefacts and the user's files",
+    "data/download.py": "raw data and their checksums",
+    "data/features/imagenet.py": "the checksum of downloaded weights",
+    "core/registry.py": "source code",
+    "study/codehash.py": "source code",
+    "study/schema.py": "the schema of a study",
+    "training/device.py": "/proc",
+    "training/meter.py": "/proc",
+}
+OPENING = re.compile(
+    r"\bopen\(|\.(read|write)_(text|bytes)\(|np\.(load|save\w*)\(|torch\.(load|save)\(|\bload_file\("
+)
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Path below the package, and file, of every module."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).as_posix(), path
+
+
+def room_of(place: str) -> str:
+    return place.partition("/")[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST, everywhere: bool = True) -> Iterator[str]:
+    """Names that a module imports; below `if TYPE_CHECKING:` nothing is."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif everywhere or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from imports(node, everywhere)
+
+
+def allowed(place: str, places: set[str]) -> bool:
+    return any(place == p or place.startswith(f"{p}/") for p in places)
+
+
+def test_every_room_has_its_floor():
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name[0] != "_"}
+    assert rooms | {"api"} == set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("room", sorted(FLOOR_OF))
+def test_a_room_imports_lower_floors_only(room):
+    for place, path in modules():
+        if room_of(place) != room:
+            continue
+        for name in imports(ast.parse(path.read_text())):
+            package, _, rest = name.partition(".")
+            other = rest.partition(".")[0]
+            if package == "unlearn" and other != room:
+                assert FLOOR_OF[other] < FLOOR_OF[room], f"{place} imports {name}"
+
+
+@pytest.mark.parametrize("package", sorted(IMPORTERS))
+def test_who_may_import(package):
+    for place, path in modules():
+        tree = ast.parse(path.read_text())
+        names = {name.partition(".")[0] for name in imports(tree, everywhere=package != "torch")}
+        assert package not in names or allowed(place, IMPORTERS[package]), place
+
+
+def test_who_may_open_files():
+    for place, path in modules():
+        source = ast.unparse(ast.parse(path.read_text()))
+        assert not OPENING.search(source) or allowed(place, set(FILE_OPENERS)), place
+
+
+def test_a_method_imports_no_other_method():
+    for place, path in modules():
+        if room_of(place) == "methods":
+            names = [n for n in imports(ast.parse(path.read_text())) if "unlearn.methods" in n]
+            assert all(name.startswith("unlearn.methods.base.") for name in names), place
+
+
+def test_the_plan_loads_neither_torch_nor_pandas_nor_matplotlib():
+    program = (
+        "import sys, yaml\n"
+        "from unlearn.core import registry\n"
+        "from unlearn.study.load import load_study\n"
+        "load_study(yaml.safe_load(open('config.yaml')))\n"
+        "for family in registry.FAMILIES:\n"
+        "    for name in registry.names(family):\n"
+        "        registry.find(family, name)\n"
+        "print([m for m in ('torch', 'pandas', 'matplotlib', 'sklearn') if m in sys.modules])\n"
+    )
+    call = [sys.executable, "-c", program]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_two_public_classes_share_a_name():
+    """But for a trainer and the method that unlearns its models, which are called alike."""
+    places: dict[str, list[str]] = {}
+    for place, path in modules():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and node.name[0] != "_":
+                places.setdefault(node.name, []).append(place)
+    shared = {name: rooms for name, rooms in places.items() if len(rooms) > 1}
+    pairs = {name: {room_of(place) for place in rooms} for name, rooms in shared.items()}
+    assert all(rooms == {"methods", "trainers"} for rooms in pairs.values()), shared
+
+
+PRONOUNS = {"its", "own", "found", "gone", "said", "there", "them", "ours", "theirs", "asked"}
+PRONOUNS |= {"known", "seen", "wanted", "shown", "here", "something", "everything", "alike", "told"}
+
+
+def identifiers(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+@pytest.mark.parametrize("folder", ["unlearn", "scripts", "tests", "timings"])
+def test_an_identifier_is_a_noun(folder):
+    """None of the words that say nothing about a value."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        words = set(identifiers(ast.parse(path.read_text()))) & PRONOUNS
+        assert not words, f"{path.relative_to(ROOT)}: {', '.join(sorted(words))}"
