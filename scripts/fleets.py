@@ -42,7 +42,17 @@ def write(
     identity: Mapping[str, str],
     work: Callable[[Store], Result],
 ) -> None:
-    """Do the work and write its result or its failure."""
+    """Do the work and write its result or its failure.
+
+    Args:
+        arguments: The paths of the outputs.
+        job: The description of the job.
+        identity: The origin of the fleet.
+        work: Returns the result; it is given what writes tensors to permanent storage.
+
+    Raises:
+        OSError, MemoryError, ArtifactError, UserFileError, MachineError: Trouble that is no result.
+    """
     error = None
     try:
         result = work(_storage(Path(arguments.fleet)))

@@ -133,8 +133,9 @@ def test_a_declaration_that_cannot_be_is_named(attribute, project):
     write_method(project)
     (project.root / "unlearn/requests/oldest.py").write_text(OLDEST)
     path = project.root / "unlearn" / name
-    head, *summaries = re.split(r"(?<=\"\"\"\n)(?=\n    \w)", path.read_text(), maxsplit=1)
-    path.write_text(f"{head}\n{line}{summaries[0]}")
+    text = re.sub(rf"    {attribute} = .*\n\n", "", path.read_text())
+    head, body = re.split(r"(?<=\"\"\"\n)(?=\n    \w)", text, maxsplit=1)
+    path.write_text(f"{head}\n{line}{body}")
     process = project.snakemake("-n", check=False)
     log = process.stdout + process.stderr
     assert process.returncode and "Traceback" not in log

@@ -47,17 +47,17 @@ def closure(*modules: str, root: Path = ROOT) -> tuple[str, ...]:
     """
     reached: set[str] = set()
     outside = {_outside_package(root, name) for name in modules if _source(root, name) is None}
-    pending = [name for name in modules if _source(root, name) is not None]
+    queue = [name for name in modules if _source(root, name) is not None]
     for package in outside:
-        pending += [name for name in _package_imports(package) if _source(root, name) is not None]
-    while pending:
-        name = pending.pop()
+        queue += [name for name in _package_imports(package) if _source(root, name) is not None]
+    while queue:
+        name = queue.pop()
         if name in reached or _source(root, name) is None:
             continue
         reached.add(name)
-        pending += _imports(root, name)
+        queue += _imports(root, name)
         if "." in name:
-            pending.append(name.rpartition(".")[0])
+            queue.append(name.rpartition(".")[0])
     return tuple(sorted(reached | outside))
 
 
@@ -128,14 +128,14 @@ def _imported_names(path: Path, package: str) -> list[str]:
 def _run_nodes(tree: ast.AST) -> list[ast.AST]:
     """All nodes but those below `if TYPE_CHECKING:`."""
     nodes = []
-    pending = [tree]
-    while pending:
-        node = pending.pop()
+    queue = [tree]
+    while queue:
+        node = queue.pop()
         nodes.append(node)
         if isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING":
-            pending += node.orelse
+            queue += node.orelse
         else:
-            pending += ast.iter_child_nodes(node)
+            queue += ast.iter_child_nodes(node)
     return nodes
 
 

@@ -26,8 +26,8 @@ def load_study(config: Mapping, source: str = "config.yaml") -> Study:
     try:
         config = schema.validate(config)
     except schema.InvalidError as error:
-        where = ": ".join(filter(None, (source, error.path, str(error))))
-        raise StudyError(where) from error
+        message = ": ".join(filter(None, (source, error.path, str(error))))
+        raise StudyError(message) from error
     try:
         return _expanded(config, source)
     except ContractError as error:

@@ -11,8 +11,7 @@ from typing import Any
 
 from unlearn.core import registry
 from unlearn.core.parameters import Parameters
-from unlearn.core.setting import DataFacts, Setting
-from unlearn.data.source import DataSource
+from unlearn.core.setting import Setting
 from unlearn.evaluation.placement import CONTROLS
 from unlearn.study import schema, sections
 from unlearn.study.components import (
@@ -26,6 +25,7 @@ from unlearn.study.components import (
     choices,
     control_name,
 )
+from unlearn.study.data_facts import data_facts
 from unlearn.study.schema import InvalidError
 from unlearn.training.fleet import Member
 from unlearn.training.recipe import Recipe
@@ -79,7 +79,7 @@ class Resolver:
 
     def dataset(self, choice: Any, path: str) -> DatasetPart:
         """The data set of a choice, and those that it is made from."""
-        named = choice if isinstance(choice, Mapping) else {"name": choice}
+        block = choice if isinstance(choice, Mapping) else {"name": choice}
         choice, noise = self._inner_part(choice, "noise", path)
         name, kind, values = self._block("datasets", choice, path)
         if values["noise"] and noise is None:
@@ -88,12 +88,12 @@ class Resolver:
         parameters = {key: value for key, value in values.items() if key != "recipe"}
         source = None
         if values["features"]:  # of noisy images, if there are any
-            source = self.dataset(named | {"features": None}, path).name
+            source = self.dataset(block | {"features": None}, path).name
         elif noise:
             clean = {"noise": None, "noised": 1, "noised_seed": 0}
-            source = self.dataset(named | clean, path).name
+            source = self.dataset(block | clean, path).name
             self.register(self.study.noises, noise.name, noise)
-        facts = self.at(path, _facts, kind, component, values, noise is not None)
+        facts = self.at(path, data_facts, kind, component, values, noise is not None)
         part = DatasetPart(
             name,
             kind,
@@ -138,7 +138,11 @@ class Resolver:
     ) -> tuple[str, str, dict]:
         """Canonical name, registered kind and values of a name or a block.
 
-        `complete=False` accepts a block without required values.
+        Args:
+            section: The section of the study.
+            choice: A name, or a block with a name and parameters.
+            path: Where it stands, for error messages.
+            complete: False accepts a block without required values.
         """
         name = choice if isinstance(choice, str) else choice["name"]
         alias = dict(self.config[section].get(name) or {})
@@ -156,13 +160,20 @@ class Resolver:
         return canonical_name(name, values, base), kind, values
 
     def _kind(self, section: str, name: str, alias_of: str | None, path: str) -> str:
-        """The registered name that `name` stands for."""
+        """The registered name that `name` stands for.
+
+        Args:
+            section: The section of the study.
+            name: A registered name, or a name of the study.
+            alias_of: The registered name that the study gives for it, if it does.
+            path: Where the name stands, for error messages.
+        """
         registered = sections.kinds(section)
-        default = sections.STANDARD_RECIPE if section == "recipes" else name
-        implicit = default if name in self.config[section] else name
+        is_own_recipe = section == "recipes" and name in self.config[section]
+        default = sections.STANDARD_RECIPE if is_own_recipe else name
         if name in registered and alias_of not in (None, name):
             self.fail(f"{section}.{name}.name", f"{name} is no other name for {alias_of}")
-        kind = alias_of or implicit
+        kind = alias_of or default
         if kind not in registered:
             allowed = {*registered, *self.config[section]} - {kind}
             self.fail(path, schema.unknown(section.removesuffix("s"), kind, allowed))
@@ -179,7 +190,15 @@ class Resolver:
     def _component(
         self, family: str, kind: str, values: Mapping, path: str, name: str | None = None
     ) -> Parameters:
-        """The component that those of the values make that are its parameters."""
+        """The component that those of the values make that are its parameters.
+
+        Args:
+            family: The family of the component.
+            kind: Its registered name.
+            values: Its parameters, and others.
+            path: Where it stands, for error messages.
+            name: The name of the part, which begins the message if there is one.
+        """
         parameters = sections.own_parameters(family, kind, values)
         try:
             return registry.find(family, kind)(**parameters)
@@ -193,8 +212,8 @@ class Resolver:
             return choice, None
         if "name" not in block:
             self.fail(f"{path}.{key}", f"{dict(block)} needs the name of the {key} it changes")
-        where = f"{path}.{key}"
-        part = self._recipe(block, where) if key == "recipe" else self._part("noises", block, where)
+        place = f"{path}.{key}"
+        part = self._recipe(block, place) if key == "recipe" else self._part("noises", block, place)
         return choice | {key: part.name}, part
 
     def _recipe(self, choice: Any, path: str) -> Part:
@@ -214,28 +233,29 @@ class Resolver:
         recipe_name = parameters.pop("recipe")
         checkpoint = parameters.pop("checkpoint")
         if recipe is None:
-            where = f"{path}.recipe" if recipe_name else f"datasets.{dataset.name}.recipe"
-            recipe = self._recipe(recipe_name or dataset.recipe, where)
+            place = f"{path}.recipe" if recipe_name else f"datasets.{dataset.name}.recipe"
+            recipe = self._recipe(recipe_name or dataset.recipe, place)
         model = ModelPart(name, kind, parameters, component, recipe=recipe, checkpoint=checkpoint)
         return self.register(self.study.models, (dataset.name, model.name), model)
 
     def _variants(
         self, choice: Any, path: str, metrics: Sequence[str]
     ) -> tuple[list[Variant], list[Variant]]:
-        """The variants of a choice, preceded by the controls of each of their trainers; and those
-        that metrics compare them with besides.
+        """The variants of a choice, and the references that metrics compare them with besides.
+
+        The controls of each trainer precede the variants.
         """
-        named = [self._variant(version, path) for version in self.choices(choice)]
-        trainers = {v.trainer.name: self._control_trainer(v.trainer) for v in named}
+        chosen_variants = [self._variant(version, path) for version in self.choices(choice)]
+        trainers = {v.trainer.name: self._control_trainer(v.trainer) for v in chosen_variants}
         controls = [
             self._built(control_name(kind, trainer), kind, {}, trainer, path)
             for trainer in trainers.values()
             for kind in CONTROLS
         ]
-        variants = {variant.name: variant for variant in controls + named}
+        variants = {variant.name: variant for variant in controls + chosen_variants}
         references = {}
-        for variant in named:
-            for reference in self._references(variant, named, metrics, path):
+        for variant in chosen_variants:
+            for reference in self._references(variant, chosen_variants, metrics, path):
                 if reference.name not in variants:
                     references[reference.name] = reference
         for variant in [*variants.values(), *references.values()]:
@@ -252,6 +272,15 @@ class Resolver:
     def _built(
         self, name: str, kind: str, parameters: Mapping, trainer: Part, path: str
     ) -> Variant:
+        """The variant of a method with its parameters and its trainer.
+
+        Args:
+            name: The name of the variant.
+            kind: The registered name of the method.
+            parameters: Those of the method.
+            trainer: The trainer whose models it unlearns.
+            path: Where the method stands, for error messages.
+        """
         method = self._component("methods", kind, parameters, path, name)
         return Variant(
             name,
@@ -276,14 +305,23 @@ class Resolver:
         return self._trainer(kind, {}, "") if kind else trainer
 
     def _references(
-        self, variant: Variant, named: Sequence[Variant], metrics: Sequence[str], path: str
+        self, variant: Variant, variants: Sequence[Variant], metrics: Sequence[str], path: str
     ) -> Iterator[Variant]:
-        """The versions of a variant that `metrics` compare it with, as its method defines them."""
+        """The versions of a variant that `metrics` compare it with, as its method defines them.
+
+        Args:
+            variant: The variant.
+            variants: All variants of the experiment, which may serve as references.
+            metrics: The metrics of the experiment.
+            path: Where the variant stands, for error messages.
+        """
         for suffix, parameters in variant.component.references().items():
             if not any(metric.endswith(f"_{suffix}") for metric in metrics):
                 continue
-            alike = (v for v in named if (v.kind, v.trainer) == (variant.kind, variant.trainer))
-            matching = (v for v in alike if parameters.items() <= v.parameters.items())
+            siblings = (
+                v for v in variants if (v.kind, v.trainer) == (variant.kind, variant.trainer)
+            )
+            matching = (v for v in siblings if parameters.items() <= v.parameters.items())
             reference = next(matching, None)
             if reference is None:
                 method = registry.find("methods", variant.kind)
@@ -299,53 +337,9 @@ class Resolver:
         names = []
         for _, group in itertools.groupby(numbers, lambda seed: seed // size):
             fleet = tuple(group)
-            run = len(fleet) > 1 and fleet == tuple(range(fleet[0], fleet[-1] + 1))
-            listed = canonical_name("seed" + "+".join(map(str, fleet)), {}, {})
-            name = f"seeds{fleet[0]}-{fleet[-1]}" if run else listed
+            is_run = len(fleet) > 1 and fleet == tuple(range(fleet[0], fleet[-1] + 1))
+            seed_list = canonical_name("seed" + "+".join(map(str, fleet)), {}, {})
+            name = f"seeds{fleet[0]}-{fleet[-1]}" if is_run else seed_list
             self.study.fleets[name] = tuple(map(Member, fleet))
             names.append(name)
         return names
-
-
-def _facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) -> DataFacts:
-    """What the plan knows of a data set; InvalidError for subsets or features that cannot be."""
-    facts = source.facts()
-    for key, available, split in (
-        ("validation", facts.train_points - 1, "training"),
-        ("subset", facts.train_points - source.validation_size, "training"),
-        ("test_subset", facts.test_points, "test"),
-    ):
-        wanted = getattr(source, key) or 0
-        if wanted > available:
-            allowed = f"{kind} has {available} {split} points"
-            raise InvalidError(key, f"{wanted} is too many; {allowed}")
-    points = source.subset or facts.train_points - source.validation_size
-    held_out = round(source.held_out * points)
-    if held_out >= points:
-        raise InvalidError(
-            "held_out", f"{source.held_out} of {points} points leaves none to train on"
-        )
-    names = tuple(name for name in (values["features"] or "").split("+") if name)
-    shape = facts.shape
-    if names:
-        shape = (1, 1, sum(_feature_size(name, kind, facts.shape) for name in names))
-    return DataFacts(
-        name=kind,
-        classes=facts.classes,
-        shape=shape,
-        points=points,
-        held_out=held_out,
-        noised=values["noised"] if has_noise else None,
-        features=names,
-        public_features=tuple(n for n in names if registry.find("features", n).standardise),
-    )
-
-
-def _feature_size(name: str, kind: str, shape: tuple[int, int, int]) -> int:
-    """The number of features of an image; InvalidError where there are none."""
-    if name not in registry.names("features"):
-        raise InvalidError("features", schema.unknown("features", name, registry.names("features")))
-    size = registry.find("features", name)().size(shape)
-    if size <= 0:
-        raise InvalidError("features", f"{name} has none of images of {kind}")
-    return size

@@ -94,12 +94,12 @@ def block_schema(section: str, kind: str) -> dict[str, Any]:
     """
     family = FAMILIES[section]
     block = parameters.schema(Recipe if family is None else registry.find(family, kind))
-    more: Mapping[str, Any] = {}
+    shared: Mapping[str, Any] = {}
     if section in OPTIONS:
-        more = parameters.schema(OPTIONS[section])["properties"]
+        shared = parameters.schema(OPTIONS[section])["properties"]
     if section == "methods":
-        more = parameters.schema(registry.find("trainers", trainer_of(kind)))["properties"]
-    return block | {"properties": more | block["properties"]}
+        shared = parameters.schema(registry.find("trainers", trainer_of(kind)))["properties"]
+    return block | {"properties": shared | block["properties"]}
 
 
 def trainer_of(method: str) -> str:
