@@ -95,25 +95,25 @@ def main() -> None:
         rounds = []
         for repeat in range(arguments.repeats):
             request = deletion(shard_ids[repeat : repeat + 1])
-            few = few_shards.cost("sisa", request)
-            many = many_shards.cost("sisa", request)
+            cost_of_few = few_shards.cost("sisa", request)
+            cost_of_many = many_shards.cost("sisa", request)
             retraining = many_shards.cost("retrain", request)
             rounds.append(
                 {
                     "plain loop": plain_seconds(images, labels, arguments.epochs),
-                    "sisa, 5 shards": few["wall_seconds"],
-                    "of which reading and writing": few["io_seconds"],
+                    "sisa, 5 shards": cost_of_few["wall_seconds"],
+                    "of which reading and writing": cost_of_few["io_seconds"],
                     "matrix products": product_seconds(steps),
-                    "sisa, 20 shards": many["wall_seconds"],
+                    "sisa, 20 shards": cost_of_many["wall_seconds"],
                     "retraining 20 shards": retraining["wall_seconds"],
                 }
             )
     medians = {n: statistics.median(r[n] for r in rounds) for n in rounds[0]}
     ratios = [r["sisa, 5 shards"] / r["plain loop"] for r in rounds]
-    evaluations = retraining["gradient_evaluations"] / many["gradient_evaluations"]
+    evaluations = retraining["gradient_evaluations"] / cost_of_many["gradient_evaluations"]
     seconds = medians["retraining 20 shards"] / medians["sisa, 20 shards"]
     result = {
-        "steps of one deletion, 5 shards": few["optimizer_steps"],
+        "steps of one deletion, 5 shards": cost_of_few["optimizer_steps"],
         "seconds, medians": {name: round(median, 3) for name, median in medians.items()},
         "sisa / plain loop, single rounds": [round(ratio, 3) for ratio in ratios],
         "retraining / deletion, 20 shards": {

@@ -11,8 +11,6 @@ from typing import Any
 
 from unlearn.core import registry
 from unlearn.core.parameters import Parameters
-from unlearn.core.setting import Setting
-from unlearn.evaluation.placement import CONTROLS
 from unlearn.study import schema, sections
 from unlearn.study.components import (
     DatasetPart,
@@ -20,13 +18,12 @@ from unlearn.study.components import (
     Part,
     Selection,
     Study,
-    Variant,
     canonical_name,
     choices,
-    control_name,
 )
 from unlearn.study.data_facts import data_facts
 from unlearn.study.schema import InvalidError
+from unlearn.study.variants import resolve_variants
 from unlearn.training.fleet import Member
 from unlearn.training.recipe import Recipe
 
@@ -51,14 +48,14 @@ class Resolver:
         self.study = study
         for section in sections.FAMILIES:
             for name in config[section]:
-                self._block(section, name, f"{section}.{name}", complete=False)
+                self.block(section, name, f"{section}.{name}", complete=False)
 
     def selection(self, block: Mapping, path: str, metrics: Sequence[str]) -> Selection:
         """The parts of an experiment; `metrics` may compare its variants with others."""
         datasets = [
             self.dataset(choice, f"{path}.dataset") for choice in self.choices(block["dataset"])
         ]
-        variants, references = self._variants(block["method"], f"{path}.method", metrics)
+        variants, references = resolve_variants(self, block["method"], f"{path}.method", metrics)
         requests = [
             self._request(choice, f"{path}.request") for choice in self.choices(block["request"])
         ]
@@ -81,10 +78,10 @@ class Resolver:
         """The data set of a choice, and those that it is made from."""
         block = choice if isinstance(choice, Mapping) else {"name": choice}
         choice, noise = self._inner_part(choice, "noise", path)
-        name, kind, values = self._block("datasets", choice, path)
+        name, kind, values = self.block("datasets", choice, path)
         if values["noise"] and noise is None:
             noise = self._part("noises", values["noise"], f"{path}.noise")
-        component = self._component("data", kind, values, path)
+        component = self.component("data", kind, values, path)
         parameters = {key: value for key, value in values.items() if key != "recipe"}
         source = None
         if values["features"]:  # of noisy images, if there are any
@@ -133,7 +130,7 @@ class Resolver:
         """Every version of a block of an experiment."""
         return choices(block, sections.array_parameters())
 
-    def _block(
+    def block(
         self, section: str, choice: Any, path: str, complete: bool = True
     ) -> tuple[str, str, dict]:
         """Canonical name, registered kind and values of a name or a block.
@@ -183,11 +180,11 @@ class Resolver:
 
     def _part(self, section: str, choice: Any, path: str) -> Part:
         """The part of a section whose blocks have the parameters of a component alone."""
-        name, kind, values = self._block(section, choice, path)
+        name, kind, values = self.block(section, choice, path)
         family = sections.FAMILIES[section]
-        return Part(name, kind, values, self._component(family, kind, values, path, name))
+        return Part(name, kind, values, self.component(family, kind, values, path, name))
 
-    def _component(
+    def component(
         self, family: str, kind: str, values: Mapping, path: str, name: str | None = None
     ) -> Parameters:
         """The component that those of the values make that are its parameters.
@@ -217,7 +214,7 @@ class Resolver:
         return choice | {key: part.name}, part
 
     def _recipe(self, choice: Any, path: str) -> Part:
-        name, kind, values = self._block("recipes", choice, path)
+        name, kind, values = self.block("recipes", choice, path)
         component = self.at(f"recipes.{name}", lambda: Recipe(**values))
         return Part(name, kind, values, component)
 
@@ -227,8 +224,8 @@ class Resolver:
 
     def _model(self, choice: Any, dataset: DatasetPart, path: str) -> ModelPart:
         choice, recipe = self._inner_part(choice, "recipe", path)
-        name, kind, values = self._block("models", choice, path)
-        component = self._component("models", kind, values, path, name)
+        name, kind, values = self.block("models", choice, path)
+        component = self.component("models", kind, values, path, name)
         parameters = dict(values)
         recipe_name = parameters.pop("recipe")
         checkpoint = parameters.pop("checkpoint")
@@ -237,99 +234,6 @@ class Resolver:
             recipe = self._recipe(recipe_name or dataset.recipe, place)
         model = ModelPart(name, kind, parameters, component, recipe=recipe, checkpoint=checkpoint)
         return self.register(self.study.models, (dataset.name, model.name), model)
-
-    def _variants(
-        self, choice: Any, path: str, metrics: Sequence[str]
-    ) -> tuple[list[Variant], list[Variant]]:
-        """The variants of a choice, and the references that metrics compare them with besides.
-
-        The controls of each trainer precede the variants.
-        """
-        chosen_variants = [self._variant(version, path) for version in self.choices(choice)]
-        trainers = {v.trainer.name: self._control_trainer(v.trainer) for v in chosen_variants}
-        controls = [
-            self._built(control_name(kind, trainer), kind, {}, trainer, path)
-            for trainer in trainers.values()
-            for kind in CONTROLS
-        ]
-        variants = {variant.name: variant for variant in controls + chosen_variants}
-        references = {}
-        for variant in chosen_variants:
-            for reference in self._references(variant, chosen_variants, metrics, path):
-                if reference.name not in variants:
-                    references[reference.name] = reference
-        for variant in [*variants.values(), *references.values()]:
-            self.register(self.study.variants, variant.name, variant)
-        return list(variants.values()), list(references.values())
-
-    def _variant(self, choice: Any, path: str) -> Variant:
-        name, kind, values = self._block("methods", choice, path)
-        parameters = sections.own_parameters("methods", kind, values)
-        rest = {key: value for key, value in values.items() if key not in parameters}
-        trainer = self._trainer(sections.trainer_of(kind), rest, path)
-        return self._built(name, kind, parameters, trainer, path)
-
-    def _built(
-        self, name: str, kind: str, parameters: Mapping, trainer: Part, path: str
-    ) -> Variant:
-        """The variant of a method with its parameters and its trainer.
-
-        Args:
-            name: The name of the variant.
-            kind: The registered name of the method.
-            parameters: Those of the method.
-            trainer: The trainer whose models it unlearns.
-            path: Where the method stands, for error messages.
-        """
-        method = self._component("methods", kind, parameters, path, name)
-        return Variant(
-            name,
-            kind,
-            parameters,
-            method,
-            trainer=trainer,
-            guarantee=method.guarantee_for(Setting(trainer=trainer.component, method=method)),
-            oracle=control_name("retrain", self._control_trainer(trainer)),
-        )
-
-    def _trainer(self, kind: str, parameters: Mapping, path: str) -> Part:
-        component = self._component("trainers", kind, parameters, path)
-        values = component.values()
-        defaults = registry.find("trainers", kind)().values()
-        trainer = Part(canonical_name(kind, values, defaults), kind, values, component)
-        return self.register(self.study.trainers, trainer.name, trainer)
-
-    def _control_trainer(self, trainer: Part) -> Part:
-        """The trainer whose controls serve: another one, if that trains the very same models."""
-        kind = trainer.component.controls
-        return self._trainer(kind, {}, "") if kind else trainer
-
-    def _references(
-        self, variant: Variant, variants: Sequence[Variant], metrics: Sequence[str], path: str
-    ) -> Iterator[Variant]:
-        """The versions of a variant that `metrics` compare it with, as its method defines them.
-
-        Args:
-            variant: The variant.
-            variants: All variants of the experiment, which may serve as references.
-            metrics: The metrics of the experiment.
-            path: Where the variant stands, for error messages.
-        """
-        for suffix, parameters in variant.component.references().items():
-            if not any(metric.endswith(f"_{suffix}") for metric in metrics):
-                continue
-            siblings = (
-                v for v in variants if (v.kind, v.trainer) == (variant.kind, variant.trainer)
-            )
-            matching = (v for v in siblings if parameters.items() <= v.parameters.items())
-            reference = next(matching, None)
-            if reference is None:
-                method = registry.find("methods", variant.kind)
-                values = method(**parameters).values()
-                name = canonical_name(variant.kind, values, method().values())
-                reference = self._built(name, variant.kind, values, variant.trainer, path)
-            self.study.references.setdefault(variant.name, {})[suffix] = reference.name
-            yield reference
 
     def _fleets(self, seeds: Any, size: int) -> list[str]:
         """The names of the fleets of some seeds: 0-4, 5-9, ... for a size of 5."""
