@@ -34,8 +34,8 @@ def run(*call: object, **keywords) -> subprocess.CompletedProcess:
     ids=" ".join,
 )
 def test_format_and_lint(call):
-    done = run(BIN / call[0], *call[1:])
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = run(BIN / call[0], *call[1:])
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
 def test_files_fit_one_reading():
@@ -64,13 +64,13 @@ def test_the_full_study_is_planned_from_its_configuration():
     from unlearn.study.load import load_study
 
     plan = load_study(yaml.safe_load((ROOT / "config.yaml").read_text()))
-    done = run(
+    process = run(
         BIN / "snakemake", "-n", "--cores", "1", "--config", "results=/nonexistent/../tmp/none"
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    commands = re.findall(r"^Shell command: (.*)$", done.stdout + done.stderr, re.M)
+    assert process.returncode == 0, process.stdout + process.stderr
+    commands = re.findall(r"^Shell command: (.*)$", process.stdout + process.stderr, re.M)
     assert len(commands) > 1000 and max(map(len, commands)) < 2**17 - 1  # one argument, on Linux
-    jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M))
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", process.stdout + process.stderr, re.M))
     assert int(jobs["unlearn"]) == int(jobs["score"]) == len(plan.cells)
     assert int(jobs["table"]) == int(jobs["figure"]) == len(plan.experiments)
     parts = plan.datasets.values()
@@ -216,10 +216,10 @@ def test_conda_users_are_served(small, tmp_path):
     import os
 
     target = "results/tiny/tables/accuracy.csv"
-    done = small.snakemake(
+    process = small.snakemake(
         target, "--cores", "1", "--sdm", "conda", PATH=f"{folder}:{os.environ['PATH']}"
     )
-    log = done.stdout + done.stderr
+    log = process.stdout + process.stderr
     assert "Activating conda environment" in log
     record = (small.root / ".snakemake" / "conda").iterdir()
     assert any((p / "bin" / "python").exists() for p in record if p.is_dir())

@@ -274,8 +274,8 @@ def test_bad_configurations_are_refused(case):
 
 def test_refusals_come_from_snakemake_before_any_job(project):
     project.write_study({**TINY, "seeds": 0})
-    done = project.snakemake("--cores", "1", check=False)
-    assert done.returncode != 0
-    assert "study.yaml: seeds: 0 is" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    process = project.snakemake("--cores", "1", check=False)
+    assert process.returncode != 0
+    assert "study.yaml: seeds: 0 is" in process.stdout + process.stderr
+    assert "Traceback" not in process.stdout + process.stderr
     assert not project.results().exists()

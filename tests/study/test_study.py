@@ -16,7 +16,7 @@ from unlearn.study.components import Study
 
 
 @pytest.mark.parametrize(
-    ("paths", "most"),
+    ("paths", "max_cells"),
     [
         (["config.yaml"], 820),
         (["config.yaml", "configs/gpu.yaml"], 1200),
@@ -25,10 +25,10 @@ from unlearn.study.components import Study
     ],
     ids=str,
 )
-def test_shipped_studies_are_valid(paths, most):
+def test_shipped_studies_are_valid(paths, max_cells):
     """And no larger than they are said to be; later files are laid over earlier ones."""
     plan = forecast.load([ROOT / path for path in paths])
-    assert 0 < len(plan.cells) < most
+    assert 0 < len(plan.cells) < max_cells
 
 
 def seeds_by_fleet(plan: Study) -> dict[str, tuple[int, ...]]:

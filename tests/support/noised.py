@@ -6,14 +6,14 @@ from tests.support.project import TINY
 
 
 def config(experiment=None, **data):
-    found = yaml.safe_load(yaml.safe_dump(TINY))
-    found["noises"] = {"quick": {"name": "error_minimizing", "model": "cnn1", "rounds": 2}}
-    found["noises"]["quick"] |= {"epsilon": 0.1, "steps": 3, "training_steps": 3}
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["noises"] = {"quick": {"name": "error_minimizing", "model": "cnn1", "rounds": 2}}
+    study["noises"]["quick"] |= {"epsilon": 0.1, "steps": 3, "training_steps": 3}
     noised = {"name": "digits", "noise": "quick", "noised": [0, 0.5, 1]}
-    found["experiments"]["accuracy"] |= {
+    study["experiments"]["accuracy"] |= {
         "dataset": noised | data,
         "method": "original",
         "request": "noised",
         "figure": {"x": "dataset.noised", "y": "accuracy/test"},
     } | (experiment or {})
-    return found
+    return study

@@ -171,8 +171,8 @@ def test_a_new_rate(finished):
 
 
 def test_a_new_method(finished):
-    new = {"name": "finetune", "epochs": 4}
-    plan = change(finished, lambda s, e: e["method"].append(new))
+    variant = {"name": "finetune", "epochs": 4}
+    plan = change(finished, lambda s, e: e["method"].append(variant))
     assert plan == served(("finetune-epochs=4",))
 
 
@@ -211,9 +211,9 @@ def test_edit_while_running_stops_the_job(finished):
     """The digest is checked again when the command starts."""
     command = planned_command(finished, "score")
     finished.edit("unlearn/metrics/distance.py", "square = 0.0", "square = 1.0")
-    done = paste(finished, command)
-    assert done.returncode != 0
-    assert "unlearn.metrics.distance changed under the running workflow" in done.stdout
+    process = paste(finished, command)
+    assert process.returncode != 0
+    assert "unlearn.metrics.distance changed under the running workflow" in process.stdout
 
 
 # -- the cache between workflows -----------------------------------------------------------------
@@ -231,10 +231,10 @@ def test_cache_is_shared_by_equal_trainings_only(project, tmp_path):
         fleet = "seed" + "+".join(map(str, config["seeds"]))
         folder = project.results(f"trained/digits/cnn1/standard/{fleet}")
         target = str((folder / "costs.json").relative_to(project.root))
-        done = project.snakemake(
+        process = project.snakemake(
             target, "--cores", "1", "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache)
         )
-        return done, (folder / "costs.json").read_bytes()  # seconds differ if trained again
+        return process, (folder / "costs.json").read_bytes()  # seconds differ if trained again
 
     for name, study in {
         "seed 0": {"seeds": [0]},
@@ -248,5 +248,5 @@ def test_cache_is_shared_by_equal_trainings_only(project, tmp_path):
     assert len(set(targets.values())) == 4
     shutil.rmtree(project.root / "results")
     shutil.rmtree(project.root / ".snakemake")
-    _, again = train(seeds=[0])
-    assert again == targets["seed 0"]
+    _, record = train(seeds=[0])
+    assert record == targets["seed 0"]
