@@ -106,7 +106,8 @@ def test_conda_environments_agree_with_the_pinned_requirements(file):
     dependencies = yaml.safe_load(file.read_text())["dependencies"]
     for dependency in dependencies:
         spec = MatchSpec(dependency)
-        name, version = spec.name.normalized, str(spec.version).lstrip("=").rstrip(".*")
+        name = spec.name.normalized
+        version = str(spec.version).lstrip("=").rstrip(".*")
         if name == "python":
             assert version == "3.11"
         else:

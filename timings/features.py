@@ -4,7 +4,7 @@ All features know no training point (`unlearn/data/features/`). Descent is that 
 float64 gradients of minibatches of 10,000, 80 epochs, at the rate 1/L, half of the largest that is
 stable.
 Wavelet scattering (J = 2, second order, averaged over 2 x 2 parts of the image) is among them where
-kymatio is installed; the project does not depend on it, for it is no longer maintained.
+kymatio is installed. The project does not depend on kymatio, which is no longer maintained.
 
     python -m timings.features [--data FOLDER] [--points 20000] [--epochs 80]
 """

@@ -9,7 +9,7 @@ With `--add` the record keeps the jobs that this run does not have: those of oth
 
 Seconds are those of one core of the machine of the record (`timings/recorded.csv`), a model at a
 time. A job that the record does not have costs what the most similar recorded ones did: of another
-request, then of another data set, then of another method; the share of such seconds is printed.
+request, then of another data set, then of another method. The share of such seconds is printed.
 Jobs that nothing recorded is like cost nothing, and are counted. A job is charged to the first
 experiment that needs it. Finished jobs cost nothing.
 

@@ -2,8 +2,9 @@
 
 A job must run again when the code it imports changed, and only then. `closure` follows the
 imports of a module through the project, parent packages and imports inside functions included,
-and `digests` gives a short hash for each module found. Comments, docstrings, formatting, and the
-help texts and defaults of parameters do not count: values are in the parameters of the job.
+and `digests` gives a short hash for each module found. Comments, docstrings, formatting, what only
+type checkers see, and the help texts and defaults of parameters do not count. Values of parameters
+are in the parameters of the job.
 
 A module outside the project, such as a method of an installed package, is digested with all
 modules of its package.
@@ -132,7 +133,7 @@ def _run_nodes(tree: ast.AST) -> list[ast.AST]:
     while queue:
         node = queue.pop()
         nodes.append(node)
-        if isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING":
+        if _is_for_type_checkers(node):
             queue += node.orelse
         else:
             queue += ast.iter_child_nodes(node)
@@ -149,12 +150,19 @@ def _meaning(path: Path) -> bytes:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
+        if _is_for_type_checkers(node):
+            body.clear()
         if isinstance(body, list):
             body[:] = [statement for statement in body if not _is_text(statement)]
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == PARAMETER_FUNCTION:
             node.args = []
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "help"]
     return ast.dump(tree).encode()
+
+
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    """Whether a node is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING"
 
 
 def _is_text(statement: ast.stmt) -> bool:
