@@ -2,7 +2,7 @@
 
 Logistic regression, minibatches of 16,384, 32 epochs, rate 0.1, weight decay 0.005, period 5,
 burn-in 10, history 2. A request deletes 0.1 % of the points, or adds them where they are held out.
-The plain loop is what a script does: autograd in float64 on inputs that were turned to float64 beforehand.
+The plain loop is what a script does: autograd in float64, on inputs in float64.
 All run alternately in one process, one thread; medians are printed. Beside them what bounds
 retraining: its matrix products alone, on a block that stays in the processor's cache, and reading
 its inputs as float64 from memory once. `--online` serves so many deletions one by one instead;
