@@ -10,8 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from unlearn.storage.files import ArtifactError
-from unlearn.storage.user_files import UserFileError
+from unlearn.storage.files import ArtifactError, UserFileError
 from unlearn.study import codehash, grid
 
 

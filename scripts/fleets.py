@@ -16,9 +16,8 @@ import torch
 from unlearn.jobs.description import FleetJob, seeds
 from unlearn.jobs.measure import Store
 from unlearn.jobs.result import Result
-from unlearn.storage.files import ArtifactError, digest, write_array, write_json
+from unlearn.storage.files import ArtifactError, UserFileError, digest, write_array, write_json
 from unlearn.storage.fleet import write_fleet
-from unlearn.storage.user_files import UserFileError
 from unlearn.training.device import MachineError
 
 OUTPUTS = {

@@ -38,9 +38,13 @@ def test_format_and_lint(call):
     assert process.returncode == 0, process.stdout + process.stderr
 
 
+MAX_LINES = 400
+"""A file aims at 200 lines; a longer one than this is split."""
+
+
 def test_files_fit_one_reading():
     files = [*ROOT.glob("unlearn/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("rules/*.smk")]
-    long = {str(f): n for f in files if (n := len(f.read_text().splitlines())) > 300}
+    long = {str(f): n for f in files if (n := len(f.read_text().splitlines())) > MAX_LINES}
     assert not long
 
 
@@ -114,12 +118,16 @@ def test_conda_environments_agree_with_the_pinned_requirements(file):
             assert version == versions[name], dependency
 
 
-def imported_packages(*modules):
+TORCHVISION_HOOK = "unlearn.core.torchvision_operators"
+"""Imports torch when something else imports torchvision, never before."""
+
+
+def imported_packages(*modules: str) -> set[str]:
     """Third-party packages that importing project modules can load."""
     from unlearn.study import codehash
 
     packages = set()
-    for module in codehash.closure(*modules):
+    for module in set(codehash.closure(*modules)) - {TORCHVISION_HOOK}:
         source = codehash._source(ROOT, module).read_text()
         names = re.findall(r"^\s*(?:import|from) ([a-z_A-Z]+)", source, re.M)
         packages |= {name for name in names if name not in sys.stdlib_module_names}
@@ -129,6 +137,7 @@ def imported_packages(*modules):
 PACKAGES = {
     "sklearn": "scikit-learn",
     "skimage": "scikit-image",
+    "PIL": "pillow",
     "yaml": "pyyaml",
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
