@@ -37,7 +37,7 @@ from unlearn.models.base import Architecture
 from unlearn.requests.request import NO_IDS, Request, Step
 from unlearn.storage.user_files import read_checkpoint
 from unlearn.trainers.base import Trainer
-from unlearn.trainers.standard import Standard
+from unlearn.trainers.standard import StandardTrainer
 from unlearn.training.recipe import Recipe
 from unlearn.training.state import State, state_of
 from unlearn.training.task import Task
@@ -327,7 +327,7 @@ def _task(
         dataset,
         architecture,
         recipe or Recipe(),
-        trainer or Standard(),
+        trainer or StandardTrainer(),
         device=device,
         precision=precision,
         reads_validation=True,

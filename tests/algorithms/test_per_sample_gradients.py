@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from unlearn.algorithms import per_sample_gradients
-from unlearn.algorithms.influence import influences
-from unlearn.models import networks
+from unlearn.algorithms.influence.curvature import mean_cross_entropy
+from unlearn.core import registry
 
 torch.set_num_threads(1)
 
@@ -40,7 +40,8 @@ def case(kind):
         return overwriting(), torch.randn(9, 1, 8, 8)
     parameters = {"mlp": {"hidden": 5}, "resnet9": {"width": 2}}
     parameters |= {"cnn1": {"width": None}, "cnn2": {"width": 2}}
-    model = networks.build(kind, (8, 8, 3), 6, parameters.get(kind, {}))
+    architecture = registry.find("models", kind)(**parameters.get(kind, {}))
+    model = architecture.build((8, 8, 3), 6)
     return model, torch.randn(9, 3, 8, 8).to(memory_format=torch.channels_last)
 
 
@@ -54,11 +55,11 @@ def test_gradients_are_those_of_points_alone(kind):
     model, inputs, labels = model.double().eval(), inputs.double(), torch.randint(0, 6, (9,))
     next(model.parameters()).requires_grad_(kind == "mlp")  # a frozen one is not asked about
     asked = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    found = per_sample_gradients.gradients(model, inputs, labels, influences.cross_entropy)
+    found = per_sample_gradients.gradients(model, inputs, labels, mean_cross_entropy)
     assert list(found) == list(asked)
     assert not any(gradients.rows().requires_grad for gradients in found.values())
     for i in range(9):
-        loss = influences.cross_entropy(model(inputs[i : i + 1]), labels[i : i + 1])
+        loss = mean_cross_entropy(model(inputs[i : i + 1]), labels[i : i + 1])
         alone = torch.autograd.grad(loss, asked.values())
         for (name, gradients), one in zip(found.items(), alone, strict=True):
             assert torch.allclose(gradients.rows()[i], one.flatten(), atol=1e-12), name
@@ -70,7 +71,7 @@ def test_squares_of_gradients_without_writing_them_out(kind):
     model, inputs = case(kind)
     labels = torch.randint(0, 6, (9,))
     found = per_sample_gradients.gradients(
-        model.double(), inputs.double(), labels, influences.cross_entropy
+        model.double(), inputs.double(), labels, mean_cross_entropy
     )
     for gradients in found.values():
         rows, scale = gradients.rows(), torch.rand(gradients.rows().shape[1]).double()

@@ -15,10 +15,10 @@ from unlearn.methods.deltagrad import Deltagrad
 from unlearn.methods.finetune import Finetune
 from unlearn.methods.gradient_ascent import GradientAscent
 from unlearn.methods.influence_distillation import InfluenceDistillation
-from unlearn.methods.sisa import Sisa as SisaMethod
+from unlearn.methods.sisa import Sisa
 from unlearn.models.mlp import Mlp
-from unlearn.trainers.sisa import Sisa
-from unlearn.trainers.teacher import Teacher
+from unlearn.trainers.sisa import SisaTrainer
+from unlearn.trainers.teacher import TeacherTrainer
 from unlearn.training.loop import fit
 
 RECIPE = api.Recipe(epochs=3, batch_size=32, lr=0.1)
@@ -99,8 +99,8 @@ def test_requests_follow_each_other(original):
 @pytest.mark.parametrize(
     ("trainer", "method"),
     [
-        (Sisa(shards=3), SisaMethod()),
-        (Teacher(), InfluenceDistillation(epochs=1, curvature_points=20)),
+        (SisaTrainer(shards=3), Sisa()),
+        (TeacherTrainer(), InfluenceDistillation(epochs=1, curvature_points=20)),
     ],
     ids=["sisa", "distillation"],
 )

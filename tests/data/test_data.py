@@ -5,30 +5,40 @@ import hashlib
 import numpy as np
 import pytest
 
-from tests.support.jobs import build, raw_data
+from tests.support.jobs import build, raw_data, task
+from tests.support.study import load
+from unlearn.core import registry
 from unlearn.data import dataset
 from unlearn.data import download as download_module
 from unlearn.data.download import DataError, complete
 from unlearn.data.splits import stratified
-from unlearn.study import registry
+from unlearn.methods.finetune import Finetune
+from unlearn.study.load import StudyError
 
 
 def check_facts(kind, data):
-    facts = registry.facts("data", kind)
-    assert data.train_images.shape[1:] == facts["SHAPE"]
-    assert len(data.test_labels) == facts["TEST"]
-    assert set(data.train_labels) == set(range(facts["CLASSES"]))
+    source = registry.find("data", kind)()
+    facts = source.facts()
+    assert data.train_images.shape[1:] == facts.shape
+    assert len(data.test_labels) == facts.test_points
+    assert set(data.train_labels) == set(range(facts.classes))
     assert data.train_images.dtype == np.uint8 and data.train_labels.dtype == np.int64
-    assert tuple(data.description["mean"]) == facts["MEAN"]
+    assert data.validation_images.dtype == np.uint8 and data.validation_labels.dtype == np.int64
+    assert tuple(data.description["mean"]) == source.mean
+
+
+def pixels_of(*arrays):
+    """The images as bytes."""
+    return [image.tobytes() for images in arrays for image in images]
 
 
 def test_digits():
     data = build("digits")
     check_facts("digits", data)
-    assert len(data.train_labels) == 1437
+    assert len(data.train_labels) == 1437 - 144 and len(data.validation_labels) == 144
     assert data.train_images.max() == 255
-    pixels = [image.tobytes() for image in (*data.train_images, *data.test_images)]
-    assert len(set(pixels)) == 1797  # every image is in exactly one split
+    pixels = pixels_of(data.train_images, data.validation_images, data.test_images)
+    assert len(pixels) == len(set(pixels)) == 1797  # every image is in exactly one split
 
 
 @pytest.mark.parametrize(("kind", "name"), [("mnist", "MNIST"), ("cifar10", "cifar-10-batches-py")])
@@ -65,10 +75,10 @@ def test_a_part_of_the_test_points_leaves_training_as_it_is():
 
 def test_held_out_points_are_not_in_base_training():
     data = build("digits", subset=200, held_out=0.2)
-    assert len(data.held_out) == 40 and len(data.base) == 160
-    assert not np.intersect1d(data.held_out, data.base).size
+    assert len(data.held_out_ids) == 40 and len(data.base_ids) == 160
+    assert not np.intersect1d(data.held_out_ids, data.base_ids).size
     larger = build("digits", subset=200, held_out=0.3)
-    assert set(data.held_out) < set(larger.held_out)
+    assert set(data.held_out_ids) < set(larger.held_out_ids)
 
 
 def test_saved_data_come_back_and_truncated_arrays_are_named(tmp_path):
@@ -82,6 +92,104 @@ def test_saved_data_come_back_and_truncated_arrays_are_named(tmp_path):
     with pytest.raises(Exception, match=r"train_images.npy: cannot be read"):
         dataset.load(tmp_path)
 
+
+# -- the validation split --------------------------------------------------------------------------
+
+REAL = [("digits", None, 144), ("mnist", "MNIST", 5000), ("cifar10", "cifar-10-batches-py", 5000)]
+"""Data set, folder of its raw data, points of its validation split."""
+
+
+@pytest.mark.parametrize(("kind", "folder", "count"), REAL, ids=[row[0] for row in REAL])
+def test_the_validation_split_is_disjoint_and_stratified(kind, folder, count):
+    """By position in the source: MNIST and CIFAR-10 have a few images twice."""
+    source = registry.find("data", kind)()
+    raw = source.load(raw_data(folder) if folder else "unused")
+    data = dataset.build(source, kind, raw_data(folder) if folder else "unused")
+    train_points = source.facts().train_points
+    assert len(data.validation_labels) == data.description["validation_points"] == count
+    assert len(data.train_labels) == data.description["train_points"] == train_points - count
+    joined = sorted(pixels_of(data.train_images, data.validation_images))
+    assert joined == sorted(pixels_of(raw.train_images))
+    assert np.array_equal(data.test_images, raw.test_images)
+    classes = source.facts().classes
+    shares = np.bincount(raw.train_labels, minlength=classes) * (count / train_points)
+    sizes = np.bincount(data.validation_labels, minlength=classes)
+    assert (np.abs(sizes - shares) < 1).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"subset": 300},
+        {"subset": 300, "subset_seed": 3},
+        {"test_subset": 100, "subset_seed": 3},
+        {"held_out": 0.3, "held_out_seed": 5},
+        {"retain_sample": 7, "pixels": "unit"},
+    ],
+    ids=str,
+)
+def test_the_validation_split_is_the_same_for_every_subset_and_seed(options):
+    whole, part = build("digits"), build("digits", **options)
+    assert np.array_equal(whole.validation_images, part.validation_images)
+    assert np.array_equal(whole.validation_labels, part.validation_labels)
+    assert not set(pixels_of(part.validation_images)) & set(pixels_of(part.train_images))
+
+
+def test_no_validation_split_leaves_all_points_for_training():
+    raw = registry.find("data", "digits")().load("unused")
+    data = build("digits", validation=0)
+    assert data.validation_images.shape == (0, 8, 8, 1) and not len(data.validation_labels)
+    assert np.array_equal(data.train_images, raw.train_images)
+    assert np.array_equal(data.train_labels, raw.train_labels)
+
+
+def test_the_size_of_the_validation_split_can_be_chosen():
+    small, large = build("digits", validation=50), build("digits", validation=100)
+    assert (len(small.validation_labels), len(small.train_labels)) == (50, 1387)
+    assert set(pixels_of(small.validation_images)) < set(pixels_of(large.validation_images))
+    assert small.fingerprint != large.fingerprint
+
+
+def test_saved_data_keep_their_validation_split(tmp_path):
+    data = build("digits", subset=100)
+    dataset.save(data, tmp_path)
+    again = dataset.load(tmp_path)
+    assert np.array_equal(again.validation_images, data.validation_images)
+    assert np.array_equal(again.validation_labels, data.validation_labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation": 1437}, "validation: 1437"),
+        ({"validation": 1400, "subset": 38}, "subset: 38"),
+        ({"subset": 1294}, "subset: 1294"),
+        ({"validation": -1}, "validation.*-1"),
+    ],
+    ids=str,
+)
+def test_the_plan_refuses_splits_that_are_too_large(options, message):
+    def change(config, experiment):
+        config["datasets"]["digits"].pop("subset", None)
+        config["datasets"]["digits"] |= options
+
+    with pytest.raises(StudyError, match=message):
+        load(change)
+
+
+def test_only_a_method_that_declares_it_sees_the_validation_split(digits, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Finetune, "reads", frozenset({"retain", "validation"}))
+        data = task(digits, method="finetune").data
+        assert np.array_equal(data.validation_images, digits.validation_images)
+        assert np.array_equal(data.validation_labels, digits.validation_labels)
+    data = task(digits, method="finetune").data
+    for name in ("validation_images", "validation_labels"):
+        with pytest.raises(ValueError, match="validation"):
+            getattr(data, name)
+
+
+# -- raw files -------------------------------------------------------------------------------------
 
 CHECKSUMS = {"raw/a": hashlib.sha256(b"A").hexdigest(), "raw/b": hashlib.sha256(b"B").hexdigest()}
 

@@ -1,7 +1,5 @@
 """Features of images: image by image, standardised by public points, a rule of their own."""
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
@@ -9,15 +7,16 @@ import yaml
 
 from tests.support.jobs import build, raw_data
 from tests.support.project import RESULTS, TINY
-from unlearn.data.features import standardised
-from unlearn.study import registry
+from unlearn.core import registry
+from unlearn.data.features.base import FeaturesError
+from unlearn.data.features.standardised import with_features
 from unlearn.study.load import StudyError, load_study
 
 NAMES = [name for name in registry.names("features") if name != "imagenet"]
 
 
-def modules(*names):
-    return [importlib.import_module(f"unlearn.data.features.{name}") for name in names]
+def kinds(*names):
+    return [registry.find("features", name)() for name in names]
 
 
 def images(count=30, side=32, channels=3):
@@ -28,35 +27,35 @@ def images(count=30, side=32, channels=3):
 @pytest.mark.parametrize("side", [28, 32])
 def test_features_are_of_one_image(name, side):
     """Changing or removing an image changes no other's features, to the bit."""
-    (module,) = modules(name)
+    (kind,) = kinds(name)
     pixels = images(side=side)
-    found = module.extract(pixels)
-    assert found.shape == (30, module.size(pixels.shape[1:])) and found.dtype == np.float32
+    found = kind.extract(pixels)
+    assert found.shape == (30, kind.size(pixels.shape[1:])) and found.dtype == np.float32
     assert np.isfinite(found).all() and (found.std(0) > 0).mean() > 0.9
     other = pixels.copy()
     other[7] = other[7].transpose(1, 0, 2)
-    again = module.extract(other)
+    again = kind.extract(other)
     assert np.array_equal(np.delete(again, 7, 0), np.delete(found, 7, 0))
     assert not np.array_equal(again[7], found[7])
-    assert np.array_equal(module.extract(np.delete(pixels, 7, 0)), np.delete(found, 7, 0))
-    assert module.extract(np.zeros_like(pixels[:2])).shape[0] == 2  # without any contrast
+    assert np.array_equal(kind.extract(np.delete(pixels, 7, 0)), np.delete(found, 7, 0))
+    assert kind.extract(np.zeros_like(pixels[:2])).shape[0] == 2  # without any contrast
 
 
 def small(**change):
     data = build("cifar10", raw_data("cifar-10-batches-py"), subset=300, held_out=0.4)
-    few = {f"test_{kind}": getattr(data, f"test_{kind}")[:300] for kind in ("images", "labels")}
+    few = {f"test_{part}": getattr(data, f"test_{part}")[:300] for part in ("images", "labels")}
     return type(data)(**vars(data) | few)
 
 
 def test_private_points_have_no_influence_on_others():
     data = small()
-    found = standardised.of(data, modules("random_conv", "hog"))
+    found = with_features(data, kinds("random_conv", "hog"))
     pixels = data.train_images.copy()
-    pixels[data.base[0]] = 0
-    other = standardised.of(
-        type(data)(**vars(data) | {"train_images": pixels}), modules("random_conv", "hog")
+    pixels[data.base_ids[0]] = 0
+    other = with_features(
+        type(data)(**vars(data) | {"train_images": pixels}), kinds("random_conv", "hog")
     )
-    rest = np.delete(np.arange(300), data.base[0])
+    rest = np.delete(np.arange(300), data.base_ids[0])
     assert np.array_equal(found.train_images[rest], other.train_images[rest])
     assert np.array_equal(found.test_images, other.test_images)
     assert not np.array_equal(found.train_images, other.train_images)
@@ -65,8 +64,8 @@ def test_private_points_have_no_influence_on_others():
 
 def test_features_have_the_scale_of_public_points():
     data = small()
-    found = standardised.of(data, modules("random_conv"))
-    public = found.train_images[data.held_out][:, 0, 0] * np.sqrt(2048)
+    found = with_features(data, kinds("random_conv"))
+    public = found.train_images[data.held_out_ids][:, 0, 0] * np.sqrt(2048)
     varied = public.std(0) > 0
     assert np.allclose(public.mean(0), 0, atol=1e-3)
     assert np.allclose(public[:, varied].std(0), 1, atol=1e-3)
@@ -77,18 +76,16 @@ def test_features_have_the_scale_of_public_points():
 
 def test_weights_that_were_not_published_are_refused(tmp_path, monkeypatch):
     """Neither another file in their place nor a download that cannot be had."""
-    (module,) = modules("imagenet")
+    (kind,) = kinds("imagenet")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(
-        standardised.FeaturesError, match=r"resnet18-f37072fd\.pth cannot be downloaded"
-    ):
-        module.extract(images(2))
+    with pytest.raises(FeaturesError, match=r"resnet18-f37072fd\.pth cannot be downloaded"):
+        kind.extract(images(2))
     file = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(b"something else")
-    with pytest.raises(standardised.FeaturesError, match="published f37072fd; delete it"):
-        module.extract(images(2))
+    with pytest.raises(FeaturesError, match="published f37072fd; delete it"):
+        kind.extract(images(2))
 
 
 # -- in a study ------------------------------------------------------------------------------------

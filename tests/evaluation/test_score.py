@@ -9,7 +9,7 @@ from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, ScoredFleet, 
 from unlearn.evaluation.score import score
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.divergence import jensen_shannon, kl
-from unlearn.requests.request import NOBODY, Request
+from unlearn.requests.request import NO_IDS, Request
 
 CLASSES = 2
 COST = {"diverged": False, "gradient_evaluations": 1, "wall_seconds": 1.0}
@@ -24,7 +24,7 @@ def values(points, steps, seeds, fleets):
 
 
 def steps_of(deletions, ids):
-    request = Request([np.array(part) for part in deletions], [NOBODY] * len(deletions))
+    request = Request([np.array(part) for part in deletions], [NO_IDS] * len(deletions))
     return list(request.steps(len(ids), np.array(ids)))
 
 

@@ -1,8 +1,9 @@
 """What only a GPU can show: the same results as the CPU's, the same bytes twice, speed.
 
-The conformance suite runs there with `UNLEARN_TEST_DEVICE=cuda python -m pytest tests/test_methods.py`.
+The conformance suite runs there with `UNLEARN_TEST_DEVICE=cuda python -m pytest tests/methods`.
 """
 
+import dataclasses
 import json
 import time
 
@@ -13,17 +14,18 @@ import torch
 from tests.support.jobs import build, job, raw_data
 from tests.support.project import new_project
 from tests.support.results import stable
+from unlearn.core import registry
+from unlearn.jobs.description import FleetJob, NoiseJob, block
 from unlearn.jobs.perturb import make_noise
 from unlearn.jobs.train import train_fleet
 from unlearn.jobs.unlearn import unlearn_fleet
-from unlearn.requests.request import NOBODY, Request
-from unlearn.study import registry, schema
+from unlearn.requests.request import NO_IDS, Request
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
-def on(device: str, *arguments, **keywords) -> dict:
-    return job(*arguments, **keywords) | {"device": device}
+def on(device: str, *arguments, **keywords) -> FleetJob:
+    return dataclasses.replace(job(*arguments, **keywords), device=device)
 
 
 @pytest.mark.parametrize("model", ["logistic", "mlp", "cnn2", "resnet9"])
@@ -38,9 +40,9 @@ def test_training_agrees_with_the_cpu(digits, model):
 @pytest.mark.parametrize("name", registry.names("methods"))
 def test_unlearning_agrees_with_the_cpu(digits, name):
     """From the same trained model: logits of the unlearned one."""
-    described = {d: on(d, "mlp", method=name, lr=0.02) for d in ("cpu", "cuda")}
+    described = {device: on(device, "mlp", method=name, lr=0.02) for device in ("cpu", "cuda")}
     base = train_fleet(digits, described["cpu"])
-    request = Request([digits.base[::9]], [NOBODY])
+    request = Request([digits.base_ids[::9]], [NO_IDS])
     cpu, gpu = (unlearn_fleet(digits, described[d], base.states, request) for d in ("cpu", "cuda"))
     np.testing.assert_allclose(gpu.logits, cpu.logits, atol=5e-3)
 
@@ -60,10 +62,9 @@ def test_a_study_gives_the_same_bytes_twice(tmp_path):
 def test_noise_for_all_of_cifar10_with_resnet18(capsys):
     """50,000 images, two rounds of the search; the bounds hold and the source is fooled."""
     data = build("cifar10", raw_data("cifar-10-batches-py"), retain_sample=1000)
-    block = {"model": "resnet18", "rounds": 2, "steps": 3, "training_steps": 50, "batch_size": 128}
-    block = schema.with_defaults(block, schema.read("noises")["error_minimizing"])
-    described = on("cuda", "cnn2", precision="auto")
-    described["noise"] = {"kind": "error_minimizing", "parameters": block}
+    parameters = {"model": "resnet18", "rounds": 2, "steps": 3, "training_steps": 50}
+    noise = block("noises", "error_minimizing", batch_size=128, **parameters)
+    described = NoiseJob(noise=noise, device="cuda")
     start = time.perf_counter()
     values, record = make_noise(data, described)
     seconds = time.perf_counter() - start

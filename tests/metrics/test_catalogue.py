@@ -5,9 +5,9 @@ import ast
 import pytest
 
 from tests.support.project import ROOT
+from unlearn.core import registry
 from unlearn.metrics.catalogue import METRICS, PHASES, SPLITS, floor
 from unlearn.report.figures import _style
-from unlearn.study import registry
 
 FUNCTIONS = ("of_model", "of_pair", "of_votes", "of_attack")
 MAX_NAMES = 4
@@ -53,7 +53,7 @@ def test_labels_tell_metrics_apart():
 def test_every_metric_that_a_trainer_lists_has_a_row():
     names = set()
     for trainer in registry.names("trainers"):
-        names |= set(registry.facts("trainers", trainer).get("METRICS", ()))
+        names |= set(registry.find("trainers", trainer).metrics)
     assert names == {name for name, metric in METRICS.items() if metric.is_trainer_specific}
 
 

@@ -3,14 +3,22 @@
 import pytest
 import torch
 
-from unlearn.models import networks
-from unlearn.study import schema
+from tests.support.jobs import build, task
+from unlearn.core import registry
+from unlearn.training.state import state_of
+
+NAMES = registry.names("models")
+
+
+def network(kind, shape, classes=10, seed=0, **parameters):
+    """A network whose initial weights are drawn by a seed."""
+    torch.manual_seed(seed)
+    return registry.find("models", kind)(**parameters).build(shape, classes)
 
 
 def test_parameter_counts_of_the_architectures():
     def count(kind, shape, **parameters):
-        model = networks.build(kind, shape, 10, parameters)
-        return sum(p.numel() for p in model.parameters())
+        return sum(p.numel() for p in network(kind, shape, **parameters).parameters())
 
     grey, colour = (28, 28, 1), (32, 32, 3)
     assert count("logistic", grey) == 7_850
@@ -22,19 +30,41 @@ def test_parameter_counts_of_the_architectures():
     assert count("resnet18", colour) == 11_173_962
 
 
-def test_every_architecture_has_a_schema():
-    assert set(networks._BUILDERS) == set(schema.read("models"))
+def test_the_architectures_are_those_of_the_files():
+    expected = {"cnn1", "cnn2", "logistic", "mlp", "resnet18", "resnet9"}
+    assert set(NAMES) == expected
+    assert {kind for kind in NAMES if registry.find("models", kind).flat} == {"logistic", "mlp"}
 
 
-@pytest.mark.parametrize("kind", sorted(networks._BUILDERS))
+@pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3)])
 def test_architectures_take_every_data_set(kind, shape):
-    parameters = schema.with_defaults({}, schema.read("models")[kind])
-    parameters.pop("recipe")
-    model = networks.seeded(kind, shape, 7, parameters, 0)
     height, width, channels = shape
+    model, same = network(kind, shape, 7), network(kind, shape, 7)
     assert model(torch.zeros(2, channels, height, width)).shape == (2, 7)
-    same = networks.seeded(kind, shape, 7, parameters, 0)
     assert all(
         torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True)
     )
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_initial_weights_are_a_function_of_the_seed(kind):
+    """And building a network takes nothing from the random numbers of anybody else."""
+    here = task(build("digits", subset=20), model=kind)
+    torch.manual_seed(5)
+    state = torch.random.get_rng_state()
+    first, again, other = (state_of(here.new_model(seed)) for seed in (1, 1, 2))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_size_is_the_parameter_of_that_name(kind):
+    component = registry.find("models", kind)
+    assert component.of_size(None) == component()
+    if component.size_name is None:
+        with pytest.raises(ValueError, match="size: 4 is not allowed"):
+            component.of_size(4)
+    else:
+        assert component.of_size(4) == component(**{component.size_name: 4})

@@ -5,26 +5,26 @@ import itertools
 import numpy as np
 import pytest
 
+from unlearn.core import registry
 from unlearn.partitions import distribution_aware, request_prior, sharding
-from unlearn.study import schema
 
 SHAPES = {"uniform": 1, "pareto": 1.16, "exponential": 0.05}  # of priors
-SHARING = ("aggregation", "tie", "weights")  # parameters of prediction
 
 
-def options(**own):
-    full = schema.with_defaults(own, schema.read("trainers")["sisa"])
-    return {name: value for name, value in full.items() if name not in SHARING}
+def options(**parameters):
+    """The parameters of a partition."""
+    trainer = registry.find("trainers", "sisa")(**parameters)
+    return trainer.partition_options() | {"shards": trainer.shards, "slices": trainer.slices}
 
 
 def points(data):
-    return sharding.Points(data.train_labels, data.base, 10, data.train_images)
+    return sharding.PartitionedPoints(data.train_labels, data.base_ids, 10, data.train_images)
 
 
 def shards_of(data, present=None, **own):
     full = options(**own)
-    slices, by_id = full.pop("slices"), sharding.promise(**full).by_id
-    shard_of = sharding.shards_of(points(data), present=present, **full)
+    slices, by_id = full.pop("slices"), sharding.guarantee(**full).by_id
+    shard_of = sharding.shards_of(points(data), present_ids=present, **full)
     return shard_of, sharding.slices_of(points(data), shard_of, by_id=by_id, slices=slices, **full)
 
 
@@ -34,14 +34,14 @@ def test_uniform_shards_and_slices_differ_by_one_point(digits, shards, slices):
     if shards * slices > 160:
         pytest.skip("fewer points than slices")
     shard_of, slice_of = shards_of(digits, shards=shards, slices=slices)
-    base = digits.base
+    base = digits.base_ids
     sizes = np.bincount(shard_of[base], minlength=shards)
     assert np.ptp(sizes) <= 1 and sizes.sum() == 160
     for shard in range(shards):
         parts = np.bincount(slice_of[base[shard_of[base] == shard]], minlength=slices)
         assert np.ptp(parts) <= 1
-    assert np.ptp(np.bincount(shard_of[digits.held_out], minlength=shards)) <= 1
-    assert (slice_of[digits.held_out] == slices - 1).all()
+    assert np.ptp(np.bincount(shard_of[digits.held_out_ids], minlength=shards)) <= 1
+    assert (slice_of[digits.held_out_ids] == slices - 1).all()
 
 
 def test_the_seed_of_the_partition_decides(digits):
@@ -61,7 +61,7 @@ def test_the_prior_decides_about_distribution_aware_shards(digits):
 
 
 def test_centroids_can_be_fewer_than_shards(digits):
-    few = digits.base[:4]
+    few = digits.base_ids[:4]
     own = {"partition": "kmeans", "kmeans_fit": "refit", "features": "pca", "shards": 5}
     shard_of, _ = shards_of(digits, present=few, **own)
     assert set(shard_of) <= set(range(4))
@@ -87,7 +87,7 @@ def test_kmeans_takes_the_nearest_centroid(digits, fit, features):
     pixels = digits.train_images.reshape(200, -1) / 255.0
     within = sum(pixels[shard_of == s].var(0).sum() * (shard_of == s).mean() for s in set(shard_of))
     assert within < 0.95 * pixels.var(0).sum()
-    fewer = np.setdiff1d(digits.base, digits.base[:40])
+    fewer = np.setdiff1d(digits.base_ids, digits.base_ids[:40])
     again, _ = shards_of(digits, present=fewer, components=8, **own)
     assert np.array_equal(shard_of, again) is (fit != "refit")
 
@@ -96,7 +96,7 @@ def test_kmeans_takes_the_nearest_centroid(digits, fit, features):
 def test_what_a_deleted_point_contains_decides_about_nobody_else(digits, partition):
     """The promise behind `exact`: other pixels and another label of one point move that point."""
     own = {"partition": partition, "shards": 5, "slices": 3, "min_shard": 4}
-    point = digits.base[17]
+    point = digits.base_ids[17]
     images, labels = digits.train_images.copy(), digits.train_labels.copy()
     images[point] = 255 - images[point]
     labels[point] = (labels[point] + 5) % 10
@@ -119,8 +119,8 @@ def test_what_a_deleted_point_contains_decides_about_nobody_else(digits, partiti
     ],
 )
 def test_guarantees_have_a_reason(parameters, level):
-    promise = sharding.promise(**options(**parameters))
-    assert promise.level == level and promise.reason
+    guarantee = sharding.guarantee(**options(**parameters))
+    assert guarantee.level == level and guarantee.reason
 
 
 # -- distribution-aware ----------------------------------------------------------------------------
@@ -129,8 +129,8 @@ def test_guarantees_have_a_reason(parameters, level):
 def expected_points(data, **own):
     """Points that one request drawn from the prior retrains on average, the point included."""
     shard_of, _ = shards_of(data, min_shard=1, **own)
-    p = request_prior.probabilities(own["prior"], data.base, 0, own["prior_shape"])
-    there = shard_of[data.base]
+    p = request_prior.probabilities(own["prior"], data.base_ids, 0, own["prior_shape"])
+    there = shard_of[data.base_ids]
     return sum((there == s).sum() * p[there == s].sum() for s in np.unique(there))
 
 
@@ -167,10 +167,10 @@ def test_min_cost_is_the_best_of_all_cuts(prior, least):
 def test_every_shard_has_its_least_points(digits, cuts, prior):
     own = {"partition": "distribution_aware", "shards": 8, "min_shard": 5}
     shard_of, _ = shards_of(digits, cuts=cuts, prior=prior, prior_shape=SHAPES[prior], **own)
-    sizes = np.bincount(shard_of[digits.base], minlength=8)
+    sizes = np.bincount(shard_of[digits.base_ids], minlength=8)
     assert sizes.min() >= 5 and sizes.sum() == 160
-    likely = request_prior.probabilities(prior, digits.base, 0, SHAPES[prior])
-    order = shard_of[digits.base][np.argsort(likely, kind="stable")]
+    likely = request_prior.probabilities(prior, digits.base_ids, 0, SHAPES[prior])
+    order = shard_of[digits.base_ids][np.argsort(likely, kind="stable")]
     assert (np.diff(order) >= 0).all()  # contiguous blocks
 
 
@@ -178,8 +178,8 @@ def test_likely_points_come_in_the_last_slices(digits):
     own = {"slice_order": "request_probability", "shards": 4, "slices": 3}
     own |= {"prior": "exponential", "prior_shape": 0.05}
     shard_of, slice_of = shards_of(digits, **own)
-    p = request_prior.probabilities("exponential", digits.base, 0, 0.05)
+    p = request_prior.probabilities("exponential", digits.base_ids, 0, 0.05)
     for shard in range(4):
-        there = shard_of[digits.base] == shard
-        by_slice = [p[there & (slice_of[digits.base] == r)] for r in range(3)]
+        there = shard_of[digits.base_ids] == shard
+        by_slice = [p[there & (slice_of[digits.base_ids] == r)] for r in range(3)]
         assert by_slice[0].max() <= by_slice[1].min() <= by_slice[1].max() <= by_slice[2].min()

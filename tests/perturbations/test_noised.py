@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from tests.support.jobs import build, raw_data
-from tests.support.noise import made
+from tests.support.noise import noise_of
 from tests.support.noised import config
-from unlearn.data import dataset
+from unlearn.data.splits import stratified_share
+from unlearn.perturbations.noisy_images import with_noise
 from unlearn.storage.files import ArtifactError
 from unlearn.study.load import StudyError, load_study
 
@@ -17,45 +18,47 @@ torch.set_num_threads(1)
 
 
 def test_shares_are_nested_and_of_every_class_alike(digits):
-    values, record = made(digits, "random")
+    values, record = noise_of(digits, "random_noise")
     sets = []
     for share in (0, 0.25, 0.5, 1):
-        data = dataset.with_noise(digits, values, record | {"share": share, "seed": 4})
-        sets.append(data.noised)
+        data = with_noise(digits, values, record | {"share": share, "seed": 4})
+        sets.append(data.noised_ids)
         changed = (data.train_images != digits.train_images).any((1, 2, 3))
-        assert np.array_equal(np.flatnonzero(changed), data.noised)
+        assert np.array_equal(np.flatnonzero(changed), data.noised_ids)
         difference = data.train_images.astype(int) - digits.train_images
-        assert np.array_equal(difference[data.noised], values[data.noised])
+        assert np.array_equal(difference[data.noised_ids], values[data.noised_ids])
         assert np.array_equal(data.test_images, digits.test_images)
         assert (data.description["sha256"] == digits.description["sha256"]) is (share == 0)
-    assert not len(sets[0]) and np.array_equal(sets[-1], digits.base)
+    assert not len(sets[0]) and np.array_equal(sets[-1], digits.base_ids)
     for small, large in itertools.pairwise(sets):
         assert np.isin(small, large).all()
     counts = np.bincount(digits.train_labels[sets[2]], minlength=10)
-    assert (abs(counts - np.bincount(digits.train_labels[digits.base]) / 2) <= 0.5).all()
+    assert (abs(counts - np.bincount(digits.train_labels[digits.base_ids]) / 2) <= 0.5).all()
 
 
 def test_a_share_between_none_and_all_leaves_both_kinds_in_every_class(digits):
-    labels, ids = digits.train_labels, digits.base
+    labels = digits.train_labels
+    ids = digits.base_ids
     for share in (0.001, 0.02, 0.98, 0.999):
-        some = dataset.noised(labels, ids, share, 0)
-        for part in (some, np.setdiff1d(ids, some)):
+        noised_ids = stratified_share(labels, ids, share, 0)
+        for part in (noised_ids, np.setdiff1d(ids, noised_ids)):
             assert len(np.unique(labels[part])) == 10, share
-    assert np.isin(dataset.noised(labels, ids, 0.001, 0), dataset.noised(labels, ids, 0.1, 0)).all()
-    alone = np.array([3, 3, 7])  # a class of one point goes by rounding to none or all of it
-    assert len(dataset.noised(alone, np.arange(3), 0.9, 0)) in (1, 2)
+    assert np.isin(
+        stratified_share(labels, ids, 0.001, 0), stratified_share(labels, ids, 0.1, 0)
+    ).all()
+    lonely = np.array([3, 3, 7])  # a class of one point goes by rounding to none or all of it
+    assert len(stratified_share(lonely, np.arange(3), 0.9, 0)) in (1, 2)
 
 
 def test_noise_that_cannot_be_on_the_images_is_refused(digits):
-    values, record = made(digits, "random")
+    values, record = noise_of(digits, "random_noise")
     about = record | {"share": 1, "seed": 0}
-    for change, message in ((2 * values, "noise of 50 of 255; its epsilon allows 25"),):
-        with pytest.raises(ArtifactError, match=message):
-            dataset.with_noise(digits, change.astype(np.int8), about)
+    with pytest.raises(ArtifactError, match="noise of 50 of 255; its epsilon allows 25"):
+        with_noise(digits, (2 * values).astype(np.int8), about)
     dark = values.copy()
     dark[digits.train_images == 0] = -1
     with pytest.raises(ArtifactError, match=r"out of 0\.\.255"):
-        dataset.with_noise(digits, dark, about)
+        with_noise(digits, dark, about)
 
 
 def test_a_study_of_shares(project):
@@ -63,24 +66,25 @@ def test_a_study_of_shares(project):
 
     from unlearn.report.figures import _lines as lines
 
-    plan = config(noise=["quick", {"name": "random", "epsilon": 0.1}])
+    plan = config(noise=["quick", {"name": "random_noise", "epsilon": 0.1}])
     plan["experiments"]["accuracy"]["figure"]["facet"] = "dataset.noise"
     plan["pictures"] = {"examples": {"dataset": {"name": "digits", "noise": "quick"}, "classes": 3}}
     project.write_study(plan)
-    jobs_ = project.planned()
-    assert (jobs_.count("noise"), jobs_.count("noised")) == (1, 1)  # names hide their number
+    jobs = project.planned()
+    assert (jobs.count("noise"), jobs.count("noised")) == (1, 1)  # names hide their number
     project.run()
     folder = project.results()
     assert len(list(folder.glob("noise/*/*/noise.json"))) == 2
     table = pd.read_csv(folder / "tables/accuracy.csv")
-    of = table.set_index(["dataset.noise", "dataset.noised", "method"])["mean"]
-    assert ("quick", 1.0, "retrain") not in of.index and ("quick", 1.0, "original") in of.index
+    means = table.set_index(["dataset.noise", "dataset.noised", "method"])["mean"]
+    assert ("quick", 1.0, "retrain") not in means.index
+    assert ("quick", 1.0, "original") in means.index
     assert (
-        of["quick", 0, "original"]
-        == of["quick", 0, "retrain"]
-        == of["random-epsilon=0.1", 0, "original"]
+        means["quick", 0, "original"]
+        == means["quick", 0, "retrain"]
+        == means["random_noise-epsilon=0.1", 0, "original"]
     )
-    assert of["quick", 0.5, "retrain"] == of["random-epsilon=0.1", 0.5, "retrain"]
+    assert means["quick", 0.5, "retrain"] == means["random_noise-epsilon=0.1", 0.5, "retrain"]
     searched = (table["dataset.noise"] == "quick") & (table["dataset.noised"] > 0)
     assert (table.loc[searched, "unconverged"] == 2).all()
     assert (table.loc[~searched, "unconverged"] == 0).all()
@@ -92,9 +96,11 @@ def test_a_study_of_shares(project):
     assert pixels["noise"].abs().max() <= 25 and len(pixels) == 3 * 64
     assert (folder / "figures/examples.png").stat().st_size > 1000
     assert project.planned() == []
-    project.edit("unlearn/perturbations/random_noise.py", "radius * (drawn", "-radius * (drawn")
-    again = project.planned()
-    assert "noise" in again and "noised" in again and "data" not in again
+    project.edit(
+        "unlearn/perturbations/random_noise.py", "ball.radius * (values", "-ball.radius * (values"
+    )
+    replanned = project.planned()
+    assert "noise" in replanned and "noised" in replanned and "data" not in replanned
     scores = pd.read_csv(folder / "scores.csv")
     rounds = scores[(scores["metric"] == "noise_rounds") & scores["dataset"].str.contains("quick")]
     assert (rounds["value"] == 2).all() and len(rounds)
@@ -113,7 +119,7 @@ def test_noise_of_another_data_set_is_refused(project):
 
 
 @pytest.mark.parametrize(
-    ("noise_", "message"),
+    ("change", "message"),
     [
         ({"epsilon": 0}, "epsilon.*0"),
         ({"epsilon": 1}, "epsilon.*1"),
@@ -122,15 +128,15 @@ def test_noise_of_another_data_set_is_refused(project):
         ({"step": 0.2}, "step: 0.2 is more than epsilon; allowed: up to 0.1"),
         ({"rounds": 0}, "rounds.*0"),
         ({"stop_error": 1.5}, "stop_error.*1.5"),
-        ({"model": "mlp"}, "size: null; mlp needs its hidden"),
+        ({"model": "logistic", "size": 3}, "size: 3 is not allowed; Logistic has none"),
         ({"model": "vgg"}, "model.*vgg"),
         ({"name": "minimal"}, "minimal"),
     ],
     ids=str,
 )
-def test_noise_that_cannot_be_is_refused_before_anything_runs(noise_, message):
+def test_noise_that_cannot_be_is_refused_before_anything_runs(change, message):
     with pytest.raises(StudyError, match=message):
-        load_study(config(noise={"name": "quick"} | noise_))
+        load_study(config(noise={"name": "quick"} | change))
 
 
 def test_what_noise_does_not_fit_is_refused():
@@ -154,8 +160,8 @@ def test_shares_share_noise_and_images():
 def test_examples_of_real_images():
     """CIFAR-10, noise rounded to whole steps, at both ends of the range."""
     data = build("cifar10", raw_data("cifar-10-batches-py"), subset=60)
-    values, record = made(data, "random", epsilon=0.0314)
+    values, record = noise_of(data, "random_noise", epsilon=0.0314)
     assert record["largest"] == 8 and 0.3 < record["negative"] < 0.6
-    noisy = dataset.with_noise(data, values, record | {"share": 1, "seed": 0})
+    noisy = with_noise(data, values, record | {"share": 1, "seed": 0})
     difference = noisy.train_images.astype(int) - data.train_images
     assert np.array_equal(difference, values)

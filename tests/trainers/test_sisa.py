@@ -1,5 +1,6 @@
 """SISA: exact to the bit, no deleted point in any checkpoint, in a study."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -8,14 +9,16 @@ import pytest
 import yaml
 
 from tests.support.project import TINY
-from tests.support.sisa import SMALL, deletion, described, final, same, scratch, slices
+from tests.support.sisa import SMALL, final, same, scratch, sisa_job, slices
+from tests.support.streams import deletions
+from unlearn.algorithms import sisa
 from unlearn.core import seeding
 from unlearn.jobs.setup import new_task
 from unlearn.jobs.train import train_fleet
 from unlearn.jobs.unlearn import unlearn_fleet
-from unlearn.requests.request import NOBODY, Request
+from unlearn.requests.request import NO_IDS, Request
 from unlearn.storage.fleet import Fleet, write_fleet
-from unlearn.training.state import Changed
+from unlearn.training.state import Update
 
 pytestmark = pytest.mark.filterwarnings("ignore:(a stage|slices without|shards)")
 
@@ -27,23 +30,23 @@ def first_minibatch(ids):
 
 
 REQUESTS = {
-    "first point": lambda data, there: deletion([data.base[0]]),
-    "middle point": lambda data, there: deletion([data.base[80]]),
-    "last point": lambda data, there: deletion([data.base[-1]]),
-    "last point of the last slice": lambda data, there: deletion([there[1][-1][-1]]),
-    "a slice": lambda data, there: deletion(there[0][0]),
-    "the last slice": lambda data, there: deletion(there[1][-1]),
-    "a minibatch": lambda data, there: deletion(first_minibatch(there[0][0])),
-    "a shard": lambda data, there: deletion(np.concatenate(there[2])),
-    "two shards in turn": lambda data, there: deletion(*map(np.concatenate, there[:2])),
-    "several in turn": lambda data, there: deletion(
-        data.base[5:9], data.base[100:101], data.base[40:60]
+    "first point": lambda data, layout: deletions([data.base_ids[0]]),
+    "middle point": lambda data, layout: deletions([data.base_ids[80]]),
+    "last point": lambda data, layout: deletions([data.base_ids[-1]]),
+    "last point of the last slice": lambda data, layout: deletions([layout[1][-1][-1]]),
+    "a slice": lambda data, layout: deletions(layout[0][0]),
+    "the last slice": lambda data, layout: deletions(layout[1][-1]),
+    "a minibatch": lambda data, layout: deletions(first_minibatch(layout[0][0])),
+    "a shard": lambda data, layout: deletions(np.concatenate(layout[2])),
+    "two shards in turn": lambda data, layout: deletions(*map(np.concatenate, layout[:2])),
+    "several in turn": lambda data, layout: deletions(
+        data.base_ids[5:9], data.base_ids[100:101], data.base_ids[40:60]
     ),
-    "nothing": lambda data, there: deletion([]),
-    "additions": lambda data, there: Request(
-        [NOBODY, NOBODY], [data.held_out[:3], data.held_out[7:8]]
+    "nothing": lambda data, layout: deletions([]),
+    "additions": lambda data, layout: Request(
+        [NO_IDS, NO_IDS], [data.held_out_ids[:3], data.held_out_ids[7:8]]
     ),
-    "both": lambda data, there: Request([data.base[30:33]], [data.held_out[3:9]]),
+    "both": lambda data, layout: Request([data.base_ids[30:33]], [data.held_out_ids[3:9]]),
 }
 
 
@@ -76,24 +79,26 @@ def test_unlearned_is_retrained_to_the_bit(digits, name, parts):
     ids=str,
 )
 def test_exact_whatever_the_recipe_and_the_partition(digits, keywords):
-    request = Request([digits.base[[7, 90]], digits.base[20:40]], [digits.held_out[:2], NOBODY])
+    request = Request(
+        [digits.base_ids[[7, 90]], digits.base_ids[20:40]], [digits.held_out_ids[:2], NO_IDS]
+    )
     state, _ = final(digits, request, **keywords)
     assert same(state, scratch(digits, request, **keywords))
-    assert not same(state, final(digits, deletion([]), **keywords)[0])
+    assert not same(state, final(digits, deletions([]), **keywords)[0])
 
 
 def test_the_order_and_the_batches_of_requests_do_not_matter(digits):
-    ids = digits.base[[3, 50, 51, 120]]
-    states = [final(digits, deletion(*order))[0] for order in itertools.permutations(ids[:, None])]
-    states.append(final(digits, deletion(ids))[0])
+    ids = digits.base_ids[[3, 50, 51, 120]]
+    states = [final(digits, deletions(*order))[0] for order in itertools.permutations(ids[:, None])]
+    states.append(final(digits, deletions(ids))[0])
     assert all(same(state, states[0]) for state in states[1:])
 
 
 def test_deleting_an_addition_restores_the_state(digits):
-    new = digits.held_out[:2]
-    there_and_back = Request([NOBODY, new], [new, NOBODY])
-    away_and_back = Request([digits.base[:3], NOBODY], [NOBODY, digits.base[:3]])
-    before = final(digits, deletion([]))[0]
+    added_ids = digits.held_out_ids[:2]
+    there_and_back = Request([NO_IDS, added_ids], [added_ids, NO_IDS])
+    away_and_back = Request([digits.base_ids[:3], NO_IDS], [NO_IDS, digits.base_ids[:3]])
+    before = final(digits, deletions([]))[0]
     assert same(final(digits, there_and_back)[0], before)
     assert same(final(digits, away_and_back)[0], before)
 
@@ -101,34 +106,32 @@ def test_deleting_an_addition_restores_the_state(digits):
 def test_no_deleted_point_is_in_any_checkpoint(digits):
     """Every point of the training set in turn; ids and keys are those of what was trained on."""
     keywords = {"epochs": 1, "trainer": {"shards": 4, "slices": 3}}
-    task = new_task(digits, described(**keywords))
-    trained = task.trainer.train(task, digits.base, 0)
-    for point in digits.base:
-        state, task = final(digits, deletion([point]), train=trained, **keywords)
+    task = new_task(digits, sisa_job(**keywords))
+    trained = task.trainer.train(task, digits.base_ids, 0)
+    for point in digits.base_ids:
+        state, task = final(digits, deletions([point]), trained=trained, **keywords)
         lists = {n: ids for n, ids in state.items() if n.endswith("/ids")}
         assert len(lists) == 12
         assert sorted(np.concatenate(list(lists.values()))) == [
-            i for i in digits.base if i != point
+            i for i in digits.base_ids if i != point
         ]
         assert task.meter.counts["stages_retrained"] >= 1
         for shard in range(4):
-            kept = [lists[f"shard{shard:03d}/slice{r:02d}/ids"] for r in range(3)]
-            own = seeding.derive(0, "constituent", shard) if shard else 0
-            keys = list(task.trainer._keys(task, kept, shard, own))
-            stored = [state[f"shard{shard:03d}/slice{r:02d}/key"].tobytes() for r in range(3)]
-            assert stored == keys
+            slice_ids = [lists[f"shard{shard:03d}/slice{r:02d}/ids"] for r in range(3)]
+            keys = list(sisa._keys(task, sisa.Shard(shard, slice_ids, 4, 0)))
+            stored_keys = [state[f"shard{shard:03d}/slice{r:02d}/key"].tobytes() for r in range(3)]
+            assert stored_keys == keys
 
 
 def test_training_sees_the_ids_of_the_checkpoint_and_no_others(digits):
     """Pixels outside a shard's ids have no influence; those inside have."""
-    there = slices(digits)
+    layout = slices(digits)
     keywords = {"trainer": SMALL}
-    for ids, changes in ((np.concatenate(there[1]), False), (there[0][0], True)):
+    for ids, changes in ((np.concatenate(layout[1]), False), (layout[0][0], True)):
         pixels = digits.train_images.copy()
         pixels[ids] = 255 - pixels[ids]
-        fields = {name: getattr(digits, name) for name in digits.__dataclass_fields__}
-        other = type(digits)(**fields | {"train_images": pixels})
-        states = [final(data, deletion([]), **keywords)[0] for data in (digits, other)]
+        other = dataclasses.replace(digits, train_images=pixels)
+        states = [final(data, deletions([]), **keywords)[0] for data in (digits, other)]
         first = [{n: t for n, t in s.items() if n.startswith("shard000/")} for s in states]
         assert same(*first) is not changes
 
@@ -149,81 +152,88 @@ def test_training_sees_the_ids_of_the_checkpoint_and_no_others(digits):
     ids=str,
 )
 def test_whatever_a_checkpoint_depends_on_changes_its_key(digits, change):
-    base = final(digits, deletion([]))[0]
-    other = final(digits, deletion([]), **change)[0]
+    base = final(digits, deletions([]))[0]
+    other = final(digits, deletions([]), **change)[0]
     for name in base:
         if name.endswith("/key"):
             assert not np.array_equal(base[name], other[name])
 
 
 def test_a_checkpoint_of_something_else_is_refused(digits):
-    task = new_task(digits, described())
-    trained = {n: np.asarray(t) for n, t in task.trainer.train(task, digits.base, 0).items()}
+    task = new_task(digits, sisa_job())
+    trained = {n: np.asarray(t) for n, t in task.trainer.train(task, digits.base_ids, 0).items()}
     last = slices(digits)[1][2][0]
-    broken = trained | {"shard001/slice01/key": np.zeros(32, np.uint8)}
+    foreign = trained | {"shard001/slice01/key": np.zeros(32, np.uint8)}
     with pytest.raises(ValueError, match="checkpoint shard001/slice01 has key 000000000000"):
-        final(digits, deletion([last]), train=broken)
+        final(digits, deletions([last]), trained=foreign)
     with pytest.raises(ValueError, match="another model, recipe, seed"):
-        final(digits, deletion([last]), train=trained, lr=0.3)
+        final(digits, deletions([last]), trained=trained, lr=0.3)
     for part in ("model/1.weight", "optimizer/momentum/1.weight"):
         torn = {n: t for n, t in trained.items() if n != f"shard001/slice01/{part}"}
         with pytest.raises(ValueError, match=r"lacks .*1\.weight"):
-            final(digits, deletion([last]), train=torn)
+            final(digits, deletions([last]), trained=torn)
     with pytest.raises(ValueError, match=r"checkpoint shard00\d/slice0\d has key"):
-        final(digits, deletion(slices(digits)[1][2]), train=trained, trainer=SMALL | {"slices": 4})
+        final(
+            digits, deletions(slices(digits)[1][2]), trained=trained, trainer=SMALL | {"slices": 4}
+        )
 
 
 def test_a_state_of_other_points_is_refused(digits):
-    fewer, _ = final(digits, deletion(digits.base[:5]))
+    fewer, _ = final(digits, deletions(digits.base_ids[:5]))
     with pytest.raises(ValueError, match="not trained on all of the points"):
-        final(digits, deletion([digits.base[9]]), train=fewer)
+        final(digits, deletions([digits.base_ids[9]]), trained=fewer)
 
 
 def test_only_the_shards_that_are_hit_are_read(digits, tmp_path):
-    result = train_fleet(digits, described())
+    result = train_fleet(digits, sisa_job())
     write_fleet(tmp_path / "fleet", result.states, {})
     fleet = Fleet(tmp_path / "fleet")
-    read = []
+    read_names = []
     tensor = fleet.tensor
-    fleet.tensor = lambda name, k: (read.append(name), tensor(name, k))[1]
-    task = new_task(digits, described())
-    step = next(deletion([slices(digits)[1][2][0]]).steps(200, digits.base))
-    state = task.trainer.update(task, fleet[0], step, 0)
-    assert read.count("assignment") == 1
-    assert all(n.startswith("shard001/slice01/") for n in set(read) - {"assignment"})
-    assert isinstance(state, Changed)
-    assert {name.split("/")[0] for name in state.changes} == {"assignment", "shard001"}
-    assert not any("slice00" in name or "slice01" in name for name in state.changes)
+
+    def recorded(name, *index):
+        read_names.append(name)
+        return tensor(name, *index)
+
+    fleet.tensor = recorded
+    task = new_task(digits, sisa_job())
+    step = next(deletions([slices(digits)[1][2][0]]).steps(200, digits.base_ids))
+    update = task.trainer.update(task, fleet[0], step, 0)
+    assert read_names.count("assignment") == 1
+    assert all(n.startswith("shard001/slice01/") for n in set(read_names) - {"assignment"})
+    assert isinstance(update, Update) and not update.whole and not update.removed
+    assert {name.split("/")[0] for name in update.tensors} == {"assignment", "shard001"}
+    assert not any("slice00" in name or "slice01" in name for name in update.tensors)
     assert fleet.read_seconds > 0
 
 
 def test_the_artefact_keeps_what_is_served_and_says_what_to_delete(digits):
-    request = deletion([slices(digits)[1][1][0]], np.concatenate(slices(digits)[2]))
-    result = unlearn_fleet(digits, described(), train_fleet(digits, described()).states, request)
+    request = deletions([slices(digits)[1][1][0]], np.concatenate(slices(digits)[2]))
+    result = unlearn_fleet(digits, sisa_job(), train_fleet(digits, sisa_job()).states, request)
     weights = {f"model/{n}" for n in ("1.weight", "1.bias", "3.weight", "3.bias")}
     served = {f"shard001/slice02/{n}" for n in (*weights, "key")}
     of_shard = {"shard001/classes", "shard001/points"}
     assert set(result.states[0]) == served | of_shard | {"shard002/points"}
     assert result.states[0]["shard002/points"] == 0
     memory = {f"optimizer/{n.replace('model', 'momentum')}" for n in weights}
-    every = {*weights, "ids", "key"}
-    gone = {f"shard002/slice{r:02d}/{n}" for r in range(3) for n in every}
-    gone |= {f"shard002/slice{r:02d}/{n}" for r in range(2) for n in memory}
-    gone |= {f"shard001/slice{r:02d}/{n}" for r in (1, 2) for n in every}
-    gone |= {f"shard001/slice01/{n}" for n in memory}
-    gone |= of_shard | {"shard002/classes", "shard002/points", "assignment"}
-    assert set(result.superseded) == gone
+    of_stage = {*weights, "ids", "key"}
+    superseded = {f"shard002/slice{r:02d}/{n}" for r in range(3) for n in of_stage}
+    superseded |= {f"shard002/slice{r:02d}/{n}" for r in range(2) for n in memory}
+    superseded |= {f"shard001/slice{r:02d}/{n}" for r in (1, 2) for n in of_stage}
+    superseded |= {f"shard001/slice01/{n}" for n in memory}
+    superseded |= of_shard | {"shard002/classes", "shard002/points", "assignment"}
+    assert set(result.superseded) == superseded
 
 
 def test_each_step_of_a_stream_writes_what_it_changed(digits):
-    there = slices(digits)
-    stored = []
-    request = deletion(there[1][2][:1], there[2][2][:1], [], there[1][2][1:2])
-    trained = train_fleet(digits, described())
-    result = unlearn_fleet(digits, described(), trained.states, request, store=stored.append)
-    shards = [{n.split("/")[0] for n in tensors} - {"assignment"} for tensors in stored]
+    layout = slices(digits)
+    stores = []
+    request = deletions(layout[1][2][:1], layout[2][2][:1], [], layout[1][2][1:2])
+    trained = train_fleet(digits, sisa_job())
+    result = unlearn_fleet(digits, sisa_job(), trained.states, request, store=stores.append)
+    shards = [{n.split("/")[0] for n in tensors} - {"assignment"} for tensors in stores]
     assert shards == [{"shard001"}, {"shard002"}, {"shard001"}]
-    for tensors in stored:
+    for tensors in stores:
         assert sum("slice02/model" in n for n in tensors) == 4
         assert not any("slice00" in n or "slice01" in n for n in tensors)
     for cost in result.costs[0]:
@@ -231,7 +241,7 @@ def test_each_step_of_a_stream_writes_what_it_changed(digits):
 
 
 def test_storage_is_counted_to_the_byte(digits):
-    result = train_fleet(digits, described())
+    result = train_fleet(digits, sisa_job())
     whole = sum(np.asarray(t).nbytes for t in result.states[0].values())
     model = 4 * (64 * 128 + 128 + 1280 + 10)
     assert result.costs[0]["bytes_stored"] == whole - model
@@ -274,7 +284,7 @@ def test_a_study_with_sisa(project):
     # another partition's code is no reason to run again, its own is
     assert project.planned() == []
     project.edit("unlearn/partitions/label.py", "keys % np.uint64(each)", "keys // np.uint64(each)")
-    again = project.planned()
-    assert [job for job in again if job.startswith("train")] == ["train seeds0-1"]
-    unlearned = [job for job in again if job.startswith("unlearn ")]
+    replanned = project.planned()
+    assert [job for job in replanned if job.startswith("train")] == ["train seeds0-1"]
+    unlearned = [job for job in replanned if job.startswith("unlearn ")]
     assert len(unlearned) == 3 and all("partition=label" in job for job in unlearned)

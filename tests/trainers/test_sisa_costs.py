@@ -5,12 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.support.sisa import deletion, described, final, slices
+from tests.support.sisa import final, sisa_job, slices
+from tests.support.streams import deletions
 from unlearn.jobs.setup import new_task
 from unlearn.jobs.train import train_fleet
 from unlearn.partitions import sharding
 from unlearn.partitions.sharding import stage_steps
-from unlearn.requests.request import NOBODY, Request
+from unlearn.requests.request import NO_IDS, Request
 
 pytestmark = pytest.mark.filterwarnings("ignore:(a stage|slices without|shards)")
 
@@ -28,21 +29,21 @@ def visits(points, slices, epochs, batch):
 def test_measured_work_is_the_formula(digits, parts):
     """To the step: every stage from the first that is hit, on what is left of it."""
     trainer = {"shards": 3, "slices": parts}
-    task = new_task(digits, described(trainer=trainer))
-    trained = task.trainer.train(task, digits.base, 0)
+    task = new_task(digits, sisa_job(trainer=trainer))
+    trained = task.trainer.train(task, digits.base_ids, 0)
     whole = 3 * 160
     assert abs(task.meter.gradient_evaluations - whole) <= 8 * 3 * parts
     measured = []
-    for there in slices(digits, trainer):
-        for r, ids in enumerate(there):
-            _, task = final(digits, deletion(ids[:1]), train=trained, trainer=trainer)
-            sizes = np.cumsum([len(part) - (i == r) for i, part in enumerate(there)])
+    for shard in slices(digits, trainer):
+        for r, ids in enumerate(shard):
+            _, task = final(digits, deletions(ids[:1]), trained=trained, trainer=trainer)
+            sizes = np.cumsum([len(part) - (i == r) for i, part in enumerate(shard)])
             steps, expected = np.sum([visits(n, parts, 3, 8) for n in sizes[r:]], axis=0)
             assert task.meter.gradient_evaluations == expected
             assert task.meter.optimizer_steps == steps
             assert task.meter.counts["stages_retrained"] == parts - r
             assert task.meter.counts["shards_retrained"] == 1
-            size = sum(map(len, there))
+            size = sum(map(len, shard))
             closed = 3 * size * (1 - r * (r + 1) / (parts * (parts + 1)))
             assert abs(expected - closed) <= 8 * (parts - r) + 2 * parts
             measured.append((len(ids), expected))
@@ -67,14 +68,15 @@ def simulated(sizes, requests, sequential, repeats=20_000):
     owner = np.repeat(np.arange(len(sizes)), sizes)
     costs = []
     for _ in range(repeats):
-        left, cost = np.array(sizes), 0
+        points_left = np.array(sizes)
+        cost = 0
         hit = random.choice(owner, requests, replace=False)
         for shard in hit if sequential else ():
-            left[shard] -= 1
-            cost += left[shard]
+            points_left[shard] -= 1
+            cost += points_left[shard]
         if not sequential:
-            left -= np.bincount(hit, minlength=len(sizes))
-            cost = left[np.unique(hit)].sum()
+            points_left -= np.bincount(hit, minlength=len(sizes))
+            cost = points_left[np.unique(hit)].sum()
         costs.append(cost)
     return np.mean(costs), np.std(costs) / np.sqrt(repeats)
 
@@ -93,7 +95,9 @@ def test_expected_costs_agree_with_the_closed_formulas():
     """N = 60, S = 6, K = 9: one by one 75.0 where shards are hit uniformly (the paper's formula)
     and 75.5 where points are; in one batch 40.8, of which 39.4 is the limit for large N.
     """
-    n, s, k = 60, 6, 9
+    n = 60
+    s = 6
+    k = 9
     paper = (n / s + 1 / (2 * s) - 1) * k - k**2 / (2 * s)
     hits = np.random.default_rng(0).integers(0, s, (20_000, k))
     before = [(hits[:, :j] == hits[:, [j]]).sum(1) for j in range(k)]
@@ -114,18 +118,20 @@ def test_expected_costs_agree_with_the_closed_formulas():
 
 
 def test_expected_costs_of_slices_agree_with_simulation():
-    sizes, k, epochs = [[4, 4, 3], [6, 5, 5]], 3, 2.0
+    sizes = [[4, 4, 3], [6, 5, 5]]
+    k = 3
+    epochs = 2.0
     random = np.random.default_rng(1)
     place = [(s, r) for s, parts in enumerate(sizes) for r, n in enumerate(parts) for _ in range(n)]
     costs = []
     for _ in range(20_000):
-        left = [list(parts) for parts in sizes]
+        points_left = [list(parts) for parts in sizes]
         first = {}
         for i in random.choice(len(place), k, replace=False):
             s, r = place[i]
-            left[s][r] -= 1
+            points_left[s][r] -= 1
             first[s] = min(first.get(s, r), r)
-        costs.append(sum(sum(np.cumsum(left[s])[r:]) for s, r in first.items()))
+        costs.append(sum(sum(np.cumsum(points_left[s])[r:]) for s, r in first.items()))
     stage = sharding.epochs_of_a_stage(epochs, 3)
     error = 3 * stage * np.std(costs) / np.sqrt(len(costs))
     assert abs(sharding.expected_evaluations(sizes, k, epochs) - stage * np.mean(costs)) <= error
@@ -133,7 +139,7 @@ def test_expected_costs_of_slices_agree_with_simulation():
 
 def test_additions_cost_the_last_slice(digits):
     trainer = {"shards": 3, "slices": 7}
-    _, task = final(digits, Request([NOBODY], [digits.held_out[:1]]), trainer=trainer)
+    _, task = final(digits, Request([NO_IDS], [digits.held_out_ids[:1]]), trainer=trainer)
     assert task.meter.counts["stages_retrained"] == 1 + 21  # training itself is on the meter
     assert "expected_gradient_evaluations" not in task.meter.counts  # it is about deletions
 
@@ -141,7 +147,7 @@ def test_additions_cost_the_last_slice(digits):
 def test_a_deletion_from_20_shards_costs_a_fifteenth_at_most(digits):
     keywords = {"trainer": {"shards": 20, "slices": 1}, "batch_size": 2}
     one, whole = (
-        final(digits, deletion([digits.base[9]]), method=method, **keywords)[1]
+        final(digits, deletions([digits.base_ids[9]]), method=method, **keywords)[1]
         for method in ("sisa", "retrain")
     )
     trained = 3 * 160  # on the meter as well: both were trained first
@@ -163,4 +169,4 @@ def test_a_deletion_from_20_shards_costs_a_fifteenth_at_most(digits):
 )
 def test_odd_shards_are_allowed_with_a_warning(digits, trainer, epochs, message):
     with pytest.warns(UserWarning, match=message):
-        train_fleet(digits, described(trainer=trainer, epochs=epochs))
+        train_fleet(digits, sisa_job(trainer=trainer, epochs=epochs))

@@ -4,17 +4,16 @@ import numpy as np
 import torch
 
 from tests.support.jobs import task
-from unlearn.training.augmentation import augmentation, mixed
+from unlearn.training.augmentation import augmentation, mix
 from unlearn.training.loop import fit
-
-PLAIN = {"crop": 0, "flip": False, "cutout": 0}
+from unlearn.training.recipe import Recipe
 
 
 def test_squares_are_blanked_around_drawn_pixels(digits):
     here = task(digits)
     pixels = torch.from_numpy(np.array(digits.train_images[:60]))
     pixels[pixels == 128] = 129  # the mean colour
-    blank = augmentation(PLAIN | {"cutout": 4}, here.data)
+    blank = augmentation(Recipe(cutout=4), here.data)
     found = blank(pixels, np.arange(60), 3)
     assert torch.equal(blank(pixels[7:9], np.arange(7, 9), 3), found[7:9])
     changed = (found != pixels)[..., 0]
@@ -27,7 +26,7 @@ def test_squares_are_blanked_around_drawn_pixels(digits):
 
 def test_mixed_minibatches_are_between_their_images(digits):
     images, labels = torch.rand(5, 3), torch.tensor([0, 1, 2, 1, 0])
-    x, soft = mixed(images, labels, 1.0, 3, 7)
+    x, soft = mix(images, labels, 1.0, 3, 7)
     share = float(soft[0, 0] if labels[0] != labels[4] else soft[1, 1])
     assert torch.allclose(x, share * images + (1 - share) * images.roll(1, 0))
     assert torch.allclose(soft.sum(1), torch.ones(5)) and 0 < share < 1
@@ -42,12 +41,12 @@ def test_mixed_minibatches_are_between_their_images(digits):
 
 def test_augmentation_is_drawn_by_point(digits):
     pixels = torch.from_numpy(np.array(digits.train_images))
-    augment = augmentation(PLAIN | {"crop": 2, "flip": True}, None)
+    augment = augmentation(Recipe(crop=2, flip=True), None)
     whole = augment(pixels, np.arange(200), 7)
     part = augment(pixels[50:60], np.arange(50, 60), 7)
     assert torch.equal(whole[50:60], part)
     assert not torch.equal(whole, augment(pixels, np.arange(200), 8))
-    plain = augmentation(PLAIN | {"flip": True}, None)(pixels, np.arange(200), 7)
+    plain = augmentation(Recipe(flip=True), None)(pixels, np.arange(200), 7)
     mirrored = torch.flip(pixels, (2,))
     flipped = [torch.equal(plain[i], mirrored[i]) for i in range(200)]
     assert all(f or torch.equal(plain[i], pixels[i]) for i, f in enumerate(flipped))
@@ -56,7 +55,7 @@ def test_augmentation_is_drawn_by_point(digits):
 
 def test_crops_are_shifts(digits):
     pixels = torch.from_numpy(np.array(digits.train_images[:50]))
-    cropped = augmentation(PLAIN | {"crop": 1}, None)(pixels, np.arange(50), 3)
+    cropped = augmentation(Recipe(crop=1), None)(pixels, np.arange(50), 3)
     padded = torch.nn.functional.pad(pixels, (0, 0, 1, 1, 1, 1))
     shifts = set()
     for i in range(50):

@@ -10,7 +10,7 @@ from torch import nn
 
 from tests.support.jobs import task
 from tests.support.project import ROOT
-from unlearn.models import networks
+from unlearn.core import registry
 from unlearn.training.loop import fit
 from unlearn.training.meter import Meter, flops_per_sample, measure
 from unlearn.training.state import state_of
@@ -38,10 +38,11 @@ def test_flops_are_those_of_torch_s_counter_without_its_compiler():
         import torch
         from torch.nn import functional
         from torch.utils.flop_counter import FlopCounterMode
-        from unlearn import costs, models
-        model = models.build("resnet9", (8, 8, 3), 10, {"width": 2}).eval()
+        from unlearn.core import registry
+        from unlearn.training import meter
+        model = registry.find("models", "resnet9")(width=2).build((8, 8, 3), 10).eval()
         image = torch.randn(1, 3, 8, 8)
-        ours = costs.flops_per_sample(model, image)
+        ours = meter.flops_per_sample(model, image)
         assert "torch._dynamo" not in sys.modules
         with FlopCounterMode(display=False) as forward:
             logits = model(image)
@@ -56,12 +57,29 @@ def test_flops_are_those_of_torch_s_counter_without_its_compiler():
 
 
 def test_counting_flops_changes_nothing_of_the_model():
-    model = networks.seeded("resnet9", (8, 8, 1), 10, {"width": 2}, 0)
+    model = registry.find("models", "resnet9")(width=2).build((8, 8, 1), 10)
     before = state_of(model)
     flops_per_sample(model, torch.randn(1, 1, 8, 8))
     assert model.training
     assert all(torch.equal(before[n], t) for n, t in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_counting_flops_runs_no_hook_of_a_user():
+    """A hook that gathers statistics would take the batch of one for data."""
+    model = registry.find("models", "cnn1")().build((8, 8, 1), 10)
+    calls = []
+    model[0].register_forward_hook(lambda *_: calls.append("forward"))
+    model[0].register_full_backward_hook(lambda *_: calls.append("backward"))
+    model[0].weight.register_hook(lambda gradient: calls.append("gradient"))
+    handle = model[4].register_forward_hook(lambda *_: calls.append("removed"))
+    images = torch.randn(1, 1, 8, 8)
+    expected = flops_per_sample(registry.find("models", "cnn1")().build((8, 8, 1), 10), images)
+    assert flops_per_sample(model, images) == expected
+    assert not calls
+    handle.remove()
+    model(images).sum().backward()
+    assert sorted(calls) == ["backward", "forward", "gradient"]
 
 
 def test_measure_sees_time_and_memory(digits):

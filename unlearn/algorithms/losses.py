@@ -71,3 +71,41 @@ class Push:
         self.active += (losses.detach() < self.bound).sum().cpu()
         self.points += len(losses)
         return (weights * bounded(losses, self.bound)).mean()
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """The loss of a student on a minibatch of retained points, followed by pushed ones.
+
+    (1 - alpha) CE(student, label) + alpha D(teacher, student)      means over retained points
+    - beta mean( w min(CE(student, label), bound) )                 over pushed points
+    """
+
+    alpha: float
+    beta: float
+    distance: Distance
+    """D."""
+    push: Push
+
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        labels: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor,
+    ) -> torch.Tensor:
+        """The loss of a minibatch of R retained and P pushed points.
+
+        Args:
+            logits: Those of the student, R + P rows.
+            labels: R + P.
+            targets: What `distance.target` returned for the retained points, R rows.
+            weights: Those of the pushed points, P.
+        """
+        retained = len(targets)
+        losses = functional.cross_entropy(logits, labels, reduction="none")
+        loss = self.alpha * self.distance(logits[:retained], targets)
+        loss = loss + (1 - self.alpha) * losses[:retained].mean()
+        if len(weights):
+            loss = loss - self.beta * self.push(losses[retained:], weights)
+        return loss

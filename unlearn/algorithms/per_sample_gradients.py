@@ -1,7 +1,7 @@
 """Gradients of single points, without a backward pass for each.
 
-Of a layer that multiplies its inputs by weights, the gradient of a point is made of what came in
-and of the error that came back (Goodfellow 2015): one pass over a minibatch gives both.
+Where a layer multiplies its inputs by weights, the gradient of a point is made of the inputs and of
+the error at the outputs (Goodfellow 2015). One pass over a minibatch gives both.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.autograd.graph import get_gradient_edge
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
@@ -27,18 +27,20 @@ class Rows:
         return self.values
 
     def sum_of_squares(self) -> torch.Tensor:
-        """Of every weight, over the points."""
+        """The sum of squares over the points, of every weight."""
         return self.values.double().square().sum(0)
 
     def weighed(self, scale: torch.Tensor) -> torch.Tensor:
-        """Of every point, the sum of `scale` times its squares."""
+        """The sum of `scale` times the squares, of every point."""
         return self.values.double().square() @ scale
 
 
 @dataclass(frozen=True)
 class Outer:
-    """Gradients to the matrix of a linear layer: errors N x out times inputs N x in, point by
-    point, never written out."""
+    """Gradients to the matrix of a linear layer, never written out.
+
+    That of a point is its error (a row of N x out) times its inputs (a row of N x in).
+    """
 
     errors: torch.Tensor
     inputs: torch.Tensor
@@ -48,13 +50,23 @@ class Outer:
         return (self.errors[:, :, None] * self.inputs[:, None, :]).flatten(1)
 
     def sum_of_squares(self) -> torch.Tensor:
-        """Of every weight, over the points."""
+        """The sum of squares over the points, of every weight."""
         return (self.errors.double().square().t() @ self.inputs.double().square()).flatten()
 
     def weighed(self, scale: torch.Tensor) -> torch.Tensor:
-        """Of every point, the sum of `scale` times its squares."""
+        """The sum of `scale` times the squares, of every point."""
         matrix = scale.view(self.errors.shape[1], self.inputs.shape[1])
         return ((self.errors.double().square() @ matrix) * self.inputs.double().square()).sum(1)
+
+
+@dataclass(frozen=True)
+class LabelledLoss:
+    """A network, the points that it is applied to, and the loss."""
+
+    model: nn.Module
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    loss: Loss
 
 
 def gradients(
@@ -62,80 +74,96 @@ def gradients(
 ) -> dict[str, Rows | Outer]:
     """The gradient of every point, by name of the weights that require one.
 
-    `loss(outputs, labels)` is a mean over points; the model treats each on its own.
+    Args:
+        model: A network that treats each point by itself.
+        inputs: N x ...
+        labels: N.
+        loss: `loss(outputs, labels)`, a mean over points.
     """
-    asked = [name for name, p in model.named_parameters() if p.requires_grad]
-    found = _factored(model, inputs, labels, loss)
-    rest = [name for name in asked if name not in found]
-    if rest:
-        found |= _one_by_one(model, rest, inputs, labels, loss)
-    return {name: found[name] for name in asked}
+    labelled = LabelledLoss(model, inputs, labels, loss)
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    by_name = _layer_gradients(labelled)
+    missing_names = [name for name in names if name not in by_name]
+    if missing_names:
+        by_name |= _vectorised_gradients(labelled, missing_names)
+    return {name: by_name[name] for name in names}
 
 
-def _factored(model, inputs, labels, loss) -> dict[str, Rows | Outer]:
-    """Of linear and convolutional layers that are passed once."""
-    calls: dict[str, list] = {}
+class _CallRecorder:
+    """Notes what goes into a layer, and where its output lies in the graph of gradients."""
 
-    def note(name: str) -> Callable:
-        def seen(_, given, out):  # the edge stays that of this output if a later layer overwrites
-            calls.setdefault(name, []).append((given[0], get_gradient_edge(out)))
+    def __init__(self):
+        self.calls: list[tuple[torch.Tensor, GradientEdge]] = []
 
-        return seen
+    def __call__(self, layer: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        """Called by torch; the edge stays that of this output if a later layer overwrites it."""
+        self.calls.append((inputs[0], get_gradient_edge(output)))
 
+
+def _layer_gradients(labelled: LabelledLoss) -> dict[str, Rows | Outer]:
+    """Gradients of linear and convolutional layers that are passed once."""
     layers = {
         name: layer
-        for name, layer in model.named_modules()
+        for name, layer in labelled.model.named_modules()
         if isinstance(layer, nn.Linear | nn.Conv2d) and layer.weight.requires_grad
     }
-    handles = [layer.register_forward_hook(note(name)) for name, layer in layers.items()]
+    recorders = {name: _CallRecorder() for name in layers}
+    handles = [layer.register_forward_hook(recorders[name]) for name, layer in layers.items()]
     try:
-        total = loss(model(inputs), labels) * len(labels)
+        outputs = labelled.model(labelled.inputs)
+        total = labelled.loss(outputs, labelled.labels) * len(labelled.labels)
     finally:
         for handle in handles:
             handle.remove()
-    once = {
-        name: call[0]
-        for name, call in calls.items()
-        if len(call) == 1 and _simple(layers[name], call[0][0])
+    single_calls = {
+        name: recorder.calls[0]
+        for name, recorder in recorders.items()
+        if len(recorder.calls) == 1 and _is_simple(layers[name], recorder.calls[0][0])
     }
-    if not once:
+    if not single_calls:
         return {}
-    errors = torch.autograd.grad(total, [edge for _, edge in once.values()])
-    found: dict[str, Rows | Outer] = {}
-    for (name, (given, _)), error in zip(once.items(), errors, strict=True):
+    errors = torch.autograd.grad(total, [edge for _, edge in single_calls.values()])
+    by_name: dict[str, Rows | Outer] = {}
+    for (name, (inputs, _)), error in zip(single_calls.items(), errors, strict=True):
         prefix = f"{name}." if name else ""
-        of_layer = _of_layer(layers[name], given.detach(), error)
-        found |= {f"{prefix}{weights}": gradient for weights, gradient in of_layer.items()}
-    return found
+        factors = _factors(layers[name], inputs.detach(), error)
+        by_name |= {f"{prefix}{weights}": gradient for weights, gradient in factors.items()}
+    return by_name
 
 
-def _simple(layer: nn.Module, given: torch.Tensor) -> bool:
+def _is_simple(layer: nn.Module, inputs: torch.Tensor) -> bool:
+    """Whether the gradients of a layer are products of its inputs and errors."""
     if isinstance(layer, nn.Linear):
-        return given.ndim == 2
-    padded = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-    return padded and layer.groups == 1
+        return inputs.ndim == 2
+    is_padded_by_zeros = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    return is_padded_by_zeros and layer.groups == 1
 
 
-def _of_layer(layer: nn.Module, given, error) -> Mapping[str, Rows | Outer]:
+def _factors(
+    layer: nn.Module, inputs: torch.Tensor, errors: torch.Tensor
+) -> Mapping[str, Rows | Outer]:
+    """The gradients of a layer's weight and bias; `errors` are those to its outputs."""
     if isinstance(layer, nn.Linear):
-        return {"weight": Outer(error, given), "bias": Rows(error)}
+        return {"weight": Outer(errors, inputs), "bias": Rows(errors)}
     patches = functional.unfold(
-        given, layer.kernel_size, layer.dilation, layer.padding, layer.stride
+        inputs, layer.kernel_size, layer.dilation, layer.padding, layer.stride
     )
-    error = error.flatten(2)
+    errors = errors.flatten(2)
     return {
-        "weight": Rows(torch.bmm(error, patches.transpose(1, 2)).flatten(1)),
-        "bias": Rows(error.sum(2)),
+        "weight": Rows(torch.bmm(errors, patches.transpose(1, 2)).flatten(1)),
+        "bias": Rows(errors.sum(2)),
     }
 
 
-def _one_by_one(model, names, inputs, labels, loss) -> dict[str, Rows]:
-    """Of any weights."""
-    fixed = {name: p.detach() for name, p in model.named_parameters()}
-    own = {name: fixed.pop(name) for name in names}
+def _vectorised_gradients(labelled: LabelledLoss, names: list[str]) -> dict[str, Rows]:
+    """Gradients of any weights, by vectorised differentiation."""
+    constants = {name: p.detach() for name, p in labelled.model.named_parameters()}
+    variables = {name: constants.pop(name) for name in names}
 
-    def of_one(weights, point, label):
-        return loss(functional_call(model, fixed | weights, (point[None],)), label[None])
+    def point_loss(weights: dict, point: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        outputs = functional_call(labelled.model, constants | weights, (point[None],))
+        return labelled.loss(outputs, label[None])
 
-    found = vmap(grad(of_one), in_dims=(None, 0, 0))(own, inputs, labels)
-    return {name: Rows(gradient.flatten(1)) for name, gradient in found.items()}
+    by_point = vmap(grad(point_loss), in_dims=(None, 0, 0))
+    by_name = by_point(variables, labelled.inputs, labelled.labels)
+    return {name: Rows(gradient.flatten(1)) for name, gradient in by_name.items()}

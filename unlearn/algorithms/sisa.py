@@ -23,36 +23,54 @@ from unlearn.training.state import State, Update, state_of
 from unlearn.training.task import Task, index_of
 
 if TYPE_CHECKING:
-    from unlearn.trainers.sisa import Sisa
+    from unlearn.trainers.sisa import SisaTrainer
 
 ABSTENTION_LOGIT = -1e9
-"""The logit of a class that a constituent never saw."""
+"""The logit of a class that the shard of a constituent does not have."""
 
 
-def train(sisa: "Sisa", task: Task, ids: np.ndarray, seed: int) -> State:
-    """All shards from scratch. ValueError if no id is left."""
+def train(sisa: "SisaTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
+    """The state of an ensemble whose shards are all trained from scratch.
+
+    Args:
+        sisa: The hyper-parameters.
+        task: Data, networks, recipe and meter.
+        ids: The training set.
+        seed: That of the member.
+
+    Raises:
+        ValueError: No id is left.
+    """
     if not len(ids):
         raise ValueError("no training data left")
     places = _assignment(sisa, task, ids)
     layout = sharding.layout(places, sisa.shards, sisa.slices)
-    _warn(sisa, layout, task.recipe.epochs)
+    _warn_of_gaps(sisa, layout, task.recipe.epochs)
     state = {"assignment": torch.from_numpy(places)}
     for shard, slices in enumerate(layout):
         state |= _train_shard(task, Shard(shard, slices, sisa.shards, seed), {}, first=0)
     return state
 
 
-def update(sisa: "Sisa", task: Task, trained: State, request: Step, seed: int) -> Update:
-    """Serve one request: every shard that it hits, from the first slice that it hits.
+def update(sisa: "SisaTrainer", task: Task, trained: State, request: Step, seed: int) -> Update:
+    """Retrain every shard that a request hits, from the first slice that it hits.
 
-    ValueError if no id is left or a checkpoint is not what it should be.
+    Args:
+        sisa: The hyper-parameters.
+        task: Data, networks, recipe and meter.
+        trained: The state before the request.
+        request: The step to be served.
+        seed: That of the member.
+
+    Raises:
+        ValueError: No id is left, or a checkpoint has another origin.
     """
     retain_ids = request.retain_ids
     if not len(retain_ids):
         raise ValueError("no training data left")
     before = np.asarray(trained["assignment"])
-    fixed = sharding.guarantee(**sisa.partition_options()).fixed
-    if fixed and np.isin(retain_ids, request.previous_ids).all():
+    is_fixed = sharding.guarantee(**sisa.partition_options()).fixed
+    if is_fixed and np.isin(retain_ids, request.previous_ids).all():
         after = np.full_like(before, -1)
         after[:, retain_ids] = before[:, retain_ids]
         if (after[:, retain_ids] < 0).any():
@@ -66,14 +84,14 @@ def update(sisa: "Sisa", task: Task, trained: State, request: Step, seed: int) -
     if np.array_equal(before, after):
         return Update()
     tensors: dict[str, torch.Tensor] = {"assignment": torch.from_numpy(after)}
-    removed: set[str] = set()
-    for shard, first in sharding.hits(before, after).items():
+    old_names: set[str] = set()
+    for shard, first_slice in sharding.hits(before, after).items():
         if not any(map(len, new_layout[shard])):
-            removed |= {name for name in trained if name.startswith(f"shard{shard:03d}/")}
-        resumed = first if any(map(len, old_layout[shard])) else 0
-        described = Shard(shard, new_layout[shard], sisa.shards, seed)
-        tensors |= _train_shard(task, described, trained, resumed)
-    return Update(tensors, remove=removed - set(tensors))
+            old_names |= {name for name in trained if name.startswith(f"shard{shard:03d}/")}
+        first_stage = first_slice if any(map(len, old_layout[shard])) else 0
+        new_shard = Shard(shard, new_layout[shard], sisa.shards, seed)
+        tensors |= _train_shard(task, new_shard, trained, first_stage)
+    return Update(tensors, remove=old_names - set(tensors))
 
 
 def weights(state: State, shard: int, slices: int) -> dict[str, np.ndarray]:
@@ -89,7 +107,9 @@ def present_shards(state: State) -> list[int]:
     return sorted(int(name[5:8]) for name in names if int(state[name]))
 
 
-def combine(sisa: "Sisa", member_logits: Sequence[torch.Tensor], state: State) -> torch.Tensor:
+def combine(
+    sisa: "SisaTrainer", member_logits: Sequence[torch.Tensor], state: State
+) -> torch.Tensor:
     """The aggregated prediction, as log-probabilities N x classes."""
     logs = _log_probabilities(member_logits, state)
     counts = torch.ones(len(logs))
@@ -130,11 +150,11 @@ class Shard:
 
     @property
     def prefix(self) -> str:
-        """What the names of its tensors begin with."""
+        """The beginning of the names of its tensors."""
         return f"shard{self.index:03d}"
 
 
-def _assignment(sisa: "Sisa", task: Task, ids: np.ndarray) -> np.ndarray:
+def _assignment(sisa: "SisaTrainer", task: Task, ids: np.ndarray) -> np.ndarray:
     """Shard and slice of every id when `ids` are in the training set."""
     data = task.data
     points = sharding.PartitionedPoints(
@@ -154,24 +174,32 @@ def _count_expected(task: Task, layout: sharding.Layout, deleted_points: int) ->
     task.meter.count("expected_gradient_evaluations", expected)
 
 
-def _warn(sisa: "Sisa", layout: sharding.Layout, epochs: int) -> None:
-    empty = [shard for shard, slices in enumerate(layout) if not any(map(len, slices))]
-    if empty:
-        warnings.warn(f"shards {empty} of {sisa.shards} have no points", stacklevel=4)
-    short = [
+def _warn_of_gaps(sisa: "SisaTrainer", layout: sharding.Layout, epochs: int) -> None:
+    """Warn of shards and slices without points, and of stages of less than an epoch."""
+    empty_shards = [shard for shard, slices in enumerate(layout) if not any(map(len, slices))]
+    if empty_shards:
+        warnings.warn(f"shards {empty_shards} of {sisa.shards} have no points", stacklevel=4)
+    short_shards = [
         shard
         for shard, slices in enumerate(layout)
         if any(map(len, slices)) and not all(map(len, slices))
     ]
-    if short:
-        warnings.warn(f"slices without points in shards {short}", stacklevel=4)
-    stage = sharding.epochs_of_a_stage(epochs, sisa.slices)
-    if stage < 1:
-        warnings.warn(f"a stage lasts {stage:.2g} of an epoch", stacklevel=4)
+    if short_shards:
+        warnings.warn(f"slices without points in shards {short_shards}", stacklevel=4)
+    stage_epochs = sharding.epochs_of_a_stage(epochs, sisa.slices)
+    if stage_epochs < 1:
+        warnings.warn(f"a stage lasts {stage_epochs:.2g} of an epoch", stacklevel=4)
 
 
 def _train_shard(task: Task, shard: Shard, trained: State, first: int) -> dict[str, torch.Tensor]:
-    """The tensors of a shard from stage `first` on; of an empty shard, that it has no points."""
+    """The tensors of a shard from stage `first` on; an empty shard has its number of points only.
+
+    Args:
+        task: Data, recipe, machine and meter.
+        shard: The shard.
+        trained: The state with the checkpoint of the stage before; not read where `first` is 0.
+        first: The first stage that is trained.
+    """
     ids = np.concatenate(shard.slices)
     tensors = {f"{shard.prefix}/points": torch.tensor(len(ids))}
     if not len(ids):
@@ -235,12 +263,23 @@ def _keys(task: Task, shard: Shard) -> Iterator[bytes]:
 def _checkpoint(
     task: Task, trained: State, shard: Shard, stage: int, keys: list[bytes]
 ) -> tuple[torch.nn.Module, Mapping]:
-    """Model and optimiser state after a stage. ValueError if they are of something else."""
+    """Model and optimiser state after a stage.
+
+    Args:
+        task: Builds the model.
+        trained: The state that holds the checkpoint.
+        shard: Its shard.
+        stage: Its stage.
+        keys: The keys that the checkpoints of the shard must have.
+
+    Raises:
+        ValueError: The checkpoint has another key, or lacks a tensor.
+    """
     place = f"{shard.prefix}/slice{stage:02d}"
-    stored = np.asarray(trained.get(f"{place}/key", b"")).tobytes()
-    if stored != keys[stage]:
+    stored_key = np.asarray(trained.get(f"{place}/key", b"")).tobytes()
+    if stored_key != keys[stage]:
         raise ValueError(
-            f"checkpoint {place} has key {stored.hex()[:12] or 'none'}, "
+            f"checkpoint {place} has key {stored_key.hex()[:12] or 'none'}, "
             f"{keys[stage].hex()[:12]} is needed: it was made from other points, with another "
             "model, recipe, seed or number of slices, on another device, in another precision, "
             "or by another torch"

@@ -1,4 +1,4 @@
-"""What unlearning can rely on."""
+"""How exact unlearning is."""
 
 from dataclasses import dataclass
 

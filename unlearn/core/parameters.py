@@ -12,6 +12,8 @@ JSON schema of studies and the reference page are generated from the same fields
 
 import dataclasses
 import math
+import re
+import sys
 import types
 import typing
 from collections.abc import Sequence
@@ -22,7 +24,7 @@ JSON_TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", l
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a parameter allows, in words and as a search space."""
+    """The values that a parameter allows, and its search space."""
 
     minimum: float | None = None
     above: float | None = None
@@ -56,13 +58,17 @@ class Limits:
         }
         if self.choices is not None:
             return ", ".join("null" if value is None else str(value) for value in self.choices)
+        if self.pattern is not None:
+            return f"like {self.pattern}"
         return ", ".join(f"{word} {value:g}" for word, value in words.items() if value is not None)
 
     def allow(self, value: Any) -> bool:
         """Whether a value other than None lies within the limits."""
         if self.choices is not None:
             return value in self.choices
-        if isinstance(value, str | bool | list):
+        if isinstance(value, str):
+            return self.pattern is None or re.search(self.pattern, value) is not None
+        if isinstance(value, bool | list):
             return True
         return (
             math.isfinite(value)
@@ -152,16 +158,20 @@ class Field:
         """The value in its type (5 becomes 5.0 for a float); ValueError if it is not allowed."""
         if value is None and self.optional:
             return None
-        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if self.kind is int and isinstance(value, float) and value.is_integer():
-            value = int(value)
-        wrong_type = not isinstance(value, self.kind)
-        wrong_type |= self.kind is not bool and isinstance(value, bool)
-        if wrong_type or not self.limits.allow(value):
+        converted = self._converted(value)
+        wrong_type = not isinstance(converted, self.kind)
+        wrong_type |= self.kind is not bool and isinstance(converted, bool)
+        if wrong_type or not self.limits.allow(converted):
             allowed = f"{JSON_TYPES[self.kind]} {self.limits.text()}".strip()
-            null = " or null" if self.optional else ""
+            null = " or null" if self.optional and self.limits.choices is None else ""
             raise ValueError(f"{name}: {value!r} is not allowed; allowed: {allowed}{null}")
+        return converted
+
+    def _converted(self, value: Any) -> Any:
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value) if abs(value) <= sys.float_info.max else math.inf
+        if self.kind is int and isinstance(value, float) and value.is_integer():
+            return int(value)
         return value
 
     def schema(self) -> dict:

@@ -1,4 +1,4 @@
-"""Progress of long jobs on standard error: what is done, how fast, when it will end."""
+"""Progress of long jobs on standard error: steps, speed and the expected end."""
 
 import sys
 import time
@@ -12,25 +12,30 @@ class Progress:
         self.interval = interval
         self.begin(1)
 
-    def begin(self, steps: int, what: str = "") -> None:
+    def begin(self, steps: int, activity: str = "") -> None:
         """Start counting a piece of work of so many steps."""
-        self.what, self.steps, self.done, self.samples = what, max(steps, 1), 0, 0
-        self.started = self.printed = time.monotonic()
+        self.activity = activity
+        self.steps = max(steps, 1)
+        self.finished_steps = 0
+        self.samples = 0
+        self.start_time = time.monotonic()
+        self.print_time = self.start_time
 
     def advance(self, samples: int) -> None:
-        """One step over so many samples is done."""
-        self.done += 1
+        """Count a finished step over so many samples."""
+        self.finished_steps += 1
         self.samples += samples
         now = time.monotonic()
-        if now - self.printed >= self.interval:
-            self.printed = now
-            elapsed = now - self.started
-            left = elapsed * (self.steps / self.done - 1)
-            end = time.strftime("%H:%M:%S", time.localtime(time.time() + left))
+        if now - self.print_time >= self.interval:
+            self.print_time = now
+            elapsed = now - self.start_time
+            remaining = elapsed * (self.steps / self.finished_steps - 1)
+            end = time.strftime("%H:%M:%S", time.localtime(time.time() + remaining))
             print(
-                f"{self.label}{self.what}: step {self.done:,} of {self.steps:,} "
-                f"({self.done / self.steps:.0%}), {self.samples / elapsed:,.0f} images/s, "
-                f"ends at {end} (in {left:,.0f} s)",
+                f"{self.label}{self.activity}: step {self.finished_steps:,} of {self.steps:,} "
+                f"({self.finished_steps / self.steps:.0%}), "
+                f"{self.samples / elapsed:,.0f} images/s, "
+                f"ends at {end} (in {remaining:,.0f} s)",
                 file=sys.stderr,
                 flush=True,
             )

@@ -54,9 +54,18 @@ class ContractError(TypeError):
 
 @cache
 def names(family: str) -> tuple[str, ...]:
-    """The sorted names of a family's components."""
-    internal = {path.stem for path in _files(FAMILIES[family])}
-    return tuple(sorted(internal | set(_entry_points(family))))
+    """The sorted names of a family's components.
+
+    Raises TypeError for an entry point that would replace a component of this package.
+    """
+    internal_names = {path.stem for path in _files(FAMILIES[family])}
+    external_names = set(_entry_points(family))
+    for name in sorted(internal_names & external_names):
+        value = _entry_points(family)[name].value
+        raise ContractError(
+            f"entry point {name} of {family}: {value} is refused, a component has this name already"
+        )
+    return tuple(sorted(internal_names | external_names))
 
 
 @cache
@@ -68,21 +77,21 @@ def find(family: str, name: str) -> type[Parameters]:
     """
     if name not in names(family):
         raise UnknownComponentError(f"{family} has no {name}; allowed: {', '.join(names(family))}")
-    found = _entry_points(family).get(name)
-    if found is None:
+    entry_point = _entry_points(family).get(name)
+    if entry_point is None:
         source = importlib.import_module(module(family, name))
         return getattr(source, class_name(FAMILIES[family], name))
-    component = found.load()
-    bases = component.__mro__ if isinstance(component, type) else ()
-    if FAMILIES[family].base not in {base.__name__ for base in bases}:
-        raise ContractError(f"entry point {name} of {family}: {found.value} is no component")
+    component = entry_point.load()
+    bases = {base.__name__ for base in getattr(component, "__mro__", ())}
+    if FAMILIES[family].base not in bases:
+        raise ContractError(f"entry point {name} of {family}: {entry_point.value} is no component")
     return component
 
 
 def module(family: str, name: str) -> str:
     """The module that holds a component."""
-    found = _entry_points(family).get(name)
-    return found.module if found else f"{FAMILIES[family].package}.{name}"
+    entry_point = _entry_points(family).get(name)
+    return entry_point.module if entry_point else f"{FAMILIES[family].package}.{name}"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What is known of a cell before anything runs: components ask it whether they fit together."""
+"""The facts of a cell that are known before anything runs: components check that they fit."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ class DataFacts:
     name: str
     classes: int
     shape: tuple[int, int, int]
-    """What models see of a point: H, W, C; features are 1, 1, F."""
+    """The shape of a point as models see it: H, W, C; features are 1, 1, F."""
     points: int
     """Training points, including those that are held out."""
     held_out: int

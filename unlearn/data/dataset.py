@@ -92,14 +92,18 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
     train_labels = np.delete(train_labels, validation_ids)
     if source.subset is not None:
         ids = stratified(train_labels, source.subset, source.subset_seed)
-        train_images, train_labels = train_images[ids], train_labels[ids]
+        train_images = train_images[ids]
+        train_labels = train_labels[ids]
     if source.test_subset is not None:
         ids = stratified(test_labels, source.test_subset, source.subset_seed)
-        test_images, test_labels = test_images[ids], test_labels[ids]
+        test_images = test_images[ids]
+        test_labels = test_labels[ids]
     train_ids = np.arange(len(train_labels))
     seed = source.held_out_seed
     held_out_order = seeding.shuffled(train_ids, seeding.derive(seed, "held out"))
     sample_order = seeding.shuffled(train_ids, seeding.derive(seed, "sample"))
+    held_out_ids = np.sort(held_out_order[: round(source.held_out * len(train_ids))])
+    sample_ids = np.sort(sample_order[: source.retain_sample])
     arrays = (
         train_images,
         train_labels,
@@ -107,8 +111,8 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
         validation_labels,
         test_images,
         test_labels,
-        np.sort(held_out_order[: round(source.held_out * len(train_ids))]),
-        np.sort(sample_order[: source.retain_sample]),
+        held_out_ids,
+        sample_ids,
     )
     mean, std = source.normalisation()
     description = {
@@ -120,7 +124,7 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
         "train_points": len(train_labels),
         "validation_points": len(validation_labels),
         "test_points": len(test_labels),
-        "held_out_points": len(arrays[6]),
+        "held_out_points": len(held_out_ids),
         "sha256": digest(*arrays),
     }
     return Dataset(*arrays, description)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ATTEMPTS = 3
+"""Downloads before it is given up."""
 
 
 class DataError(Exception):
@@ -19,40 +20,51 @@ def complete(
 ) -> None:
     """Make sure that `folder` holds every file of `checksums` (relative path -> digest).
 
-    Nothing is written when all are there. Missing files are downloaded by `download(directory)`
-    into a directory of their own beside them, checked, and only then moved to their place, so an
-    interrupted download leaves nothing behind that could be taken for data.
-    Raises DataError for a file with another checksum and when the download fails.
+    Nothing is written if all of them exist. Missing files are downloaded into another directory,
+    checked, and only then moved, so that an interrupted download leaves nothing that could be
+    taken for data.
+
+    Args:
+        folder: Where the files lie.
+        checksums: The expected digests.
+        download: Downloads all files into a directory.
+        algorithm: That of the digests, by its name in hashlib.
+
+    Raises:
+        DataError: A file has another checksum, or the download fails.
     """
     folder = Path(folder)
-    missing = []
+    missing_names = []
     for name, expected in checksums.items():
         path = folder / name
         if not path.is_file():
-            missing.append(name)
+            missing_names.append(name)
         elif _checksum(path, algorithm) != expected:
             raise DataError(
                 f"{path}: truncated or altered ({algorithm} is not {expected}); "
                 "delete the file to have it downloaded again"
             )
-    if not missing:
+    if not missing_names:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as directory:
             _retrying(download, Path(directory))
-            for name in missing:
-                fresh = Path(directory) / name
-                if not fresh.is_file() or _checksum(fresh, algorithm) != checksums[name]:
+            for name in missing_names:
+                download_path = Path(directory) / name
+                if (
+                    not download_path.is_file()
+                    or _checksum(download_path, algorithm) != checksums[name]
+                ):
                     raise DataError(f"the download of {name} is incomplete or altered")
-            for name in missing:
+            for name in missing_names:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(Path(directory) / name, folder / name)
     except (OSError, RuntimeError, DataError) as error:
         raise DataError(
-            f"{folder}: {missing[0]} is missing and the download failed ({error}). Put the files "
-            "there in torchvision's layout, or name another folder with the key `data` of the "
-            "study or with UNLEARN_DATA"
+            f"{folder}: {missing_names[0]} is missing and the download failed ({error}). Put the "
+            "files there in torchvision's layout, or name another folder with the key `data` of "
+            "the study or with UNLEARN_DATA"
         ) from error
 
 

@@ -69,7 +69,8 @@ class DataSource(Parameters):
         0.0,
         minimum=0,
         below=1,
-        help="Share of the training points kept out of base training, for requests that add points.",
+        help="Share of the training points that base training leaves out, for requests that add "
+        "points.",
     )
     held_out_seed: int = parameter(0, minimum=0, help="Which points `held_out` keeps out.")
     retain_sample: int | None = parameter(

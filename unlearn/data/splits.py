@@ -8,7 +8,7 @@ from unlearn.core import seeding
 def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Sorted ids of `count` points with the class shares of `labels`.
 
-    Each class gets its share rounded down; what is left goes to the largest remainders. Within a
+    Each class gets its share rounded down; the rest goes to the largest remainders. Within a
     class the points are the first of a seeded order.
     """
     classes, sizes = np.unique(labels, return_counts=True)
@@ -16,20 +16,25 @@ def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     quota = np.floor(exact).astype(int)
     for index in np.argsort(-(exact - quota), kind="stable")[: count - quota.sum()]:
         quota[index] += 1
-    chosen = [
-        seeding.shuffled(np.flatnonzero(labels == c), seeding.derive(seed, "stratified", int(c)))[
-            :q
-        ]
-        for c, q in zip(classes, quota, strict=True)
-    ]
-    return np.sort(np.concatenate(chosen))
+    chosen_ids = []
+    for label, points in zip(classes, quota, strict=True):
+        class_seed = seeding.derive(seed, "stratified", int(label))
+        order = seeding.shuffled(np.flatnonzero(labels == label), class_seed)
+        chosen_ids.append(order[:points])
+    return np.sort(np.concatenate(chosen_ids))
 
 
 def stratified_share(labels: np.ndarray, ids: np.ndarray, share: float, seed: int) -> np.ndarray:
     """The same share of every class among `ids`, sorted.
 
-    Smaller shares of the same seed are contained in larger ones. Between 0 and 1 one point of a
-    class at least is left in and one out, where it has two.
+    Smaller shares of the same seed are contained in larger ones. Strictly between 0 and 1 at least
+    one point of a class is in the share and one outside it, where the class has two.
+
+    Args:
+        labels: The class of every training point.
+        ids: The points to choose from.
+        share: From 0 to 1.
+        seed: Decides the points.
     """
     order = seeding.shuffled(ids, seeding.derive(seed, "noised"))
     chosen_ids = []

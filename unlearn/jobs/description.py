@@ -1,4 +1,4 @@
-"""What a job is told: components by name and parameters, members, device, precision.
+"""The description of a job: components by name and parameters, members, device, precision.
 
 Rules write a description as one JSON string; tests and timings build it from Python.
 """

@@ -1,4 +1,4 @@
-"""What calls of trainers and methods cost."""
+"""The costs of calls of trainers and methods."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,9 +17,12 @@ from unlearn.training.task import Task
 Store = Callable[[Mapping[str, np.ndarray]], None]
 """Writes tensors to permanent storage."""
 
+Outcome = tuple[State, Mapping[str, np.ndarray], float]
+"""A state, its tensors that changed, and the seconds that were spent on reading."""
+
 
 class Measure:
-    """Calls a trainer or a method, stores what it changed, and records what it cost."""
+    """Calls a trainer or a method, stores the tensors that it changed, and records its cost."""
 
     def __init__(self, task: Task, store: Store | None, student_task: Task | None = None):
         """Take one training step outside the clock: kernels are compiled, FLOPs are counted.
@@ -34,8 +37,9 @@ class Measure:
         self.costs: list[dict] = []
         self.flops_by_model: dict = {}
         student_task = student_task or task
-        for warmed in (task, student_task) if student_task is not task else (task,):
-            self._warm_up(warmed)
+        self._warm_up(task)
+        if student_task is not task:
+            self._warm_up(student_task)
         tensors = student_task.new_model(0).state_dict().values()
         self.model_bytes = sum(tensor.nbytes for tensor in tensors)
 
@@ -48,41 +52,41 @@ class Measure:
     def training(self, call: Callable[[], State]) -> State:
         """The state that a trainer's call returns."""
 
-        def trained() -> tuple[State, Mapping[str, np.ndarray], float]:
+        def outcome() -> Outcome:
             state = call()
             return state, {name: np.asarray(state[name]) for name in state}, 0.0
 
-        return self._measured(trained)
+        return self._measured(outcome)
 
     def unlearning(self, call: Callable[[], Update], before: State) -> State:
         """`before` with the update that a method's call returns laid over it."""
 
-        def unlearned() -> tuple[State, Mapping[str, np.ndarray], float]:
-            read_before = _read_seconds(before)
+        def outcome() -> Outcome:
+            start_seconds = _read_seconds(before)
             update = call()
-            reading = _read_seconds(before) - read_before
+            read_seconds = _read_seconds(before) - start_seconds
             state = Overlay(before, update)
-            written = {name: np.asarray(tensor) for name, tensor in state.written.items()}
-            return state, written, reading
+            changes = {name: np.asarray(tensor) for name, tensor in state.written.items()}
+            return state, changes, read_seconds
 
-        return self._measured(unlearned)
+        return self._measured(outcome)
 
     def flag(self, diverged: bool) -> None:
-        """Take note if the last call gave a model that is not finite."""
+        """Record that the last call gave a model that is not finite, where it did."""
         self.costs[-1]["diverged"] |= diverged
 
-    def _measured(self, call: Callable[[], tuple[State, Mapping[str, np.ndarray], float]]) -> State:
+    def _measured(self, outcome: Callable[[], Outcome]) -> State:
         self.task.meter = Meter(self.flops_by_model)
 
-        def stored() -> State:
-            state, written, reading = call()
+        def call_and_store() -> State:
+            state, changes, read_seconds = outcome()
             start = time.perf_counter()
-            if written:
-                self.store(written)
-            self.task.meter.count("io_seconds", reading + time.perf_counter() - start)
+            if changes:
+                self.store(changes)
+            self.task.meter.count("io_seconds", read_seconds + time.perf_counter() - start)
             return state
 
-        state, cost = meter.measure(self.task.machine, self.task.meter, stored)
+        state, cost = meter.measure(self.task.machine, self.task.meter, call_and_store)
         stored_bytes = sum(nbytes(state, name) for name in state)
         tensors = state.changed_tensors() if isinstance(state, Overlay) else state
         finite = all(np.isfinite(np.asarray(tensors[name])).all() for name in tensors)

@@ -17,11 +17,11 @@ NO_LOGITS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Predictor:
-    """Predicts the evaluated points for the scores, and adds up the CPU seconds that takes.
+    """Predicts the evaluated points for the scores, and adds up its CPU seconds.
 
-    In groups: the sample, the other points of the request, the test points. The predictions for
-    the first and the last do not depend on the request, so the networks of an ensemble that
-    training or the step before has evaluated already are not evaluated again.
+    Points come in groups: the sample, the other points of the request, the test points. The
+    predictions for the sample and the test points do not depend on the request. Networks of an
+    ensemble that training or the step before has evaluated are not evaluated on them again.
     """
 
     def __init__(
@@ -31,7 +31,14 @@ class Predictor:
         request: Request | None = None,
         constituents: Mapping[str, np.ndarray] = NO_LOGITS,
     ):
-        """`constituents`: what `constituents()` returned after training; read when needed."""
+        """Predict for the evaluated points of a data set and a request.
+
+        Args:
+            task: The task as the models see it.
+            dataset: The data set.
+            request: Its points are evaluated beside the sample.
+            constituents: The result of `constituents()` after training; read when needed.
+        """
         self.task = task
         self.ids = dataset.evaluated_ids(request)
         """The training ids of the first rows of the logits; the test points follow."""
@@ -45,12 +52,12 @@ class Predictor:
         self.pixels["test"] = torch.from_numpy(dataset.test_images).to(device)
         order = np.argsort(np.concatenate([sample_ids, request_ids]))
         self.order = np.append(order, len(self.ids) + np.arange(len(dataset.test_images)))
-        self.stored_rows = {
+        self.group_rows = {
             "sample": slice(len(sample_ids)),
             "test": slice(len(sample_ids), None),
         }
-        self.stored = constituents
-        self.evaluated: dict[str, dict[str, torch.Tensor]] = {}
+        self.training_logits = constituents
+        self.network_logits: dict[str, dict[str, torch.Tensor]] = {}
         """Digest of a network -> group -> logits, of the last state."""
         self.seconds = 0.0
         self.logits: list[np.ndarray] = []
@@ -76,10 +83,10 @@ class Predictor:
 
         By a digest of their weights; empty where a state is a single network.
         """
-        groups = [group for group in self.stored_rows if group in self.pixels]
+        groups = [group for group in self.group_rows if group in self.pixels]
         return {
             name: torch.cat([logits[group] for group in groups]).numpy()
-            for name, logits in self.evaluated.items()
+            for name, logits in self.network_logits.items()
         }
 
     def _networks(self, state: State) -> list[dict[str, torch.Tensor]]:
@@ -90,26 +97,26 @@ class Predictor:
         names = list(self.task.new_model(0).state_dict())
         digests = [digest(*(np.asarray(member[name]) for name in names)) for member in members]
         networks = [
-            self._evaluate(member, self._stored_logits(name))
+            self._evaluate(member, self._earlier_logits(name))
             for name, member in zip(digests, members, strict=True)
         ]
-        self.evaluated = dict(zip(digests, networks, strict=True))
+        self.network_logits = dict(zip(digests, networks, strict=True))
         return networks
 
-    def _stored_logits(self, name: str) -> dict[str, torch.Tensor]:
-        """The logits of a network that are known already, by group."""
-        if name in self.evaluated:
-            return self.evaluated[name]
-        stored = self.stored.get(name)
-        if stored is None:
+    def _earlier_logits(self, name: str) -> dict[str, torch.Tensor]:
+        """The logits of a network from training or from the last state, by group."""
+        if name in self.network_logits:
+            return self.network_logits[name]
+        rows_of_network = self.training_logits.get(name)
+        if rows_of_network is None:
             return {}
-        logits = torch.as_tensor(stored)
-        return {group: logits[rows] for group, rows in self.stored_rows.items()}
+        logits = torch.as_tensor(rows_of_network)
+        return {group: logits[rows] for group, rows in self.group_rows.items()}
 
     def _evaluate(
         self, member: Mapping, logits: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
-        """The logits of a network for every group; those that are known are not computed again."""
+        """The logits of a network for every group; groups that `logits` has are not computed."""
         return {
             group: logits[group]
             if group in logits

@@ -1,4 +1,4 @@
-"""What a job leaves."""
+"""The result of a job."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,11 +8,11 @@ import numpy as np
 
 @dataclass
 class Result:
-    """What a job leaves, one entry a member."""
+    """The result of a job, one entry a member."""
 
     states: list[Mapping[str, np.ndarray]]
-    """After training the whole state. After a request, steps first: the tensors that a distance
-    compares after every step; of the others that predictions need, those that changed, after the
+    """After training, the whole state. After a request, tensors with the steps as first axis: the
+    compared ones after every step; other tensors of predictions, where they changed, after the
     last step alone."""
     logits: np.ndarray
     """float32, K x P x C (training) or K x T x P x C (unlearning); P: the training points `ids`,

@@ -1,4 +1,4 @@
-"""From the description of a job to the task that its trainer and method are given."""
+"""From the description of a job to the task of its trainer and method."""
 
 import numpy as np
 import torch

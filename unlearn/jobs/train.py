@@ -18,7 +18,20 @@ from unlearn.training.task import Task
 def train_fleet(
     dataset: Dataset, job: FleetJob, label: str = "", store: Store | None = None
 ) -> Result:
-    """Train one model for each member, on base training or on the member's subset of it."""
+    """Train one model for each member, on base training or on the member's subset of it.
+
+    Args:
+        dataset: The data set.
+        job: Architecture, recipe, trainer and members.
+        label: The beginning of progress reports.
+        store: Writes tensors to permanent storage; it is part of what is timed.
+
+    Returns:
+        The states, predictions and costs of the members.
+
+    Raises:
+        ValueError: The trainer cannot train the model.
+    """
     task = new_task(dataset, job, label)
     measure = Measure(task, store)
     predictor = Predictor(task, dataset)
@@ -48,7 +61,8 @@ def train_fleet(
 def _trained(task: Task, job: FleetJob, member: Member) -> State:
     """The state of a member: trained, or read from a checkpoint."""
     if job.checkpoint is None:
-        return task.trainer.train(task, member.train_ids(task.data.base_ids), member.seed)
+        (state,) = task.trainer.train_many(task, [member])
+        return state
     path = job.checkpoint.replace("{seed}", str(member.seed))
     model = task.new_model(0)
     try:

@@ -30,13 +30,19 @@ def unlearn_fleet(
 
     Args:
         dataset: The data set.
-        job: What is done; its members are those of the trained fleet.
+        job: The method; its members are those of the trained fleet.
         trained: The state of each member.
-        request: What is deleted and added.
-        label: What progress reports begin with.
+        request: What is deleted and added, relative to base training.
+        label: The beginning of progress reports.
         store: Writes tensors to permanent storage; it is part of what is timed.
         constituents: Those of the training job's result; they save predictions, nothing else.
+
+    Raises:
+        ValueError: A point that the request cannot delete or add, or what the method raises.
     """
+    train_points = len(dataset.train_labels)
+    for _ in request.steps(train_points, dataset.base_ids):  # check every step before any work
+        pass
     task = new_task(dataset, job, label)
     method = registry.create("methods", job.method)
     student_task = method.student_task(task)
@@ -49,8 +55,8 @@ def unlearn_fleet(
     for member, member_ids, original in zip(job.members, base_ids, trained, strict=True):
         state = original
         weights: dict[str, list] = {name: [] for name in compared}
-        member_request = request.within(member_ids)
-        for step in member_request.steps(len(dataset.train_labels), member_ids):
+        member_request = request if member.subset is None else request.within(member_ids)
+        for step in member_request.steps(train_points, member_ids):
             state = measure.unlearning(
                 lambda before=state, step=step, seed=member.seed: method.unlearn(
                     task, before, step, seed

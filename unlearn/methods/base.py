@@ -41,7 +41,7 @@ class Method(Parameters):
 
     @property
     def continues(self) -> bool:
-        """Whether a later step builds on the model of an earlier one, so that it inherits its fate."""
+        """Whether a later step builds on the model of an earlier one, and diverges if that did."""
         return False
 
     def supports(self, setting: Setting) -> str | None:

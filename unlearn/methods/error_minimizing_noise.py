@@ -1,4 +1,4 @@
-"""Error-minimising noise on the deleted images, then a short training on all: a doubtful idea."""
+"""Error-minimising noise on the deleted images, then a short training on all images."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class ErrorMinimizingNoise(Method):
         model = task.model(original)
         noise = self._noise(task, model.eval(), request.deleted_ids, seed)
         noised_ids = request.deleted_ids
-        if "noise/ids" in original:  # what came back since then is clean again
+        if "noise/ids" in original:  # points that came back since then are clean again
             earlier_ids = np.asarray(original["noise/ids"])
             clean_ids = np.append(request.retain_ids, request.deleted_ids)
-            kept = ~np.isin(earlier_ids, clean_ids)
-            noised_ids = np.append(earlier_ids[kept], noised_ids)
-            noise = np.append(np.asarray(original["noise/values"])[kept], noise, axis=0)
+            is_noised = ~np.isin(earlier_ids, clean_ids)
+            noised_ids = np.append(earlier_ids[is_noised], noised_ids)
+            noise = np.append(np.asarray(original["noise/values"])[is_noised], noise, axis=0)
         images = task.data.train_images.clone()
         index = index_of(noised_ids).to(images.device)
         images[index] += torch.from_numpy(noise).to(images.device).view(torch.uint8)
@@ -76,11 +76,21 @@ class ErrorMinimizingNoise(Method):
         ids = np.union1d(request.retain_ids, noised_ids)
         order = seeding.derive(seed, "finetune")  # that of fine-tuning
         fit(noisy_task, model.train(), ids, recipe, order, label="training on noise")
-        kept_noise = {"noise/ids": noised_ids.astype(np.int64), "noise/values": noise}
-        return Update(state_of(model) | kept_noise)
+        noise_tensors = {"noise/ids": noised_ids.astype(np.int64), "noise/values": noise}
+        return Update(state_of(model) | noise_tensors)
 
     def _noise(self, task: Task, model: nn.Module, ids: np.ndarray, seed: int) -> np.ndarray:
-        """Noise for the images of `ids`, int8."""
+        """Noise for the training images of some points.
+
+        Args:
+            task: Data, machine and meter.
+            model: The trained model in evaluation mode; does not change.
+            ids: The points.
+            seed: Decides random signs.
+
+        Returns:
+            int8, ids x H x W x C, in whole steps of the pixels.
+        """
         import torch
 
         from unlearn.perturbations import search

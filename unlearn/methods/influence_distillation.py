@@ -9,9 +9,9 @@ from unlearn.training.recipe import SCHEDULES
 class InfluenceDistillation(Method):
     """Distil a student on the retain set, and push it off the deleted points by their influence.
 
-    The student learns the labels and the trained model's logits of the retain set, and its loss on
-    the deleted points is raised, the more the larger their influence on the trained model is.
-    `teacher: retrained` and `alpha: 0` with `weights: none` are controls: students in which
+    The student learns the labels and the trained model's logits of the retain set. Its loss on the
+    deleted points is raised: the larger their influence on the trained model, the more.
+    `teacher: retrained` and `alpha: 0`, both with `weights: none`, are controls: students in which
     deleted points have no part.
     """
 
@@ -84,8 +84,8 @@ class InfluenceDistillation(Method):
         """Raise ValueError for an architecture of the student that there is not."""
         if self.student is not None:
             if self.student not in registry.names("models"):
-                allowed = ", ".join(registry.names("models"))
-                raise ValueError(f"student: {self.student} is unknown; allowed: null, {allowed}")
+                names = ", ".join(registry.names("models"))
+                raise ValueError(f"student: {self.student} is unknown; allowed: null, {names}")
             if self.start == "teacher":
                 raise ValueError(
                     f"student: {self.student} cannot start as a copy of the teacher; allowed: null"
@@ -103,7 +103,7 @@ class InfluenceDistillation(Method):
         return registry.find("models", self.student).of_size(self.size)
 
     def supports(self, setting):
-        """Images for students that need them, and minibatches that fit the data set."""
+        """Images for students that need them; minibatches no larger than the data set."""
         if setting.data is None:
             return None
         if self.student is not None and setting.data.features and not self.architecture().flat:
@@ -114,9 +114,9 @@ class InfluenceDistillation(Method):
 
     def guarantee_for(self, setting):
         """Students in which deleted points have no part are exact."""
-        clean = self.alpha == 0 or self.teacher == "retrained"
-        if self.start == "fresh" and self.weights == "none" and clean:
-            reason = "neither a teacher that saw the points nor they have a part in it"
+        has_no_trained_teacher = self.alpha == 0 or self.teacher == "retrained"
+        if self.start == "fresh" and self.weights == "none" and has_no_trained_teacher:
+            reason = "neither the points nor a teacher trained on them have a part in the student"
             return Guarantee("exact", reason)
         return Guarantee(self.guarantee)
 
@@ -126,7 +126,7 @@ class InfluenceDistillation(Method):
         return self.stream == "chained"
 
     def references(self):
-        """Students that deleted points had no influence on: untaught, and taught by a clean one."""
+        """Students without influence of deleted points: without a teacher, and with a clean one."""
         values = self.values()
         if any(reference.items() <= values.items() for reference in (SCRATCH, TAUGHT)):
             return {}

@@ -9,9 +9,9 @@ from unlearn.methods.base import Method, Update, parameter
 class NaiveFinetuning(Method):
     """Train on, against the labels of the deleted points alone, bounded or not.
 
-    What influence distillation does to the deleted points, without a word on the others: its
-    negative control. The bound is the loss of a uniform prediction, ln C. Batch normalisation is
-    frozen.
+    The negative control of influence distillation: its push off the deleted points, without its
+    loss on the retained ones. The bound is the loss of a uniform prediction, ln C. Batch
+    normalisation is frozen.
     """
 
     reads = frozenset({"forget"})

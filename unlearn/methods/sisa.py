@@ -6,8 +6,8 @@ from unlearn.methods.base import Method
 class Sisa(Method):
     """Retrain the constituents whose shards are hit, from the first slice that is hit.
 
-    The result is what training from scratch on the reduced shards gives, to the bit. How shards
-    and slices are cut, and when that keeps its promise, is the trainer's business.
+    The result is what training from scratch on the reduced shards gives, to the bit. The trainer
+    cuts shards and slices, and tells which promise its partition keeps.
 
     References:
         Bourtoule et al., "Machine unlearning", IEEE S&P 2021.

@@ -1,7 +1,7 @@
 """Shards of points that are about equally likely to be deleted (Bourtoule et al. 2021, sec. 7).
 
-PartitionedPoints are sorted by the probability of a request and cut into contiguous blocks, so that points
-that are often asked for share few shards.
+Points are sorted by the probability of a request and cut into contiguous blocks, so that the points
+that are likely to be deleted share few shards.
 """
 
 import numpy as np
@@ -10,16 +10,17 @@ from unlearn.core.setting import DataFacts
 from unlearn.partitions import request_prior
 from unlearn.partitions.sharding import PartitionedPoints, PartitionGuarantee, cut
 
-CANDIDATES = 1000
+CANDIDATE_CUTS = 1000
+"""Places where `min_cost` may cut, about."""
 
 
 def check(data: DataFacts, *, shards: int, min_shard: int, **_) -> None:
     """ValueError where the smallest allowed shards need more points than there are."""
-    base = data.base_points
-    if shards * min_shard > base:
+    points = data.base_points
+    if shards * min_shard > points:
         raise ValueError(
             f"min_shard: {shards} shards of {min_shard} points need {shards * min_shard}, there "
-            f"are {base}; allowed: 1 .. {base // shards}"
+            f"are {points}; allowed: 1 .. {points // shards}"
         )
 
 
@@ -31,7 +32,7 @@ def guarantee(**_) -> PartitionGuarantee:
 
 def assign(
     points: PartitionedPoints,
-    present: np.ndarray,
+    present_ids: np.ndarray,
     *,
     shards: int,
     partition_seed: int,
@@ -47,6 +48,17 @@ def assign(
     `equal_mass` is the paper's rule: ascending, open the next shard when the expected requests of
     the current one reach their share. `min_cost` cuts where the expected number of points that a
     request retrains, sum over shards of points x probability, is least.
+
+    Args:
+        points: All training points.
+        present_ids: Not used: absent points do not move others.
+        shards: The number of blocks.
+        partition_seed: Decides the shards of points outside base training.
+        prior: The kind of the request probability.
+        prior_shape: Its shape.
+        prior_seed: The seed of its ranking.
+        cuts: `equal_mass` or `min_cost`.
+        min_shard: The least points of a block.
     """
     probability = request_prior.probabilities(prior, points.base_ids, prior_seed, prior_shape)
     order = np.argsort(probability, kind="stable")
@@ -60,33 +72,37 @@ def assign(
 
 def _equal_mass(mass: np.ndarray, shards: int, min_shard: int) -> list[int]:
     """Where the first shards - 1 blocks end; every block has at least `min_shard` points."""
-    ends, start = [], 0
-    for left in range(shards - 1, 0, -1):
-        before = mass[start - 1] if start else 0.0
-        end = int(np.searchsorted(mass, before + mass[-1] / shards)) + 1
-        start = min(max(end, start + min_shard), len(mass) - left * min_shard)
+    ends = []
+    start = 0
+    for remaining_shards in range(shards - 1, 0, -1):
+        earlier_mass = mass[start - 1] if start else 0.0
+        end = int(np.searchsorted(mass, earlier_mass + mass[-1] / shards)) + 1
+        start = min(max(end, start + min_shard), len(mass) - remaining_shards * min_shard)
         ends.append(start)
     return ends
 
 
 def _min_cost(mass: np.ndarray, shards: int, min_shard: int) -> list[int]:
-    """The cheapest ends among about CANDIDATES, by dynamic programming."""
+    """The cheapest ends among about CANDIDATE_CUTS, by dynamic programming."""
     total = len(mass)
-    by_size = np.linspace(0, total, CANDIDATES // 2)
-    by_mass = np.searchsorted(mass, np.linspace(0, mass[-1], CANDIDATES // 2))
-    fixed = np.arange(shards + 1) * min_shard
-    places = np.concatenate([by_size, by_mass, fixed, total - fixed]).astype(int)
+    by_size = np.linspace(0, total, CANDIDATE_CUTS // 2)
+    by_mass = np.searchsorted(mass, np.linspace(0, mass[-1], CANDIDATE_CUTS // 2))
+    smallest = np.arange(shards + 1) * min_shard
+    places = np.concatenate([by_size, by_mass, smallest, total - smallest]).astype(int)
     places = np.unique(np.clip(places, 0, total))
-    below = np.concatenate([[0.0], mass])[places]
+    mass_below = np.concatenate([[0.0], mass])[places]
     size = places[None, :] - places[:, None]  # from row to column
-    cost = np.where(size >= min_shard, size * (below[None, :] - below[:, None]), np.inf)
-    best, came_from = cost[0], []
+    block_mass = mass_below[None, :] - mass_below[:, None]
+    cost = np.where(size >= min_shard, size * block_mass, np.inf)
+    least_cost = cost[0]
+    predecessors = []
     for _ in range(shards - 1):
-        through = best[:, None] + cost
-        came_from.append(through.argmin(0))
-        best = through.min(0)
-    ends, at = [], len(places) - 1
-    for previous in reversed(came_from):
-        at = previous[at]
-        ends.append(int(places[at]))
+        cost_by_predecessor = least_cost[:, None] + cost
+        predecessors.append(cost_by_predecessor.argmin(0))
+        least_cost = cost_by_predecessor.min(0)
+    ends = []
+    place = len(places) - 1
+    for predecessor in reversed(predecessors):
+        place = predecessor[place]
+        ends.append(int(places[place]))
     return ends[::-1]

@@ -8,7 +8,11 @@ from unlearn.core import seeding
 from unlearn.core.setting import DataFacts
 from unlearn.partitions.sharding import PartitionedPoints, PartitionGuarantee
 
-CHUNK = 5000  # points that are turned into features at a time
+CHUNK_POINTS = 5000
+"""Points that are turned into features at a time."""
+
+MAX_BATCH_POINTS = 1024
+"""Points of a minibatch of k-means."""
 
 
 def check(
@@ -20,31 +24,39 @@ def check(
     components: int,
     **_,
 ) -> None:
-    """ValueError where there are too few points to fit the centroids on."""
-    fitted = data.held_out if kmeans_fit == "public" else data.base_points
-    needed = max(shards, components) if features == "pca" else shards
-    if fitted < needed:
-        way_out = "; raise `held_out` of the data set" if kmeans_fit == "public" else ""
+    """ValueError where there are too few points to fit the centroids on.
+
+    Args:
+        data: The sizes of the data set.
+        shards: The number of centroids.
+        kmeans_fit: The points that they are fitted on; see `assign`.
+        features: The space that they lie in; see `assign`.
+        components: Its dimensions.
+    """
+    points = data.held_out if kmeans_fit == "public" else data.base_points
+    min_points = max(shards, components) if features == "pca" else shards
+    if points < min_points:
+        advice = "; raise `held_out` of the data set" if kmeans_fit == "public" else ""
         raise ValueError(
-            f"kmeans_fit: {kmeans_fit} has {fitted} points to fit {shards} centroids on, "
-            f"at least {needed} are needed{way_out}"
+            f"kmeans_fit: {kmeans_fit} has {points} points to fit {shards} centroids on, "
+            f"at least {min_points} are needed{advice}"
         )
 
 
 def guarantee(*, kmeans_fit: str, **_) -> PartitionGuarantee:
     """What unlearning can rely on."""
-    public = "centroids fitted on held-out points, which are public and stay so"
-    refit = "centroids fitted again on the remaining points at every request"
+    public_reason = "centroids fitted on held-out points, which are public and stay so"
+    refit_reason = "centroids fitted again on the remaining points at every request"
     return {
-        "public": PartitionGuarantee("exact", public, serves=("delete",)),
-        "refit": PartitionGuarantee("exact", refit, fixed=False),
+        "public": PartitionGuarantee("exact", public_reason, serves=("delete",)),
+        "refit": PartitionGuarantee("exact", refit_reason, fixed=False),
         "frozen": PartitionGuarantee("conditional", "partition fitted on deleted points"),
     }[kmeans_fit]
 
 
 def assign(
     points: PartitionedPoints,
-    present: np.ndarray,
+    present_ids: np.ndarray,
     *,
     shards: int,
     partition_seed: int,
@@ -56,21 +68,38 @@ def assign(
     """The nearest centroid of every id. An empty cluster is an empty shard.
 
     Centroids, and the principal components where features are `pca`, are fitted on the points
-    outside base training (`public`), on `present` (`refit`) or on base training (`frozen`).
+    outside base training (`public`), on `present_ids` (`refit`) or on base training (`frozen`).
+
+    Args:
+        points: All training points, with images.
+        present_ids: The present training set.
+        shards: The number of centroids.
+        partition_seed: Decides the initial centroids and the projection.
+        kmeans_fit: `public`, `refit` or `frozen`.
+        features: `pixels`, `pca` or `random_projection`.
+        components: Dimensions of `pca` and `random_projection`.
     """
     from sklearn.cluster import MiniBatchKMeans
 
-    everyone = np.arange(len(points.labels))
-    fitted = {"public": points.reserve_ids, "refit": present, "frozen": points.base_ids}[kmeans_fit]
-    pixels = _pixels(points, fitted)
+    ids_by_rule = {
+        "public": points.reserve_ids,
+        "refit": present_ids,
+        "frozen": points.base_ids,
+    }
+    fitted_ids = ids_by_rule[kmeans_fit]
+    pixels = _pixels(points, fitted_ids)
     seed = seeding.derive(partition_seed, "centroids") % 2**32
-    transform = _features(pixels, features, components, seed)
-    batch = min(1024, len(fitted))
-    found = min(shards, len(fitted))
-    clusters = MiniBatchKMeans(found, random_state=seed, n_init=3, batch_size=batch)
+    transform = _transform(pixels, features, components, seed)
+    clusters = MiniBatchKMeans(
+        min(shards, len(fitted_ids)),
+        random_state=seed,
+        n_init=3,
+        batch_size=min(MAX_BATCH_POINTS, len(fitted_ids)),
+    )
     clusters.fit(transform(pixels))
-    parts = np.array_split(everyone, len(everyone) // CHUNK + 1)
-    nearest = [clusters.predict(transform(_pixels(points, part))) for part in parts]
+    all_ids = np.arange(len(points.labels))
+    chunks = np.array_split(all_ids, len(all_ids) // CHUNK_POINTS + 1)
+    nearest = [clusters.predict(transform(_pixels(points, chunk))) for chunk in chunks]
     return np.concatenate(nearest).astype(np.int64)
 
 
@@ -79,14 +108,21 @@ def _pixels(points: PartitionedPoints, ids: np.ndarray) -> np.ndarray:
     return points.images[ids].reshape(len(ids), -1).astype(np.float32) / 255
 
 
-def _features(fitted: np.ndarray, kind: str, components: int, seed: int) -> Callable:
-    """A function from pixels to features. Random projection looks at the shape alone."""
+def _transform(pixels: np.ndarray, kind: str, components: int, seed: int) -> Callable:
+    """A function from pixels to features, fitted on these pixels.
+
+    Args:
+        pixels: N x pixels; random projection is fitted on their number alone.
+        kind: `pixels`, `pca` or `random_projection`.
+        components: Dimensions of the features.
+        seed: Decides the projection.
+    """
     from sklearn.decomposition import PCA
     from sklearn.random_projection import GaussianRandomProjection
 
-    components = min(components, fitted.shape[1])
+    components = min(components, pixels.shape[1])
     if kind == "pca":
-        return PCA(min(components, len(fitted)), random_state=seed).fit(fitted).transform
+        return PCA(min(components, len(pixels)), random_state=seed).fit(pixels).transform
     if kind == "random_projection":
-        return GaussianRandomProjection(components, random_state=seed).fit(fitted[:1]).transform
+        return GaussianRandomProjection(components, random_state=seed).fit(pixels[:1]).transform
     return lambda pixels: pixels

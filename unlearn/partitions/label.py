@@ -1,4 +1,4 @@
-"""Whole classes to a shard, or several shards to a class: each point's own label decides."""
+"""Whole classes to a shard, or several shards to a class: the label of a point decides."""
 
 import numpy as np
 
@@ -24,12 +24,12 @@ def guarantee(**_) -> PartitionGuarantee:
 
 
 def assign(
-    points: PartitionedPoints, present: np.ndarray, *, shards: int, partition_seed: int, **_
+    points: PartitionedPoints, present_ids: np.ndarray, *, shards: int, partition_seed: int, **_
 ) -> np.ndarray:
     """floor(label S / C) for S shards and C classes; for S > C one of the S / C of the class."""
     if shards <= points.classes:
         return points.labels * shards // points.classes
-    each = shards // points.classes
+    class_shards = shards // points.classes
     ids = np.arange(len(points.labels))
     keys = seeding.point_keys(seeding.derive(partition_seed, "shards"), ids)
-    return points.labels * each + (keys % np.uint64(each)).astype(np.int64)
+    return points.labels * class_shards + (keys % np.uint64(class_shards)).astype(np.int64)

@@ -1,5 +1,6 @@
-"""How likely each point is to be deleted: what skewed requests are drawn from, and what
-distribution-aware sharding knows of them.
+"""How likely each point is to be deleted.
+
+Skewed requests are drawn by it, and distribution-aware sharding cuts by it.
 """
 
 import math
@@ -18,10 +19,18 @@ def check(kind: str, shape: float, name: str) -> None:
 def probabilities(kind: str, ids: np.ndarray, seed: int, shape: float) -> np.ndarray:
     """The probability that a request is for each of `ids`, float64, of sum 1.
 
-    Over a ranking of the ids that the seed draws: `pareto` is proportional to
-    (rank + 1)^-(shape + 1), `exponential` falls to the share `shape` at the last rank, `uniform`
-    is the same for all whatever the shape. Ids alone decide, never what the points contain
-    (Bourtoule et al. 2021 shard by such probabilities). KeyError for another kind.
+    Ids alone decide, never what the points contain (Bourtoule et al. 2021 shard by such
+    probabilities).
+
+    Args:
+        kind: `pareto` is proportional to (rank + 1)^-(shape + 1), `exponential` falls to the share
+            `shape` at the last rank, `uniform` is the same for all.
+        ids: The points.
+        seed: Draws the ranking of the ids.
+        shape: See `kind`.
+
+    Raises:
+        KeyError: Another kind.
     """
     keys = seeding.point_keys(seeding.derive(seed, "ranking of requests"), ids)
     rank = np.empty(len(ids))
@@ -34,12 +43,12 @@ def probabilities(kind: str, ids: np.ndarray, seed: int, shape: float) -> np.nda
     return weight / math.fsum(weight)
 
 
-def drawn(ids: np.ndarray, probability: np.ndarray, seed: int) -> np.ndarray:
+def successive_draws(ids: np.ndarray, probability: np.ndarray, seed: int) -> np.ndarray:
     """`ids` in the order in which they are drawn one after the other, without replacement.
 
     The smallest of independent exponential variables with rates p is a draw from p, the second
-    smallest a draw from what is left, and so on (Efraimidis and Spirakis 2006). The first points
-    of the order are the same however many are wanted.
+    smallest a draw from the remaining points, and so on (Efraimidis and Spirakis 2006). The first
+    points of the order do not depend on how many are drawn.
     """
     keys = seeding.point_keys(seeding.derive(seed, "draws of requests"), ids)
     uniform = (keys.astype(np.float64) + 0.5) / 2.0**64

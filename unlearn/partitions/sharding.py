@@ -1,8 +1,8 @@
 """Shards and slices: which points they hold, how long each is trained, what requests cost.
 
 SISA (Bourtoule et al., IEEE S&P 2021): the training set is cut into shards, each shard into
-slices; a constituent model is trained on the slices of its shard, one more at each stage. Numpy
-only: the plan, the samplers and the trainer all ask here.
+slices. A constituent model is trained on the slices of its shard, one more at each stage. Numpy
+only, for the plan, the samplers and the trainer.
 """
 
 import importlib
@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class PartitionGuarantee(Guarantee):
 
 @dataclass(frozen=True)
 class PartitionedPoints:
-    """What a partition may look at."""
+    """The training points as partitions see them."""
 
     labels: np.ndarray
     base_ids: np.ndarray
@@ -62,10 +63,22 @@ def cut(ids: np.ndarray, shards: int, partition_seed: int) -> np.ndarray:
     return shard_of
 
 
-def shards_of(points: PartitionedPoints, partition: str, present=None, **options) -> np.ndarray:
-    """The shard of every training id. `present`: the training set of the moment."""
-    present = points.base_ids if present is None else present
-    return _import(partition).assign(points, present, **options)
+def shards_of(
+    points: PartitionedPoints,
+    partition: str,
+    present_ids: np.ndarray | None = None,
+    **options: Any,
+) -> np.ndarray:
+    """The shard of every training id.
+
+    Args:
+        points: All training points.
+        partition: The name of a module of this package.
+        present_ids: The present training set; None takes base training.
+        **options: The parameters of the trainer.
+    """
+    present_ids = points.base_ids if present_ids is None else present_ids
+    return _import(partition).assign(points, present_ids, **options)
 
 
 def slicing_order(ids: np.ndarray, partition_seed: int) -> np.ndarray:
@@ -91,11 +104,22 @@ def slices_of(
     A shard is cut into parts of equal size where ids alone decide which points it holds.
     Elsewhere its size tells of points that may have to be forgotten, so the cuts are those of an
     order of all ids and the slices are only about equal.
+
+    Args:
+        points: All training points.
+        shard_of: The shard of every training id.
+        by_id: Whether ids alone decide where a point goes.
+        slices: Slices of a shard.
+        partition_seed: Decides the random order in which a shard is cut.
+        slice_order: `random`, or `request_probability`: likely points come last.
+        prior: The kind of the request probability.
+        prior_shape: Its shape.
+        prior_seed: The seed of its ranking.
     """
     order = slicing_order(points.base_ids, partition_seed)
     if slice_order == "request_probability":
-        likely = request_prior.probabilities(prior, points.base_ids, prior_seed, prior_shape)
-        order = points.base_ids[np.argsort(likely, kind="stable")]
+        probability = request_prior.probabilities(prior, points.base_ids, prior_seed, prior_shape)
+        order = points.base_ids[np.argsort(probability, kind="stable")]
     slice_of = np.full(len(points.labels), slices - 1, dtype=np.int64)
     slice_of[order] = blocks(len(order), slices)
     for shard in np.unique(shard_of[order]) if by_id else ():
@@ -105,28 +129,29 @@ def slices_of(
 
 
 def assignment(
-    points: PartitionedPoints, present: np.ndarray, shards: int, slices: int, **options
+    points: PartitionedPoints, present_ids: np.ndarray, shards: int, slices: int, **options: Any
 ) -> np.ndarray:
-    """int16 2 x N: shard and slice of every training id, -1 for those that are not `present`.
+    """int16 2 x N: shard and slice of every training id, -1 for those outside `present_ids`.
 
     A function of the ids present, not of how they came to be: requests in any order and in any
-    batches lead to the same assignment. Of absent points nothing is kept, not even where they
-    were: that may tell their class.
+    batches lead to the same assignment. Nothing is stored of absent points: even their old place
+    may tell their class.
     """
-    shard_of = shards_of(points, present=present, shards=shards, **options)
+    shard_of = shards_of(points, present_ids=present_ids, shards=shards, **options)
     by_id = guarantee(**options).by_id
     slice_of = slices_of(points, shard_of, by_id=by_id, slices=slices, **options)
     places = np.full((2, len(points.labels)), -1, dtype=np.int16)
-    places[:, present] = shard_of[present], slice_of[present]
+    places[:, present_ids] = shard_of[present_ids], slice_of[present_ids]
     return places
 
 
 def layout(places: np.ndarray, shards: int, slices: int) -> Layout:
     """The sorted ids of every slice of every shard of an assignment."""
     shard_of, slice_of = places.astype(np.int64)
-    present = np.flatnonzero(shard_of >= 0)
-    order = present[np.argsort((shard_of * slices + slice_of)[present], kind="stable")]
-    cuts = np.searchsorted((shard_of * slices + slice_of)[order], np.arange(1, shards * slices))
+    place_of = shard_of * slices + slice_of
+    present_ids = np.flatnonzero(shard_of >= 0)
+    order = present_ids[np.argsort(place_of[present_ids], kind="stable")]
+    cuts = np.searchsorted(place_of[order], np.arange(1, shards * slices))
     parts = np.split(order, cuts)
     return [parts[s * slices : (s + 1) * slices] for s in range(shards)]
 
@@ -135,10 +160,10 @@ def hits(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
     """The first slice in which two assignments differ, for every shard in which they do."""
     changed = (before != after).any(0)
     places = np.concatenate([before[:, changed], after[:, changed]], axis=1)
-    first: dict[int, int] = {}
-    for shard, part in np.unique(places[:, places[0] >= 0], axis=1).T.tolist():
-        first.setdefault(shard, part)
-    return first
+    first_slices: dict[int, int] = {}
+    for shard, slice_index in np.unique(places[:, places[0] >= 0], axis=1).T.tolist():
+        first_slices.setdefault(shard, slice_index)
+    return first_slices
 
 
 def epochs_of_a_stage(epochs: float, slices: int) -> float:
@@ -147,7 +172,14 @@ def epochs_of_a_stage(epochs: float, slices: int) -> float:
 
 
 def stage_steps(points: int, slices: int, epochs: float, batch_size: int) -> int:
-    """Minibatches of a stage on so many points: at least one, none without points."""
+    """Minibatches of a stage: at least one, none without points.
+
+    Args:
+        points: Those of the slices so far.
+        slices: Slices of a shard.
+        epochs: Those of plain training.
+        batch_size: Points of a minibatch.
+    """
     if not points:
         return 0
     batches = math.ceil(points / batch_size)
@@ -169,27 +201,38 @@ def expected_evaluations(sizes: Sequence[Sequence[int]], requests: int, epochs: 
     cost = 0.0
     for shard in sizes:
         for points in np.cumsum(shard):
-            missed = _none_of(int(points), requests, total)
-            cost += points * (1 - missed) - requests * points / total
+            untouched = _probability_of_none(int(points), requests, total)
+            cost += points * (1 - untouched) - requests * points / total
     return epochs * cost
 
 
-def check(data: DataFacts, *, shards: int, slices: int, partition: str, **options) -> None:
-    """ValueError for shards or slices that cannot exist in a data set of this size."""
-    base = data.base_points
-    if shards > base:
-        raise ValueError(f"shards: {shards} are more than the {base} points; allowed: 1 .. {base}")
-    if slices > base // shards:
+def check(data: DataFacts, *, shards: int, slices: int, partition: str, **options: Any) -> None:
+    """ValueError for shards or slices that cannot exist in a data set of this size.
+
+    Args:
+        data: The sizes of the data set.
+        shards: The number of shards.
+        slices: Slices of a shard.
+        partition: The name of the partition.
+        **options: The other parameters of the trainer.
+    """
+    points = data.base_points
+    if shards > points:
         raise ValueError(
-            f"slices: {slices} are more than the {base // shards} points of a shard; allowed: "
-            f"1 .. {base // shards}"
+            f"shards: {shards} are more than the {points} points; allowed: 1 .. {points}"
+        )
+    shard_points = points // shards
+    if slices > shard_points:
+        raise ValueError(
+            f"slices: {slices} are more than the {shard_points} points of a shard; allowed: "
+            f"1 .. {shard_points}"
         )
     if "prior" in options:
         request_prior.check(options["prior"], options["prior_shape"], "prior_shape")
     _import(partition).check(data, shards=shards, **options)
 
 
-def guarantee(*, partition: str, **options) -> PartitionGuarantee:
+def guarantee(*, partition: str, **options: Any) -> PartitionGuarantee:
     """What unlearning can rely on under these parameters."""
     return _import(partition).guarantee(**options)
 
@@ -199,12 +242,17 @@ def module(partition: str) -> str:
     return f"unlearn.partitions.{partition}"
 
 
-def _none_of(points: int, drawn: int, total: int) -> float:
-    """C(total - points, drawn) / C(total, drawn): none of the points is among those drawn."""
-    if drawn > total - points:
+def _probability_of_none(points: int, requests: int, total: int) -> float:
+    """The probability that none of the points is requested: C(N - m, K) / C(N, K)."""
+    if requests > total - points:
         return 0.0
-    pairs = ((total - points, 1), (total - drawn, 1), (total - points - drawn, -1), (total, -1))
-    return math.exp(sum(sign * math.lgamma(n + 1) for n, sign in pairs))
+    factorials = (
+        (total - points, 1),
+        (total - requests, 1),
+        (total - points - requests, -1),
+        (total, -1),
+    )
+    return math.exp(sum(sign * math.lgamma(n + 1) for n, sign in factorials))
 
 
 def _import(partition: str) -> ModuleType:

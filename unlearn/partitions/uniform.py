@@ -7,7 +7,7 @@ from unlearn.partitions.sharding import PartitionedPoints, PartitionGuarantee, c
 
 
 def check(data: DataFacts, *, shards: int, **_) -> None:
-    """Any number of shards will do."""
+    """Nothing: any number of shards can exist."""
 
 
 def guarantee(**_) -> PartitionGuarantee:
@@ -18,7 +18,7 @@ def guarantee(**_) -> PartitionGuarantee:
 
 
 def assign(
-    points: PartitionedPoints, present: np.ndarray, *, shards: int, partition_seed: int, **_
+    points: PartitionedPoints, present_ids: np.ndarray, *, shards: int, partition_seed: int, **_
 ) -> np.ndarray:
     """The shard of every id; points outside base training are cut in the same way."""
     shard_of = np.empty(len(points.labels), dtype=np.int64)

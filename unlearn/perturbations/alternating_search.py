@@ -24,7 +24,7 @@ class AlternatingSearch:
     """One search, for the points of a data set."""
 
     def __init__(self, noise: "ErrorMinimizing", task: Task, ids: np.ndarray):
-        """ValueError if a class has no image in the part of the data that class noise asks."""
+        """ValueError if a class has no image in the sample that class noise is searched on."""
         self.options = noise
         self.task = task
         self.points = len(ids)
@@ -38,14 +38,14 @@ class AlternatingSearch:
         self.row_of = self.labels if noise.class_wise else torch.arange(self.points, device=device)
         """The row of the table for each image."""
         self.sample = self._class_sample() if noise.class_wise else None
-        """Rows of the images that the noise of classes is asked of."""
+        """Rows of the images that the noise of classes is searched on."""
         self.source = task.new_model(seeding.derive(noise.seed, "source of noise"))
         self.batches = CyclicBatches(
             np.arange(self.points), noise.batch_size, seeding.derive(noise.seed, "turns")
         )
 
     def run(self) -> tuple[np.ndarray, dict[str, Any]]:
-        """The noise, and how the search went; ValueError if the model diverges."""
+        """The noise, and the record of the search; ValueError if the model diverges."""
         options = self.options
         errors: list[float] = []
         self.task.progress.begin(options.rounds, "rounds of noise")
@@ -89,22 +89,16 @@ class AlternatingSearch:
 
     def _improve_noise(self) -> float:
         """Steps of the noise; the share of noisy images that the model then gets wrong."""
-        if not self.options.class_wise:
-            search.follow(
-                self.task,
-                self.source,
-                self.pixels,
-                self.labels,
-                self.table,
-                self.ball,
-                self.options.steps,
-            )
-            points = (self.pixels, self.labels, self.table)
-        else:
+        task = self.task
+        if self.options.class_wise:
             self._improve_class_noise(self.source)
+            pixels = self.pixels[self.sample]
             labels = self.labels[self.sample]
-            points = (self.pixels[self.sample], labels, self.table[labels])
-        return search.error_rate(self.task, self.source, *points)
+            return search.error_rate(task, self.source, pixels, labels, self.table[labels])
+        search.follow(
+            task, self.source, self.pixels, self.labels, self.table, self.ball, self.options.steps
+        )
+        return search.error_rate(task, self.source, self.pixels, self.labels, self.table)
 
     def _improve_class_noise(self, source: nn.Module) -> None:
         """Change the noise of classes in place, minibatch by minibatch."""
@@ -132,7 +126,7 @@ class AlternatingSearch:
         labels = self.labels.cpu().numpy()
         share = self.options.class_share
         rows = stratified_share(labels, np.arange(len(labels)), share, self.options.seed)
-        absent = np.setdiff1d(labels, labels[rows])
-        if len(absent):
-            raise ValueError(f"class_share: {share} leaves no image of class {absent[0]}")
+        absent_classes = np.setdiff1d(labels, labels[rows])
+        if len(absent_classes):
+            raise ValueError(f"class_share: {share} leaves no image of class {absent_classes[0]}")
         return index_of(rows).to(self.labels.device)

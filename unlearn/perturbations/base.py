@@ -28,8 +28,8 @@ class Perturbation(Parameters):
         Raises ValueError if there is none of this name or size.
         """
         if self.source_name not in registry.names("models"):
-            allowed = ", ".join(registry.names("models"))
-            raise ValueError(f"model: {self.source_name} is unknown; allowed: {allowed}")
+            names = ", ".join(registry.names("models"))
+            raise ValueError(f"model: {self.source_name} is unknown; allowed: {names}")
         size = getattr(self, "size", None)
         return registry.find("models", self.source_name).of_size(size)
 
@@ -44,7 +44,7 @@ class Perturbation(Parameters):
             int8, ids x H x W x C, in whole steps of the pixels; and `converged`, `error`, `rounds`.
 
         Raises:
-            ValueError: The search cannot be made.
+            ValueError: The search for noise fails; the message tells why.
         """
         raise NotImplementedError
 

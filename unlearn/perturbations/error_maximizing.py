@@ -33,7 +33,8 @@ class ErrorMaximizing(Perturbation):
     def make(self, task, ids):
         """The noise against a model trained on the points.
 
-        `error` is the share that the model gets wrong, `source_error` what it got wrong before.
+        `error` is the share of noisy images that the model gets wrong, `source_error` that of the
+        clean ones.
         ValueError if training that model diverges.
         """
         import torch

@@ -1,4 +1,4 @@
-"""Error-minimising noise: images from which nothing is left to learn."""
+"""Error-minimising noise: images that a model learns nothing from."""
 
 from unlearn.core.parameters import parameter
 from unlearn.perturbations import limits
@@ -9,8 +9,9 @@ class ErrorMinimizing(Perturbation):
     """Noise from which a model, trained in turn with it, makes no mistakes; unlearnable examples.
 
     A model and the noise minimise the same loss in turn: a few training steps on noisy images, then
-    signed gradient steps of the noise, until the model makes no more than `stop_error` mistakes on
-    noisy images, or for `rounds` rounds; then the noise of the last round is kept and flagged.
+    signed gradient steps of the noise. The search ends when the model makes no more than
+    `stop_error` mistakes on noisy images. After `rounds` rounds it ends anyway: the noise of the
+    last round is kept and flagged.
 
     References:
         Huang et al., "Unlearnable examples: making personal data unexploitable", ICLR 2021, eq. 2.
@@ -22,8 +23,7 @@ class ErrorMinimizing(Perturbation):
     step: float | None = limits.step_parameter()
     class_wise: bool = parameter(
         False,
-        help="One noise for each class instead of each image: the mean of what images of a part "
-        "of the data ask for.",
+        help="One noise for each class instead of each image: the mean over a share of its images.",
     )
     steps: int = parameter(20, minimum=1, help="Steps of the noise in a round.")
     training_steps: int = parameter(10, minimum=1, help="Steps of the model in a round.")
@@ -45,7 +45,7 @@ class ErrorMinimizing(Perturbation):
         0.2,
         above=0,
         maximum=1,
-        help="class_wise. The part of the images that the noise of classes is asked of.",
+        help="class_wise. The share of the images that the noise of classes is searched on.",
     )
     random_start: bool = parameter(False)
     seed: int = parameter(0, minimum=0)
@@ -56,7 +56,7 @@ class ErrorMinimizing(Perturbation):
         self.source()
 
     def make(self, task, ids):
-        """The noise, and how the search went.
+        """The noise, and the record of the search.
 
         ValueError if the model diverges, or if a class has no image in the part of the data.
         """

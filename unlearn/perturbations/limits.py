@@ -1,6 +1,6 @@
-"""What can be said of small noise on images before any is made.
+"""The limits of small noise on images, known before any noise is made.
 
-Numpy and torch are not needed: the plan of a study asks here.
+Importable without numpy and torch: the plan of a study checks them.
 """
 
 from unlearn.core.parameters import parameter
@@ -23,7 +23,7 @@ def step_parameter() -> float | None:
 
 
 def whole_steps(radius: float) -> int:
-    """The whole steps of a pixel within a radius, though 8 / 255 times 255 be rounded down."""
+    """The whole steps of a pixel within a radius; 8 / 255 * 255 is 8, whatever its rounding."""
     return int(radius + 1e-6)
 
 

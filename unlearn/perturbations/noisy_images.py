@@ -16,7 +16,7 @@ def with_noise(dataset: Dataset, noise: np.ndarray, record: Mapping) -> Dataset:
 
     Args:
         dataset: The clean data set.
-        noise: int8 like the images, what is added.
+        noise: int8, of the shape of the training images; the sum is the noisy image.
         record: How the noise was made, with the `share` of the points in base training that carry
             it and the `seed` that they are drawn by.
 
@@ -27,9 +27,9 @@ def with_noise(dataset: Dataset, noise: np.ndarray, record: Mapping) -> Dataset:
     noisy = replace(dataset, description=dataset.description | {"noise": record})
     noised_ids = noisy.noised_ids
     images = np.array(dataset.train_images)
-    added = noise[noised_ids]
-    _check(added, images[noised_ids], record["parameters"]["epsilon"])
-    images[noised_ids] += added.view(np.uint8)  # modulo 256 that is addition
+    noise_rows = noise[noised_ids]
+    _check(noise_rows, images[noised_ids], record["parameters"]["epsilon"])
+    images[noised_ids] += noise_rows.view(np.uint8)  # modulo 256 that is addition
     noisy = replace(noisy, train_images=images)
     fingerprint = digest(*noisy.arrays().values())
     return replace(noisy, description=noisy.description | {"sha256": fingerprint})
@@ -37,9 +37,9 @@ def with_noise(dataset: Dataset, noise: np.ndarray, record: Mapping) -> Dataset:
 
 def _check(noise: np.ndarray, images: np.ndarray, epsilon: float) -> None:
     largest = np.abs(noise.astype(np.int16)).max(initial=0)
-    allowed = limits.whole_steps(epsilon * LEVELS)
-    if largest > allowed:
-        raise ArtifactError(f"noise of {largest} of {LEVELS}; its epsilon allows {allowed}")
+    limit = limits.whole_steps(epsilon * LEVELS)
+    if largest > limit:
+        raise ArtifactError(f"noise of {largest} of {LEVELS}; its epsilon allows {limit}")
     sums = noise.astype(np.int16) + images
     if sums.min(initial=0) < 0 or sums.max(initial=0) > LEVELS:
         raise ArtifactError(f"noise that takes pixels out of 0..{LEVELS}")

@@ -1,4 +1,4 @@
-"""Noise without any aim: the control of all others."""
+"""Random noise: the control of noise that is searched for."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class RandomNoise(Perturbation):
         limits.check(self.epsilon)
 
     def make(self, task, ids):
-        """Noise, drawn for every id (or class), whatever other points there are."""
+        """Noise that is a function of the seed and of each id (or class) alone."""
         import torch
 
         from unlearn.perturbations import search

@@ -21,7 +21,7 @@ CHUNK_POINTS = 250
 
 @dataclass(frozen=True)
 class Ball:
-    """How far noise may go, and how far in one step, in steps of the pixels."""
+    """The largest noise and the length of a step along the gradient, in steps of the pixels."""
 
     radius: float
     step: float
@@ -71,38 +71,48 @@ def follow(
     Args:
         task: Machine and meter.
         model: In evaluation mode; does not change.
-        pixels: N x H x W x C.
-        labels: N.
+        pixels: The images, N x H x W x C.
+        labels: Their labels, N.
         noise: N x H x W x C, changed in place.
         ball: Radius and step.
-        steps: How many.
+        steps: Number of steps.
         uphill: Whether the loss is raised.
     """
-    sign = ball.step if uphill else -ball.step
+    signed_step = ball.step if uphill else -ball.step
     example = normalised(pixels[:1], task.data)
     task.meter.input_gradients(model, example, steps * len(pixels))
-    requires_grad = [(p, p.requires_grad) for p in model.parameters()]
-    for parameter, _ in requires_grad:
+    gradient_flags = [(p, p.requires_grad) for p in model.parameters()]
+    for parameter, _ in gradient_flags:
         parameter.requires_grad_(False)  # gradients to the images alone
     chunks = zip(*(t.split(CHUNK_POINTS) for t in (pixels, labels, noise)), strict=True)
     with task.meter.by_hand():
         for chunk_pixels, chunk_labels, chunk_noise in chunks:
             x = chunk_pixels.to(torch.float32)
-            low = (x - ball.radius).clamp_(min=0)
-            high = (x + ball.radius).clamp_(max=task.data.levels)
+            lower_bound = (x - ball.radius).clamp_(min=0)
+            upper_bound = (x + ball.radius).clamp_(max=task.data.levels)
             z = noisy(x, chunk_noise, task.data.levels)
             for _ in range(steps):
-                z.add_(_gradient(task, model, z, chunk_labels).sign_(), alpha=sign)
-                torch.minimum(torch.maximum(z, low, out=z), high, out=z)
+                z.add_(_gradient(task, model, z, chunk_labels).sign_(), alpha=signed_step)
+                torch.minimum(torch.maximum(z, lower_bound, out=z), upper_bound, out=z)
             chunk_noise.copy_(z - x)
-    for parameter, before in requires_grad:
-        parameter.requires_grad_(before)
+    for parameter, flag in gradient_flags:
+        parameter.requires_grad_(flag)
 
 
 def _gradient(
     task: Task, model: nn.Module, pixels: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
-    """The gradient of the summed loss to images N x H x W x C, up to a positive factor."""
+    """The gradient of the summed loss to images, up to a positive factor.
+
+    Args:
+        task: Normalisation and precision.
+        model: In evaluation mode.
+        pixels: N x H x W x C.
+        labels: N.
+
+    Returns:
+        N x H x W x C.
+    """
     images = normalised(pixels, task.data).requires_grad_(True)
     with task.machine.autocast():
         loss = functional.cross_entropy(model(images).float(), labels, reduction="sum")
@@ -113,7 +123,15 @@ def _gradient(
 def error_rate(
     task: Task, model: nn.Module, pixels: torch.Tensor, labels: torch.Tensor, noise: torch.Tensor
 ) -> float:
-    """The share of noisy images that the model, in evaluation mode, gives a wrong label."""
+    """The share of noisy images that the model gives a wrong label, charged to the meter.
+
+    Args:
+        task: Machine and meter.
+        model: In evaluation mode.
+        pixels: The images, N x H x W x C.
+        labels: Their labels, N.
+        noise: N x H x W x C, in steps of the pixels.
+    """
     task.meter.forwards(model, normalised(pixels[:1], task.data), len(pixels))
     errors = 0
     chunks = zip(*(t.split(CHUNK_POINTS) for t in (pixels, labels, noise)), strict=True)
@@ -125,10 +143,19 @@ def error_rate(
 
 
 def rounded(pixels: torch.Tensor, noise: torch.Tensor, radius: float, levels: float) -> np.ndarray:
-    """Noise in whole steps, int8: what images in whole numbers can carry of it.
+    """Noise in whole steps, so that noisy images are whole numbers in their range.
 
     round(x + noise) is cut off at 0 and `levels`, its difference to x at the whole part of
     `radius`.
+
+    Args:
+        pixels: The images x, uint8 N x H x W x C.
+        noise: Of the same shape, in steps of the pixels.
+        radius: The largest noise.
+        levels: The largest value of a pixel.
+
+    Returns:
+        int8 N x H x W x C.
     """
     whole_radius = limits.whole_steps(radius)
     x = pixels.to(torch.int16)

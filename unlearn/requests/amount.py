@@ -34,7 +34,14 @@ def amount(base_points: int, rate: float | None, count: int | None) -> int:
 
 
 def check_deletion(data: DataFacts, rate: float | None, count: int | None, steps: int) -> None:
-    """ValueError unless some but not all points of base training are selected, one a step."""
+    """ValueError unless some but not all points of base training are selected.
+
+    Args:
+        data: The sizes of the data set.
+        rate: Share of base training, or None.
+        count: Number of points, or None.
+        steps: Parts of the request; each needs a point.
+    """
     points = amount(data.base_points, rate, count)
     if points >= data.base_points:
         raise ValueError(

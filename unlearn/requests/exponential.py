@@ -1,4 +1,4 @@
-"""Deletion of points of which some are far likelier than others, by an exponential law."""
+"""Deletion of points by successive draws from an exponential law."""
 
 from unlearn.core.parameters import parameter
 from unlearn.core.setting import Setting

@@ -25,9 +25,11 @@ class Ids(Sampler):
         """Raise ValueError unless there is one list of whole numbers, each once."""
         if (self.ids is None) == (self.file is None):
             raise ValueError("give either ids or file")
-        wrong = [value for value in self.ids or () if type(value) is not int or value < 0]
-        if wrong:
-            raise ValueError(f"ids: {wrong[0]!r} is not allowed; allowed: whole numbers from 0")
+        if self.ids is not None and not self.ids:
+            raise ValueError("ids: there is no id; allowed: at least one")
+        invalid = [value for value in self.ids or () if type(value) is not int or value < 0]
+        if invalid:
+            raise ValueError(f"ids: {invalid[0]!r} is not allowed; allowed: whole numbers from 0")
         if self.ids is not None and len(set(self.ids)) < len(self.ids):
             raise ValueError("ids: an id is given twice")
 
@@ -37,25 +39,28 @@ class Ids(Sampler):
 
     def check(self, setting: Setting) -> None:
         """Raise ValueError for an id that the data set does not have, or for all of them."""
-        if self.ids is None:
-            return
-        if max(self.ids) >= setting.data.points:
-            raise ValueError(
-                f"ids: {max(self.ids)} is not allowed; allowed: 0 to {setting.data.points - 1}"
-            )
-        if len(self.ids) >= setting.data.base_points:
-            raise ValueError(
-                f"{len(self.ids)} points leave nothing of the {setting.data.base_points} in the "
-                "training set"
-            )
-        check_steps(self.steps, len(self.ids))
+        if self.ids is not None:
+            self._check_ids(setting.data.points, setting.data.base_points)
 
     def with_ids(self, ids: np.ndarray) -> "Ids":
         """This sampler with the content of its file."""
-        return Ids(ids=[int(id_) for id_ in ids], steps=self.steps)
+        return Ids(ids=ids.tolist(), steps=self.steps)
 
     def draw(self, dataset: PointSet) -> Request:
-        """The request to delete the points in their order; ValueError if the file is not read."""
+        """The request to delete the points in their order.
+
+        ValueError if the file is not read, or where `check` would refuse the ids.
+        """
         if self.ids is None:
             raise ValueError(f"file: {self.file} is not read yet")
+        self._check_ids(len(dataset.train_labels), len(dataset.base_ids))
         return deletion(np.array(self.ids, dtype=np.int64), self.steps)
+
+    def _check_ids(self, points: int, base_points: int) -> None:
+        if max(self.ids) >= points:
+            raise ValueError(f"ids: {max(self.ids)} is not allowed; allowed: 0 to {points - 1}")
+        if len(self.ids) >= base_points:
+            raise ValueError(
+                f"{len(self.ids)} points leave nothing of the {base_points} in the training set"
+            )
+        check_steps(self.steps, len(self.ids))

@@ -1,4 +1,4 @@
-"""Deletion of points of which some are far likelier than others, by a Pareto law."""
+"""Deletion of points by successive draws from a Pareto law."""
 
 from unlearn.core.parameters import parameter
 from unlearn.core.setting import Setting
@@ -14,7 +14,7 @@ from unlearn.requests.request import Request
 
 
 class Pareto(Sampler):
-    """Points drawn without replacement, with probability proportional to (rank + 1)^-(shape + 1)."""
+    """Points drawn without replacement, by a probability that falls as (rank + 1)^-(shape + 1)."""
 
     rate: float | None = rate_parameter()
     count: int | None = count_parameter()

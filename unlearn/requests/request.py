@@ -41,7 +41,11 @@ class Request:
 
     def within(self, train_ids: np.ndarray) -> "Request":
         """The request for a model trained on `train_ids`: other points need not be deleted."""
-        deletions = [np.intersect1d(ids, train_ids) for ids in self.deletions]
+        present_ids = train_ids
+        deletions = []
+        for deleted_ids, new_ids in zip(self.deletions, self.additions, strict=True):
+            deletions.append(np.intersect1d(deleted_ids, present_ids))
+            present_ids = np.union1d(np.setdiff1d(present_ids, deleted_ids), new_ids)
         return Request(deletions, self.additions)
 
     def steps(self, train_points: int, base_ids: np.ndarray) -> Iterator[Step]:
@@ -70,6 +74,14 @@ class Request:
 def _check(
     train_points: int, present_ids: np.ndarray, deleted_ids: np.ndarray, new_ids: np.ndarray
 ) -> None:
+    """Raise ValueError for a step that deletes absent points or adds present ones.
+
+    Args:
+        train_points: Ids are below it.
+        present_ids: The training set before the step.
+        deleted_ids: The points to delete.
+        new_ids: The points to add.
+    """
     for ids, verb in ((deleted_ids, "delete"), (new_ids, "add")):
         unknown_ids = ids[(ids < 0) | (ids >= train_points)]
         if len(unknown_ids):

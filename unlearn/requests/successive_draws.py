@@ -1,4 +1,4 @@
-"""Points drawn one after the other, of which some are far likelier than others."""
+"""Successive draws without replacement, by an uneven probability."""
 
 from unlearn.core.parameters import parameter
 from unlearn.partitions import request_prior
@@ -20,6 +20,6 @@ def draw(prior: str, sampler: Sampler, dataset: PointSet) -> Request:
     """
     base_ids = dataset.base_ids
     probability = request_prior.probabilities(prior, base_ids, sampler.ranking_seed, sampler.shape)
-    order = request_prior.drawn(base_ids, probability, sampler.seed)
+    order = request_prior.successive_draws(base_ids, probability, sampler.seed)
     points = amount(len(base_ids), sampler.rate, sampler.count)
     return deletion(order[:points], sampler.steps)

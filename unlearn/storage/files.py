@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,8 +19,10 @@ from safetensors import SafetensorError
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
+MAX_ID = np.iinfo(np.int64).max
 
 CURE = "delete its folder and start again"
+"""The advice of errors about artefacts."""
 
 
 class ArtifactError(Exception):
@@ -49,8 +52,8 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content) -> None:
-    """Sorted keys, two spaces, no NaN."""
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON: sorted keys, indented by two spaces, no NaN."""
     with replacing(path) as partial:
         text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
         partial.write_text(text + "\n", encoding="utf-8")
@@ -63,7 +66,7 @@ def read_json(path: Path) -> dict:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """One array as .npy."""
+    """Write one array as .npy."""
     with replacing(path) as partial, open(partial, "wb") as file:
         np.save(file, array, allow_pickle=False)
 
@@ -75,7 +78,7 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Several arrays as .npz, without time stamps."""
+    """Write several arrays as .npz, without time stamps."""
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, **arrays)
 
@@ -87,21 +90,28 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_ids(path: Path) -> np.ndarray:
-    """The ids of a text file with one whole number a line; ValueError names a line that is none."""
-    with reading(path):
+    """The ids of a text file of the user's, one whole number a line; empty lines do not count.
+
+    ValueError names the file, and the line that is no id.
+    """
+    try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise ValueError(f"{path}: cannot be read: {reason}") from error
     ids = []
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
+        text = line.strip()
+        if not text:
             continue
-        if not line.strip().isdecimal():
+        if not (text.isascii() and text.isdecimal() and int(text) <= MAX_ID):
             raise ValueError(f"{path}, line {number}: {line!r} is no id; allowed: 0, 1, 2, ...")
-        ids.append(int(line))
+        ids.append(int(text))
     return np.array(ids, dtype=np.int64)
 
 
 def write_text(path: Path, text: str) -> None:
-    """A text file in UTF-8."""
+    """Write a text file in UTF-8."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -117,6 +127,7 @@ def digest(*arrays: np.ndarray) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
+    """A block that reads `path`; ArtifactError names a file that is missing or broken."""
     try:
         yield
     except FileNotFoundError as error:

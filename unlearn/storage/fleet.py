@@ -11,25 +11,25 @@ from safetensors.numpy import save_file
 
 from unlearn.storage.files import CURE, ArtifactError, reading, replacing
 
-_BITS = {"BOOL": 8} | {f"{kind}{bits}": bits for kind in "FIU" for bits in (8, 16, 32, 64)}
+_BITS_BY_TYPE = {"BOOL": 8} | {f"{kind}{bits}": bits for kind in "FIU" for bits in (8, 16, 32, 64)}
 
 
 def write_fleet(path: Path, states: list[Mapping[str, np.ndarray]], identity: Mapping) -> None:
-    """The states of a fleet: every tensor stacked along a leading axis K, one entry a model.
+    """Write the states of a fleet: every tensor stacked along a leading axis K, one entry a model.
 
-    `identity` says what the file was made from, values are text; `Fleet` checks it.
+    `identity` has the origin of the file, as text by name; `Fleet` checks it.
     """
     names = sorted(states[0]) if states else []
     # the file takes the bytes as they lie in memory, so they must lie in row-major order
-    stacked = {
+    tensors = {
         name: np.ascontiguousarray(
             np.stack([state[name] for state in states]) if states[1:] else states[0][name][None]
         )
         for name in names
     }
-    stacked = stacked or {"none": np.empty(0)}  # safetensors cannot read back a file of nothing
+    tensors = tensors or {"none": np.empty(0)}  # safetensors cannot read back a file of nothing
     with replacing(path) as partial:
-        save_file(stacked, partial, metadata=dict(identity))
+        save_file(tensors, partial, metadata=dict(identity))
 
 
 class Fleet(Mapping):
@@ -42,10 +42,10 @@ class Fleet(Mapping):
             self._file = safe_open(self.path, framework="np")
         self.identity = self._file.metadata() or {}
         for key, expected in (identity or {}).items():
-            found = self.identity.get(key)
-            if found != expected:
+            actual = self.identity.get(key)
+            if actual != expected:
                 raise ArtifactError(
-                    f"{path}: made for another study: {key} is {found}, here {expected}; {CURE}"
+                    f"{path}: made for another study: {key} is {actual}, here {expected}; {CURE}"
                 )
         self.names = dict.fromkeys(sorted(self._file.keys()))
         self.read_seconds = 0.0
@@ -78,7 +78,7 @@ class Fleet(Mapping):
 
     def nbytes(self, name: str) -> int:
         """The bytes that tensor `name` of one model takes, without reading it."""
-        bits = _BITS[self._file.get_slice(name).get_dtype()]
+        bits = _BITS_BY_TYPE[self._file.get_slice(name).get_dtype()]
         return math.prod(self.shape(name)) * bits // 8
 
 
@@ -86,7 +86,8 @@ class StoredState(Mapping):
     """The tensors of one model of a fleet on disk, read lazily, by name."""
 
     def __init__(self, fleet: Fleet, k: int):
-        self.fleet, self._k = fleet, k
+        self.fleet = fleet
+        self._k = k
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.fleet.tensor(name, self._k)
@@ -111,7 +112,9 @@ class Rows:
 
     def __init__(self, fleet: Fleet, name: str, k: int):
         self.shape = fleet.shape(name)
-        self._fleet, self._name, self._k = fleet, name, k
+        self._fleet = fleet
+        self._name = name
+        self._k = k
 
     def __getitem__(self, row: int) -> np.ndarray:
         return self._fleet.tensor(self._name, self._k, row)

@@ -11,10 +11,19 @@ from unlearn.storage.files import CURE, ArtifactError, digest, read_arrays, writ
 
 
 def write_request(path: Path, request: Request, dataset: str, parameters: Mapping) -> None:
-    """The ids of every step, the fingerprint of the data set, the sampler's parameters."""
+    """Write a request.
+
+    Args:
+        path: The file.
+        request: The ids of every step.
+        dataset: The fingerprint of the data set.
+        parameters: Those of the sampler, as a record.
+    """
     arrays = {"dataset": np.array(dataset), "parameters": np.array(json.dumps(dict(parameters)))}
-    for index, (out, new) in enumerate(zip(request.deletions, request.additions, strict=True)):
-        arrays |= {f"delete_{index}": out, f"add_{index}": new}
+    for index, (deleted_ids, added_ids) in enumerate(
+        zip(request.deletions, request.additions, strict=True)
+    ):
+        arrays |= {f"delete_{index}": deleted_ids, f"add_{index}": added_ids}
     write_arrays(path, arrays)
 
 

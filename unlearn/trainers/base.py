@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Trainer(Parameters):
-    """Trains models, and says what a state of theirs consists of. One file each.
+    """Trains models, and knows the parts of their states. One file each.
 
     Importable without torch. A state is a mapping of named tensors. It may hold more than one
     network (an ensemble), and tensors that only later requests need, whose names have a slash.
@@ -28,7 +28,7 @@ class Trainer(Parameters):
     """Metrics of the catalogue that only models of this trainer have."""
 
     controls: ClassVar[str | None] = None
-    """Another trainer that trains the same models to the bit, whose controls serve."""
+    """Another trainer that trains the same models to the bit, and whose controls are shared."""
 
     ensemble: ClassVar[bool] = False
     """Whether a state holds several networks, whose single predictions are kept."""

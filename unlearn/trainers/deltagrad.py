@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unlearn.training.task import Task
 
 
-class Deltagrad(Trainer):
+class DeltagradTrainer(Trainer):
     """Gradient descent in float64 that remembers weights and gradients of every iteration.
 
     A state has, beside the float64 parameters under their own names, for T iterations and p
@@ -58,7 +58,7 @@ class Deltagrad(Trainer):
         return None
 
     def guarantee(self) -> Guarantee:
-        """Retraining is paired with the original; what DeltaGrad itself reaches is approximate."""
+        """Retraining is paired with the original; the method DeltaGrad is approximate."""
         return Guarantee(
             "exact", "the same initial weights, minibatches and rates, less the points"
         )
@@ -70,7 +70,7 @@ class Deltagrad(Trainer):
         return training.train(self, task, ids, seed)
 
     def retrain(self, task: Task, ids: np.ndarray, seed: int) -> State:
-        """The same model, without a cache: what retraining for its own sake costs."""
+        """The same model, without a cache: the oracle is not charged for one."""
         from unlearn.algorithms.deltagrad import training
 
         return training.retrain(task, ids, seed)

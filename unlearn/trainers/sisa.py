@@ -31,10 +31,10 @@ PARTITION = (
     "cuts",
     "min_shard",
 )
-"""The parameters that partitions and the order of slices read."""
+"""The parameters that partitions, and the order of points within a shard, depend on."""
 
 
-class Sisa(Trainer):
+class SisaTrainer(Trainer):
     """An ensemble of constituents, each trained on its own shard, slice by slice.
 
     Sharded, isolated, sliced, aggregated training. A state has, for shard s and slice r, both
@@ -127,7 +127,9 @@ class Sisa(Trainer):
         help="How tied votes are decided.",
     )
     weights: str = parameter(
-        "uniform", choices=("uniform", "shard_size"), help="What a constituent counts."
+        "uniform",
+        choices=("uniform", "shard_size"),
+        help="The weights of the constituents: equal, or the points of their shards.",
     )
 
     def modules(self) -> tuple[str, ...]:
@@ -147,14 +149,14 @@ class Sisa(Trainer):
         except ValueError as error:
             return f"{error}"
         for name in ("shards", "partition", "partition_seed"):
-            own = getattr(self, name)
-            aimed_at = getattr(setting.request, name, own)
-            if aimed_at != own:
-                return f"the request is for {name}: {aimed_at}, the trainer has {own}"
+            value = getattr(self, name)
+            request_value = getattr(setting.request, name, value)
+            if request_value != value:
+                return f"the request is for {name}: {request_value}, the trainer has {value}"
         return None
 
     def guarantee(self) -> Guarantee:
-        """What the partition promises."""
+        """The guarantee of the partition."""
         return sharding.guarantee(**self.partition_options())
 
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
@@ -166,7 +168,17 @@ class Sisa(Trainer):
     def update(self, task: Task, trained: State, request: Step, seed: int) -> Update:
         """Serve one request: every shard that it hits, from the first slice that it hits.
 
-        ValueError if no id is left or a checkpoint is not what it should be.
+        Args:
+            task: Data, recipe, machine and meter.
+            trained: The state before the request; shards that are not hit are not read.
+            request: The step to be served.
+            seed: The seed of the member.
+
+        Returns:
+            The tensors of the shards that are hit, and those that emptied shards lose.
+
+        Raises:
+            ValueError: No id is left, or a checkpoint is of another training.
         """
         from unlearn.algorithms import sisa
 
@@ -192,10 +204,10 @@ class Sisa(Trainer):
 
     def served(self, state: State) -> list[str]:
         """Names of the tensors that predictions need."""
-        last = f"/slice{self.slices - 1:02d}/"
-        needed = (f"{last}model/", f"{last}key", "/classes", "/points")
-        return [name for name in state if any(part in name for part in needed)]
+        last_slice = f"/slice{self.slices - 1:02d}/"
+        parts = (f"{last_slice}model/", f"{last_slice}key", "/classes", "/points")
+        return [name for name in state if any(part in name for part in parts)]
 
     def compared(self, task: Task) -> list[str]:
-        """None: which constituents there are differs from request to request."""
+        """None: requests can empty shards, so states do not have the same tensors."""
         return []

@@ -1,15 +1,23 @@
 """One model, trained on all points at once."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from unlearn.core import seeding
 from unlearn.trainers.base import Trainer
 
+if TYPE_CHECKING:
+    from unlearn.training.state import State
+    from unlearn.training.task import Task
 
-class Standard(Trainer):
+
+class StandardTrainer(Trainer):
     """One model, trained on all points at once."""
 
-    def train(self, task, ids: np.ndarray, seed: int):
+    def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """A fresh model of this seed, trained on the points `ids` by the task's recipe."""
         from unlearn.training.loop import fit
         from unlearn.training.state import state_of

@@ -32,39 +32,64 @@ def augmentation(
 
 
 def _shift(pixels: torch.Tensor, keys: np.ndarray, pad: int, flip: bool) -> torch.Tensor:
+    """Random crops of images padded by `pad` pixels, half of them mirrored where `flip`.
+
+    Args:
+        pixels: N x H x W x C.
+        keys: Uniform uint64, one an image: they decide.
+        pad: The largest shift in pixels.
+        flip: Whether images may be mirrored.
+    """
     count, height, width, _ = pixels.shape
-    top = (keys >> np.uint64(8)) % np.uint64(2 * pad + 1)
-    left = (keys >> np.uint64(24)) % np.uint64(2 * pad + 1)
-    mirrored = (keys & np.uint64(1)).astype(bool) & flip
-    rows = top.astype(np.int64)[:, None] + np.arange(height)
-    columns = np.where(mirrored[:, None], np.arange(width)[::-1], np.arange(width))
-    columns = left.astype(np.int64)[:, None] + columns
+    top_shift = (keys >> np.uint64(8)) % np.uint64(2 * pad + 1)
+    left_shift = (keys >> np.uint64(24)) % np.uint64(2 * pad + 1)
+    is_mirrored = (keys & np.uint64(1)).astype(bool) & flip
+    rows = top_shift.astype(np.int64)[:, None] + np.arange(height)
+    columns = np.where(is_mirrored[:, None], np.arange(width)[::-1], np.arange(width))
+    columns = left_shift.astype(np.int64)[:, None] + columns
     padded = functional.pad(pixels, (0, 0, pad, pad, pad, pad))
     batch = torch.arange(count)[:, None, None]
-    picked = (batch, torch.from_numpy(rows)[:, :, None], torch.from_numpy(columns)[:, None, :])
-    return padded[tuple(i.to(pixels.device) for i in picked)]
+    index = (batch, torch.from_numpy(rows)[:, :, None], torch.from_numpy(columns)[:, None, :])
+    return padded[tuple(i.to(pixels.device) for i in index)]
 
 
 def _blank_squares(pixels: torch.Tensor, keys: np.ndarray, side: int, data: Data) -> torch.Tensor:
-    """With a square in the mean colour around a pixel that is drawn; its rim may be outside."""
+    """Images with a square in the mean colour around a random pixel; its rim may lie outside.
+
+    Args:
+        pixels: N x H x W x C.
+        keys: Uniform uint64, one an image: they decide.
+        side: Pixels of a side of the square.
+        data: Has the mean colour.
+    """
     _, height, width, _ = pixels.shape
-    inside = []
+    is_inside = []
     for shift, size in ((40, height), (52, width)):
         centre = ((keys >> np.uint64(shift)) % np.uint64(size)).astype(np.int64)[:, None]
         distance = np.arange(size) - centre + side // 2
-        inside.append(torch.from_numpy((distance >= 0) & (distance < side)).to(pixels.device))
-    blank = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        is_inside.append(torch.from_numpy((distance >= 0) & (distance < side)).to(pixels.device))
+    is_blank = is_inside[0][:, :, None, None] & is_inside[1][:, None, :, None]
     mean = torch.tensor(data.mean, device=pixels.device) * data.levels
-    return torch.where(blank, mean.round().to(pixels.dtype), pixels)
+    return torch.where(is_blank, mean.round().to(pixels.dtype), pixels)
 
 
 def mix(
     images: torch.Tensor, labels: torch.Tensor, alpha: float, classes: int, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Every image with the next one of its minibatch, and its label as a distribution.
+    """Mixtures of every image with the next one of its minibatch, and of their labels.
 
-    The share is drawn once for a minibatch, from Beta(alpha, alpha) (Zhang et al. 2018). Where a
-    point is gone, its neighbour is mixed with another.
+    Args:
+        images: N x C x H x W.
+        labels: N.
+        alpha: The share is drawn once for a minibatch, from Beta(alpha, alpha).
+        classes: The number of classes.
+        seed: Decides the share.
+
+    Returns:
+        The images, and the labels as distributions, N x classes.
+
+    References:
+        Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
     """
     share = float(np.random.default_rng(seed).beta(alpha, alpha))
     soft = functional.one_hot(labels, classes).to(torch.float32)

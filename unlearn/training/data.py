@@ -37,12 +37,12 @@ class Data:
 
     @property
     def validation_images(self) -> torch.Tensor:
-        """uint8 images of the validation split; ValueError for a method that does not declare it."""
+        """uint8 images of the validation split; ValueError for methods that do not declare it."""
         return self._validation()[0]
 
     @property
     def validation_labels(self) -> torch.Tensor:
-        """Labels of the validation split; ValueError for a method that does not declare it."""
+        """Labels of the validation split; ValueError for methods that do not declare it."""
         return self._validation()[1]
 
     def _validation(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""What models of a task do beside their forward pass: report it, and choose its precision."""
+"""Hooks of the models of a task: they report forward passes, and choose their precision."""
 
 from typing import Any
 

@@ -20,13 +20,9 @@ from unlearn.models.layers import has_batch_statistics
 from unlearn.training.augmentation import mix
 from unlearn.training.data import normalised
 from unlearn.training.minibatches import minibatches
-from unlearn.training.optimizers import (
-    Optimizer,
-    OptimizerState,
-    StackOptimizer,
-    takes_stack_steps,
-)
+from unlearn.training.optimizers import Optimizer, OptimizerState
 from unlearn.training.recipe import Recipe
+from unlearn.training.stack_optimizer import StackOptimizer, takes_stack_steps
 from unlearn.training.task import Task
 
 EVALUATED_POINTS = 250
@@ -140,7 +136,10 @@ def _schedule(
     among: np.ndarray,
     steps: int,
 ) -> Iterator[Minibatch]:
-    """The minibatches of all epochs of a schedule, with their place in it."""
+    """The minibatches of all epochs of a schedule, with their place in it.
+
+    `steps` is the length of the schedule in minibatches; for the others see `fit`.
+    """
     batches = math.ceil(len(among) / recipe.batch_size)
     for epoch in range(math.ceil(steps / batches) if batches else 0):
         first = epoch * batches

@@ -1,20 +1,23 @@
-"""What training and forgetting cost: time, gradient evaluations, arithmetic, memory."""
+"""The cost of training and forgetting: time, gradient evaluations, arithmetic, memory."""
 
 import contextlib
 import resource
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from unlearn.training.device import Machine, release_freed_memory
+from unlearn.training.instruments import ForwardStart
 
 
 class Meter:
@@ -39,7 +42,7 @@ class Meter:
         self.counts: dict[str, float] = {}
         self.diverged = False
         self.flops_by_model = {} if flops_by_model is None else flops_by_model
-        self._pending: dict[int, PendingWork] = {}
+        self._pending: dict[nn.Module, PendingWork] = {}
         self._by_hand = 0
 
     @contextlib.contextmanager
@@ -52,15 +55,17 @@ class Meter:
             self._by_hand -= 1
 
     def forward_pass(self, model: nn.Module, images: torch.Tensor) -> None:
-        """Take note of a forward pass; what it was for shows when an optimiser steps."""
+        """Record a forward pass; whether it served a gradient shows when an optimiser steps."""
         if self._by_hand:
             return
-        learns = torch.is_grad_enabled() and any(p.requires_grad for p in model.parameters())
-        if not learns:
+        has_gradients = torch.is_grad_enabled() and any(
+            parameter.requires_grad for parameter in model.parameters()
+        )
+        if not has_gradients:
             self.forwards(model, images)
             return
         forward, backward = self._per_sample(model, images)
-        pending = self._pending.setdefault(id(model), PendingWork())
+        pending = self._pending.setdefault(model, PendingWork())
         pending.samples += len(images)
         pending.forward_flops += len(images) * forward
         pending.backward_flops += len(images) * backward
@@ -69,7 +74,7 @@ class Meter:
         """Charge the forward passes of `model` since its last step as gradient evaluations."""
         if self._by_hand:
             return
-        pending = self._pending.pop(id(model), PendingWork())
+        pending = self._pending.pop(model, PendingWork())
         self.gradient_evaluations += pending.samples
         self.flops += pending.forward_flops + pending.backward_flops
         self.optimizer_steps += 1
@@ -147,26 +152,48 @@ def flops_per_sample(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
     """FLOPs of one sample forward and backward, counted by torch on a batch of one.
 
     Normalisation, activations, pooling and the optimiser's step count 0, as in torch's counter.
-    Neither the model's gradients nor its mode nor its buffers change.
+    Neither the model's gradients nor its mode nor its buffers change, and none of its hooks runs
+    but forward pre-hooks, which may compute weights.
     """
     modes = {module: module.training for module in model.modules()}
-    gradients = [parameter.grad for parameter in model.parameters()]
-    for parameter in model.parameters():
-        parameter.grad = None  # else the counting would add to it in place
+    weights = {
+        name: parameter.detach().requires_grad_(parameter.requires_grad)
+        for name, parameter in model.named_parameters()
+    }
     model.eval()
-    with torch.enable_grad():
+    with torch.enable_grad(), _without_hooks(model):
         with _FlopCounter() as forward:
-            logits = model(images.detach()[:1])
+            logits = functional_call(model, weights, (images.detach()[:1],))
         loss = functional.cross_entropy(
             logits, torch.zeros(1, dtype=torch.long, device=logits.device)
         )
         with _FlopCounter() as backward:
             loss.backward()
-    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
-        parameter.grad = gradient
     for module, mode in modes.items():
         module.training = mode
     return forward.flops, backward.flops
+
+
+@contextlib.contextmanager
+def _without_hooks(model: nn.Module) -> Iterator[None]:
+    """A block in which a network runs no hook but the forward pre-hooks of a user."""
+    kinds = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
+    modules = list(model.modules())
+    hooks = [[getattr(module, kind) for kind in kinds] for module in modules]
+    pre_hooks = [module._forward_pre_hooks for module in modules]
+    for module, present in zip(modules, pre_hooks, strict=True):
+        for kind in kinds:
+            setattr(module, kind, OrderedDict())
+        module._forward_pre_hooks = OrderedDict(
+            (key, hook) for key, hook in present.items() if not isinstance(hook, ForwardStart)
+        )
+    try:
+        yield
+    finally:
+        for module, removed, present in zip(modules, hooks, pre_hooks, strict=True):
+            module._forward_pre_hooks = present
+            for kind, kept in zip(kinds, removed, strict=True):
+                setattr(module, kind, kept)
 
 
 def measure(machine: Machine, meter: Meter, call: Callable[[], object]) -> tuple[object, dict]:
@@ -177,13 +204,14 @@ def measure(machine: Machine, meter: Meter, call: Callable[[], object]) -> tuple
     """
     _reset_peak_memory(machine)
     machine.synchronize()
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall_start = time.perf_counter()
+    cpu_start = time.process_time()
     result = call()
     meter.settle()
     machine.synchronize()
     return result, {
-        "wall_seconds": time.perf_counter() - wall,
-        "cpu_seconds": time.process_time() - cpu,
+        "wall_seconds": time.perf_counter() - wall_start,
+        "cpu_seconds": time.process_time() - cpu_start,
         "gradient_evaluations": meter.gradient_evaluations,
         "forward_evaluations": meter.forward_evaluations,
         "flops": meter.flops,

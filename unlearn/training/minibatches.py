@@ -62,9 +62,9 @@ def minibatches(
     order = order if limit is None else order[: limit * size]
     for start in range(0, len(order), stride):
         block = order[start : start + stride]
-        kept = is_trained[block]
-        fetched_ids = block[kept]
-        sizes = np.add.reduceat(kept, np.arange(0, len(kept), size), dtype=int)
+        mask = is_trained[block]
+        fetched_ids = block[mask]
+        sizes = np.add.reduceat(mask, np.arange(0, len(mask), size), dtype=int)
         index = torch.from_numpy(np.ascontiguousarray(fetched_ids, dtype=np.int64))
         index = index.to(data.train_images.device)
         pixels = data.train_images.index_select(0, index)

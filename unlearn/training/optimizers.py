@@ -1,8 +1,7 @@
 """Steps along the gradient: the optimisers of a recipe, with a state that can be taken up again.
 
-`Optimizer` serves every model and loss: autograd and torch's fused optimisers. `StackOptimizer`
-does the same arithmetic for SGD on a stack of linear layers, in fewer and larger pieces: at
-minibatches of 16 bookkeeping takes longer than the matrix products themselves.
+`Optimizer` serves every model and loss: autograd and torch's fused optimisers. A stack of linear
+layers has a faster one: see `training.stack_optimizer`.
 """
 
 import warnings
@@ -15,7 +14,6 @@ from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 from unlearn.training.device import Machine
-from unlearn.training.instruments import has_hooks
 from unlearn.training.meter import Meter
 from unlearn.training.recipe import Recipe
 from unlearn.training.schedules import learning_rate
@@ -50,7 +48,7 @@ class Optimizer:
             model: The network; parameters that do not require a gradient are left alone.
             recipe: Optimiser, rate, schedule, momentum and weight decay.
             machine: Where the network lies.
-            meter: Is told of every step.
+            meter: Charged for every step.
             only: Names of the parameters that are trained; the others are frozen.
             mask: By parameter, where it may change; see `Task.optimizer`.
             clip: The largest norm of a gradient. One that is not finite is not stepped along.
@@ -119,14 +117,16 @@ class Optimizer:
         self.model.zero_grad()
         loss.backward()
         self.meter.optimizer_step(self.model)
+        for parameter, frozen in self.frozen:
+            parameter.grad[frozen] = 0  # so that the norm is that of the coordinates that move
         if self.clip is not None:
             norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
             if not torch.isfinite(norm + loss.detach()):
                 return self._give_up()
         with torch.no_grad():
-            kept = [parameter[frozen] for parameter, frozen in self.frozen]
+            frozen_values = [parameter[frozen] for parameter, frozen in self.frozen]
             self._update(self.rate(step))
-            for (parameter, frozen), values in zip(self.frozen, kept, strict=True):
+            for (parameter, frozen), values in zip(self.frozen, frozen_values, strict=True):
                 parameter[frozen] = values
         return True
 
@@ -139,27 +139,21 @@ class Optimizer:
 
     def _update(self, rate: float) -> None:
         recipe = self.recipe
-        values = []
-        gradients = []
-        memory = [[] for _ in self.memory]
-        for index, parameter in enumerate(self.parameters):
-            if parameter.grad is None:  # no part in the loss
-                continue
-            values.append(_flat(parameter, parameter.detach()))
-            gradients.append(_flat(parameter, parameter.grad))
-            for tensors, kept in zip(memory, self.memory.values(), strict=True):
-                tensors.append(_flat(parameter, kept[index]))
+        indices = [i for i, p in enumerate(self.parameters) if p.grad is not None]
+        parameters = [self.parameters[index] for index in indices]  # those with a part in the loss
+        values = [_flat(parameter, parameter.detach()) for parameter in parameters]
+        gradients = [_flat(parameter, parameter.grad) for parameter in parameters]
+        memory = [
+            [_flat(self.parameters[index], tensors[index]) for index in indices]
+            for tensors in self.memory.values()
+        ]
         if recipe.optimizer == "adam":
             adam(
                 values,
                 gradients,
                 *memory,
                 [],
-                [
-                    c
-                    for c, p in zip(self.counts, self.parameters, strict=True)
-                    if p.grad is not None
-                ],
+                [self.counts[index] for index in indices],
                 fused=True,
                 amsgrad=False,
                 beta1=0.9,
@@ -194,8 +188,8 @@ def _trained_parameters(model: nn.Module, only: Collection[str] | None) -> dict[
                 f"only: the model has no parameter {name}; allowed: {', '.join(named)}"
             )
     for name, parameter in named.items():
-        if only is not None and name not in only:
-            parameter.requires_grad_(False)
+        if only is not None:
+            parameter.requires_grad_(name in only)
     return {name: parameter for name, parameter in named.items() if parameter.requires_grad}
 
 
@@ -214,90 +208,6 @@ def _frozen_coordinates(
             )
         frozen.append((named[name], ~free.to(named[name].device)))
     return frozen
-
-
-class StackOptimizer(Optimizer):
-    """SGD on the mean cross-entropy of Flatten, Linear, (ReLU, Linear)*, in float32.
-
-    The gradient of a linear layer is a product of two thin matrices; it is added to momentum or
-    weights without being formed. While this is open, weights lie in memory transposed: that
-    doubles the speed of their product with a small minibatch.
-    """
-
-    def __enter__(self) -> Self:
-        self.weights, self.biases, self.momenta, self.constants = [], [], [], {}
-        for name, layer in self._layers():
-            self.weights.append(layer.weight.detach().t().contiguous())
-            self.biases.append(layer.bias.detach())
-            layer.weight.data = self.weights[-1].t()
-            if self.recipe.momentum:
-                of_weight = self.tensors[f"momentum/{name}.weight"].t().contiguous()
-                self.tensors[f"momentum/{name}.weight"] = of_weight.t()
-                self.momenta.append((of_weight, self.tensors[f"momentum/{name}.bias"]))
-        return self
-
-    def __exit__(self, *_) -> None:
-        for _, layer in self._layers():
-            layer.weight.data = layer.weight.data.contiguous()
-
-    def _layers(self) -> list[tuple[str, nn.Linear]]:
-        return [(n, m) for n, m in self.model.named_children() if isinstance(m, nn.Linear)]
-
-    @torch.no_grad()
-    def fit_batch(self, images: torch.Tensor, labels: torch.Tensor, step: int) -> None:
-        """One step on a minibatch."""
-        rate = self.rate(step)
-        weights, biases, count = self.weights, self.biases, labels.shape[0]
-        if count not in self.constants:
-            self.constants[count] = torch.full((count, 1), -1.0), torch.full((count,), 1 / count)
-        minus_one, shares = self.constants[count]
-        inputs = [images.flatten(1)]
-        for layer in range(len(weights) - 1):
-            inputs.append(torch.addmm(biases[layer], inputs[-1], weights[layer]).relu_())
-        error = torch.softmax(torch.addmm(biases[-1], inputs[-1], weights[-1]), 1)
-        error.scatter_add_(1, labels[:, None], minus_one)
-        for layer in range(len(weights) - 1, -1, -1):
-            given, mine = inputs[layer], error
-            if layer:  # through the weights as they are before this step
-                error = torch.mm(mine, weights[layer].t())
-                error = torch.ops.aten.threshold_backward(error, given, 0)
-            self._descend(layer, given.t(), mine, shares, rate)
-
-    def _descend(self, layer: int, given, error, shares, rate: float) -> None:
-        """Descend along given @ error / n in a weight, the mean error in a bias."""
-        weight, bias, share = self.weights[layer], self.biases[layer], 1 / shares.shape[0]
-        decay, keep = self.recipe.weight_decay, self.recipe.momentum
-        if keep:
-            of_weight, of_bias = self.momenta[layer]
-            of_weight.addmm_(given, error, beta=keep, alpha=share)
-            of_bias.addmv_(error.t(), shares, beta=keep)
-            if decay:
-                of_weight.add_(weight, alpha=decay)
-                of_bias.add_(bias, alpha=decay)
-            weight.add_(of_weight, alpha=-rate)
-            bias.add_(of_bias, alpha=-rate)
-        else:
-            left = 1 - rate * decay
-            weight.addmm_(given, error, beta=left, alpha=-rate * share)
-            bias.addmv_(error.t(), shares, beta=left, alpha=-rate)
-
-
-def is_stack(model: nn.Module) -> bool:
-    """Whether a model is Flatten, Linear, (ReLU, Linear)*, all of it trained, without any hook."""
-    if not isinstance(model, nn.Sequential) or not isinstance(model[0], nn.Flatten):
-        return False
-    kinds = [type(layer) for layer in model][1:]
-    alternating = [(nn.Linear, nn.ReLU)[i % 2] for i in range(len(kinds))]
-    trained = all(parameter.requires_grad for parameter in model.parameters())
-    plain = len(kinds) % 2 == 1 and kinds == alternating and not has_hooks(model)
-    return trained and plain
-
-
-def takes_stack_steps(model: nn.Module, recipe: Recipe, machine: Machine) -> bool:
-    """Whether `StackOptimizer` gives what `Optimizer` gives on the mean cross-entropy."""
-    plain_sgd = recipe.optimizer == "sgd" and not recipe.nesterov and not recipe.mixup
-    on_cpu = machine.device.type == "cpu" and machine.precision == "float32"
-    return plain_sgd and on_cpu and is_stack(model)
 
 
 def _flat(like: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:

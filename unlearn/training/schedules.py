@@ -4,10 +4,15 @@ import math
 
 
 def learning_rate(schedule: str, lr: float, step: int, steps: int) -> float:
-    """The rate of step 0 <= step < steps, at most `lr`.
+    """The learning rate of a step, at most `lr`.
 
-    `cosine` falls from lr to 0 on half a period (Loshchilov and Hutter 2017); `one_cycle` rises
-    linearly for the first quarter and falls linearly to 0 (after Smith 2018).
+    Args:
+        schedule: `constant`; `cosine` falls from lr to 0 on half a period (Loshchilov and Hutter
+            2017); `one_cycle` rises linearly for the first quarter and falls linearly to 0 (after
+            Smith 2018).
+        lr: The largest rate.
+        step: The place in the schedule, 0 <= step < steps.
+        steps: Length of the schedule.
     """
     if schedule == "constant":
         return lr

@@ -78,11 +78,11 @@ class Overlay(Mapping):
 
     def nbytes(self, name: str) -> int:
         """The bytes of a tensor, without reading it."""
-        return nbytes(self.changes if name in self.changes else self.base, name)
+        return np.asarray(self[name]).nbytes if name in self.changes else nbytes(self.base, name)
 
     def rows(self, name: str) -> np.ndarray:
         """A tensor of which rows will be read one by one."""
-        return rows(self.changes if name in self.changes else self.base, name)
+        return np.asarray(self[name]) if name in self.changes else rows(self.base, name)
 
 
 def nbytes(state: State, name: str) -> int:

@@ -1,4 +1,4 @@
-"""What a trainer or a method is given: data, networks, recipe, machine, and the meter."""
+"""The task of trainers and methods: data, networks, recipe, machine, and the meter."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ from unlearn.training.recipe import Recipe
 from unlearn.training.state import State
 
 SIMPLE_RECIPE = {"schedule": "constant", "nesterov": False, "mixup": 0.0}
-"""What the optimiser of a method has where the method says nothing else."""
+"""The defaults of a method's optimiser, where they differ from the recipe."""
 
 
 @dataclass
@@ -61,11 +61,11 @@ class Task:
         return instrument(self._network(seed), self)
 
     def model(self, state: State) -> nn.Module:
-        """A network of its own that holds a copy of the tensors of `state`; see `new_model`."""
+        """A network that holds a copy of the tensors of `state`; see `new_model`."""
         return instrument(self.bare_model(state), self)
 
     def bare_model(self, state: State) -> nn.Module:
-        """The same in float32, whose work is charged by hand."""
+        """A network with the tensors of `state`, in float32, whose work is charged by hand."""
         network = self._network(0)
         tensors = {name: torch.as_tensor(state[name]) for name in network.state_dict()}
         network.load_state_dict(tensors)

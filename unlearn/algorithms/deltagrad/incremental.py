@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 def unlearn(method: "Deltagrad", task: Task, original: State, request: Step, seed: int) -> Update:
     """Parameters close to those of retraining on the retain set.
 
-    ValueError if no point is left or the cache is of another training.
+    Args:
+        method: The hyper-parameters.
+        task: Data, recipe and meter.
+        original: The state of the cached training.
+        request: The step to be served.
+        seed: That of the cached training.
+
+    Raises:
+        ValueError: No point is left, or the cache is of another training.
     """
     if not len(request.retain_ids):
         raise ValueError("no training data left")
@@ -33,7 +41,7 @@ def unlearn(method: "Deltagrad", task: Task, original: State, request: Step, see
     replayed = Replayed(method, replay, original, request.retain_ids)
     if np.array_equal(request.previous_ids, request.retain_ids):
         return Update()
-    if not replayed.changed.any():  # all that was asked for is taken back
+    if not replayed.changed.any():  # earlier steps are undone
         return Update(replay.stack.tensors(replayed.end()))
     tensors = replay.stack.tensors(replayed.run())
     if method.mode == "online":
@@ -75,8 +83,8 @@ class Replayed:
             self.gradients = torch.zeros(shape, dtype=dtype)
         if method.burn_in < method.history:
             warnings.warn(
-                f"burn_in: {method.burn_in} is shorter than history: {method.history}, so the first "
-                "products have fewer pairs",
+                f"burn_in: {method.burn_in} is shorter than history: {method.history}, so the "
+                "first products have fewer pairs",
                 stacklevel=4,
             )
 
@@ -85,7 +93,7 @@ class Replayed:
         schedule = self.replay.schedule
         weights = self.replay.start.clone()
         first = 0
-        moved = False
+        has_moved = False
         sets = (
             self.old_present & self.present,
             self.old_present & ~self.present,
@@ -102,11 +110,11 @@ class Replayed:
             batch = Minibatch(t, *schedule.minibatch(t, *sets))
             gradient = torch.zeros_like(weights)
             if batch.points:
-                gradient = self._gradient(batch, weights, moved)
+                gradient = self._gradient(batch, weights, has_moved)
             self._record(t, weights, gradient)
             if batch.points:
                 self.replay.step(weights, gradient, t)
-            moved |= bool(len(batch.deleted_ids) + len(batch.added_ids))
+            has_moved |= bool(len(batch.deleted_ids) + len(batch.added_ids))
             self.replay.task.progress.advance(batch.points)
         return weights
 
@@ -118,19 +126,22 @@ class Replayed:
             self.replay.step(weights, self._old(self.old_gradients, last), last)
         return weights
 
-    def _gradient(self, batch: "Minibatch", weights: torch.Tensor, moved: bool) -> torch.Tensor:
-        """The mean gradient of the minibatch as it is now, exact or approximate."""
+    def _gradient(self, batch: "Minibatch", weights: torch.Tensor, has_moved: bool) -> torch.Tensor:
+        """The mean gradient of the replayed minibatch, exact or approximate.
+
+        `has_moved`: whether the weights differ from those of the cached training.
+        """
         t = batch.iteration
-        exact = self._scheduled(t) or (moved and not self._ready(t))
-        kept = len(batch.kept_ids)
-        deleted = len(batch.deleted_ids)
-        uncached = not kept + deleted
-        if uncached or (not exact and 0 < deleted >= kept):  # exact and not dearer
+        exact = self._is_scheduled(t) or (has_moved and not self._is_ready(t))
+        kept_points = len(batch.kept_ids)
+        deleted_points = len(batch.deleted_ids)
+        uncached = not kept_points + deleted_points
+        if uncached or (not exact and 0 < deleted_points >= kept_points):  # exact and not dearer
             self._count("direct_steps", exact=False)
             total = self.replay.gradient(weights, batch.kept_ids)
             return (total + self.replay.gradient(weights, batch.added_ids)) / batch.points
         if not exact:
-            gradient = self._approximate(batch, weights, moved)
+            gradient = self._approximate(batch, weights, has_moved)
             if gradient is not None:
                 self._count("approximate_steps", exact=False)
                 return gradient
@@ -140,7 +151,7 @@ class Replayed:
         return self._exact(batch, weights)
 
     def _exact(self, batch: "Minibatch", weights: torch.Tensor) -> torch.Tensor:
-        """By the gradients of all points, which tell of the curvature, too."""
+        """The mean gradient by the gradients of all points; they give a pair of the curvature."""
         t = batch.iteration
         kept_sum = self.replay.gradient(weights, batch.kept_ids)
         deleted_sum = self.replay.gradient(weights, batch.deleted_ids)
@@ -152,14 +163,17 @@ class Replayed:
         return (kept_sum + self.replay.gradient(weights, batch.added_ids)) / batch.points
 
     def _approximate(
-        self, batch: "Minibatch", weights: torch.Tensor, moved: bool
+        self, batch: "Minibatch", weights: torch.Tensor, has_moved: bool
     ) -> torch.Tensor | None:
-        """By the cached gradient and those of the changed points; None if it cannot be trusted."""
+        """The mean gradient by the cached one and those of the changed points.
+
+        None if it cannot be trusted.
+        """
         t = batch.iteration
         total = self._old(self.old_gradients, t)
-        if moved:
+        if has_moved:
             v = weights - self._old(self.old_weights, t)
-            product = self.curvature.product(v)  # weight decay included, which the cache is not
+            product = self.curvature.product(v)  # weight decay included, unlike in the cache
             if not torch.isfinite(product).all():
                 return None
             if not self.convex and product.norm() >= self.method.smoothness * v.norm() > 0:
@@ -171,14 +185,14 @@ class Replayed:
         )
         return total / batch.points
 
-    def _scheduled(self, t: int) -> bool:
+    def _is_scheduled(self, t: int) -> bool:
         if t < self.method.burn_in:
             return True
         if self.convex:
             return (t - self.method.burn_in) % self.method.period == 0
         return t - self.last_exact >= self.method.period
 
-    def _ready(self, t: int) -> bool:
+    def _is_ready(self, t: int) -> bool:
         """Whether there are pairs enough for an approximate iteration."""
         if self.convex:
             return len(self.curvature) > 0
@@ -188,7 +202,8 @@ class Replayed:
 
     def _first(self) -> int:
         """The first iteration whose minibatch has changed."""
-        schedule, t = self.replay.schedule, 0
+        schedule = self.replay.schedule
+        t = 0
         while not len(schedule.minibatch(t, self.changed)[0]):
             t += 1
         return t
@@ -204,7 +219,8 @@ class Replayed:
 
     def _record(self, t: int, weights: torch.Tensor, gradient: torch.Tensor) -> None:
         if self.method.mode == "online":
-            self.weights[t], self.gradients[t] = weights, gradient
+            self.weights[t] = weights
+            self.gradients[t] = gradient
 
 
 @dataclass(frozen=True)
@@ -221,5 +237,5 @@ class Minibatch:
 
     @property
     def points(self) -> int:
-        """How many points the replayed training has here."""
+        """The number of points that the replayed training has in it."""
         return len(self.kept_ids) + len(self.added_ids)

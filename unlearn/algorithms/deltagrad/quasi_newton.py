@@ -6,15 +6,19 @@ import numpy as np
 import torch
 from scipy.linalg import LinAlgWarning, lu_factor, lu_solve
 
-LEAST = 1e-12
-"""The least curvature y.s / s.s of a pair that is kept."""
+MIN_CURVATURE = 1e-12
+"""The least curvature y.s / s.s of a pair that is used."""
 
 
 class Curvature:
-    """Products with the L-BFGS matrix in compact form (Byrd, Nocedal, Schnabel 1994, eq. 3.22).
+    """Products with the L-BFGS matrix B in compact form.
 
-    Holds the last `history` pairs (s, y) of float64 vectors, a step and how the gradient changed
-    with it, and the iteration that each was seen in.
+    Holds the last `history` pairs (s, y) of float64 vectors, with their iterations: s is a step, y
+    the change of the gradient along it.
+
+    References:
+        Byrd, Nocedal, Schnabel, "Representations of quasi-Newton matrices and their use in limited
+        memory methods", Mathematical Programming 1994, eq. 3.22.
     """
 
     def __init__(self, history: int):
@@ -25,18 +29,19 @@ class Curvature:
         return len(self.pairs)
 
     def add(self, s: torch.Tensor, y: torch.Tensor, iteration: int = 0) -> None:
-        """Take a pair, if its curvature is positive; the oldest beyond the history are dropped."""
-        curvature, length = float(y @ s), float(s @ s)
-        if not (np.isfinite(curvature) and curvature > LEAST * length):
+        """Add a pair, if its curvature is positive, and drop the oldest beyond the history."""
+        curvature = float(y @ s)
+        length = float(s @ s)
+        if not (np.isfinite(curvature) and curvature > MIN_CURVATURE * length):
             return
         self.pairs = [*self.pairs, (s, y, iteration)][-self.history :]
         self._prepare()
 
     def expire(self, iteration: int) -> None:
-        """Drop the pairs that were seen before an iteration."""
-        fresh = [pair for pair in self.pairs if pair[2] >= iteration]
-        if len(fresh) < len(self.pairs):
-            self.pairs = fresh
+        """Drop the pairs of the iterations before this one."""
+        newer_pairs = [pair for pair in self.pairs if pair[2] >= iteration]
+        if len(newer_pairs) < len(self.pairs):
+            self.pairs = newer_pairs
             self._prepare()
 
     def product(self, v: torch.Tensor) -> torch.Tensor:
@@ -46,13 +51,16 @@ class Curvature:
         return torch.addmv(v, self.stacked.t(), shares, beta=self.scale, alpha=-1)
 
     def _prepare(self) -> None:
-        """Make ready for products; while the middle matrix is singular, drop the oldest pair."""
+        """Factorise the middle matrix; while it is singular, drop the oldest pair."""
         while self.pairs and not self._factor():
             self.pairs.pop(0)
 
     def _factor(self) -> bool:
-        s, y = (torch.stack([pair[i] for pair in self.pairs]) for i in (0, 1))
-        products, lengths = (s @ y.t()).cpu().numpy(), (s @ s.t()).cpu().numpy()
+        """Factorise the middle matrix; False where it is singular."""
+        s = torch.stack([pair[0] for pair in self.pairs])
+        y = torch.stack([pair[1] for pair in self.pairs])
+        products = (s @ y.t()).cpu().numpy()
+        lengths = (s @ s.t()).cpu().numpy()
         self.scale = float(products[-1, -1] / lengths[-1, -1])
         self.stacked = torch.cat([y, self.scale * s])
         below = np.tril(products, -1)

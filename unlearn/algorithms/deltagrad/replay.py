@@ -10,38 +10,43 @@ from torch import nn
 from unlearn.algorithms.deltagrad import trajectories
 from unlearn.core import seeding
 from unlearn.training.data import Data, normalised
-from unlearn.training.optimizers import is_stack
 from unlearn.training.recipe import Recipe
 from unlearn.training.schedules import learning_rate
+from unlearn.training.stack_optimizer import is_stack
 from unlearn.training.task import Task
 
-BLOCK = 512  # points whose float64 inputs fit into a cache of the processor
+BLOCK_POINTS = 512
+"""Points whose float64 inputs fit into a cache of the processor."""
 
 
 class Schedule:
     """The points and the rate of every iteration, those of `training.fit` for the same seed.
 
-    An epoch is a random order of all points, cut into minibatches; only some of them are present.
+    An epoch is a random order of all points, cut into minibatches. Points outside the training set
+    leave gaps.
     """
 
     def __init__(self, points: int, recipe: Recipe, seed: int):
         """`points`: of the whole data set."""
-        self.recipe, self.seed = recipe, seeding.derive(seed, "training")
+        self.recipe = recipe
+        self.seed = seeding.derive(seed, "training")
         self.ids = np.arange(points)
         self.iterations = trajectories.iterations(points, recipe)
         self.batches = self.iterations // recipe.epochs
-        self._epoch, self._keys, self._bounds = -1, None, None
+        self._epoch = -1
+        self._keys = np.empty(0, dtype=np.uint64)
+        self._bounds = np.empty(0, dtype=np.uint64)
 
-    def minibatch(self, iteration: int, *present: np.ndarray) -> list[np.ndarray]:
-        """The sorted ids of the minibatch that are in each of some sets, boolean masks."""
+    def minibatch(self, iteration: int, *masks: np.ndarray) -> list[np.ndarray]:
+        """The sorted ids of the minibatch that are in each of the masks, bool N."""
         epoch, batch = divmod(iteration, self.batches)
         if epoch != self._epoch:
             self._cut(epoch)
         low, high = self._bounds[batch : batch + 2]
-        slot = self._keys >= low
+        is_in_batch = self._keys >= low
         if batch < self.batches - 1:
-            slot &= self._keys < high
-        return [np.flatnonzero(slot & mask) for mask in present]
+            is_in_batch &= self._keys < high
+        return [np.flatnonzero(is_in_batch & mask) for mask in masks]
 
     def rate(self, iteration: int) -> float:
         """The learning rate."""
@@ -51,10 +56,11 @@ class Schedule:
         """Keys of all points in the epoch's order, and the keys at which minibatches begin."""
         keys = seeding.point_keys(seeding.derive(self.seed, "epoch", epoch), self.ids)
         starts = np.arange(1, self.batches) * self.recipe.batch_size
-        first = np.partition(keys, starts)[starts] if len(starts) else starts.astype(np.uint64)
+        cuts = np.partition(keys, starts)[starts] if len(starts) else starts.astype(np.uint64)
         ends = np.array([0, np.iinfo(np.uint64).max], dtype=np.uint64)
-        self._epoch, self._keys = epoch, keys
-        self._bounds = np.concatenate([ends[:1], first, ends[1:]])
+        self._epoch = epoch
+        self._keys = keys
+        self._bounds = np.concatenate([ends[:1], cuts, ends[1:]])
 
 
 class Stack:
@@ -69,7 +75,8 @@ class Stack:
     def __init__(self, data: Data, model: nn.Module):
         """`model`: any of the architecture."""
         self.data = data
-        device, (height, width, channels) = data.train_images.device, data.shape
+        device = data.train_images.device
+        height, width, channels = data.shape
         self.names = [name for name, _ in model.named_parameters()]
         self.shapes = [tuple(p.shape) for p in model.parameters()]
         self.size = sum(p.numel() for p in model.parameters())
@@ -106,18 +113,18 @@ class Stack:
         weights, biases = self._folded(vector)
         sums = self._parts(total)
         index = torch.from_numpy(ids).to(vector.device)
-        for block in index.split(BLOCK):
+        for block in index.split(BLOCK_POINTS):
             rows = self.inputs.index_select(0, block).to(torch.float64)
             values = self._forward(rows, weights, biases)
             error = torch.softmax(values.pop(), 0)
             labels = self.data.train_labels.index_select(0, block)
             error.scatter_add_(0, labels[None], error.new_full((1, len(block)), -1.0))
             for layer in range(len(weights) - 1, -1, -1):
-                given = values[layer] if layer else rows.t()
-                sums[2 * layer] += _product(error, given.t())
+                inputs = values[layer] if layer else rows.t()
+                sums[2 * layer] += _product(error, inputs.t())
                 sums[2 * layer + 1] += error.sum(1)
                 if layer:
-                    error = _product(weights[layer].t(), error).mul_(given > 0)
+                    error = _product(weights[layer].t(), error).mul_(inputs > 0)
         sums[0].mul_(self.scale).sub_(torch.outer(sums[1], self.shift))
         return total
 
@@ -125,9 +132,9 @@ class Stack:
     def logits(self, vector: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
         """Predictions N x classes, float32, on the CPU, of images N x H x W x C."""
         weights, biases = self._folded(vector)
-        blocks = (rows.to(torch.float64) for rows in pixels.flatten(1).split(BLOCK))
-        found = [self._forward(rows, weights, biases)[-1].t() for rows in blocks]
-        return torch.cat(found).to(torch.float32).cpu()
+        blocks = (rows.to(torch.float64) for rows in pixels.flatten(1).split(BLOCK_POINTS))
+        logits = [self._forward(rows, weights, biases)[-1].t() for rows in blocks]
+        return torch.cat(logits).to(torch.float32).cpu()
 
     def _parts(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Views of the tensors in a vector."""
@@ -138,20 +145,24 @@ class Stack:
     def _folded(self, vector: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Weights and biases that take pixels as they are."""
         parts = self._parts(vector)
-        weights, biases = parts[::2], parts[1::2]
-        first = biases[0] - weights[0] @ self.shift
-        return [weights[0] * self.scale, *weights[1:]], [first, *biases[1:]]
+        weights = parts[::2]
+        biases = parts[1::2]
+        first_bias = biases[0] - weights[0] @ self.shift
+        return [weights[0] * self.scale, *weights[1:]], [first_bias, *biases[1:]]
 
     @staticmethod
-    def _forward(rows, weights, biases) -> list[torch.Tensor]:
-        """What goes into each layer (None into the first), then the logits, one column a point."""
-        values, given = [None], rows.t()
+    def _forward(
+        rows: torch.Tensor, weights: list[torch.Tensor], biases: list[torch.Tensor]
+    ) -> list[torch.Tensor | None]:
+        """The inputs of each layer (None for the first), then the logits, one column a point."""
+        layer_inputs: list[torch.Tensor | None] = [None]
+        values = rows.t()
         for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             if layer:
-                given = given.relu_()
-                values.append(given)
-            given = _product(weight, given).add_(bias[:, None])
-        return [*values, given]
+                values = values.relu_()
+                layer_inputs.append(values)
+            values = _product(weight, values).add_(bias[:, None])
+        return [*layer_inputs, values]
 
 
 def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -162,7 +173,7 @@ def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 class Replay:
-    """Everything that a trajectory is a function of, beside the points that are present."""
+    """A trajectory is a function of this and of the points in the training set."""
 
     def __init__(self, task: Task, seed: int):
         """ValueError for a model or a recipe that cannot be replayed."""
@@ -170,7 +181,8 @@ class Replay:
         model = task.new_model(seeding.derive(seed, "initial weights"))
         if not is_stack(model):
             raise ValueError(f"model: allowed are {' and '.join(trajectories.MODELS)}")
-        self.task, self.seed = task, seed
+        self.task = task
+        self.seed = seed
         self.stack = Stack(task.data, model)
         self.schedule = Schedule(len(task.data.train_labels), task.recipe, seed)
         self.start = self.stack.vector(dict(model.named_parameters()))
@@ -179,7 +191,7 @@ class Replay:
         self._model = model
 
     def member(self, ids: np.ndarray) -> np.ndarray:
-        """A mask of all points that says which are among `ids`."""
+        """A mask, bool N: whether each point is among `ids`."""
         mask = np.zeros(len(self.schedule.ids), dtype=bool)
         mask[ids] = True
         return mask

@@ -14,7 +14,7 @@ from unlearn.training.state import State
 from unlearn.training.task import Task
 
 if TYPE_CHECKING:
-    from unlearn.trainers.deltagrad import Deltagrad
+    from unlearn.trainers.deltagrad import DeltagradTrainer
 
 BOUND_POINTS = 1000
 """Points that the bound on the learning rate is estimated from."""
@@ -23,8 +23,18 @@ Record = Callable[[int, torch.Tensor, torch.Tensor], None]
 """Takes an iteration, the weights before it and its gradient."""
 
 
-def train(trainer: "Deltagrad", task: Task, ids: np.ndarray, seed: int) -> State:
-    """Train on `ids`, with the cache. ValueError if it is too large or training diverges."""
+def train(trainer: "DeltagradTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
+    """The weights of gradient descent on `ids`, and the cache of its iterations.
+
+    Args:
+        trainer: The hyper-parameters of the cache.
+        task: Data, recipe and meter.
+        ids: The training set.
+        seed: Decides initial weights and minibatches.
+
+    Raises:
+        ValueError: The cache is too large, no point is left, or training diverges.
+    """
     replay = replay_of(task, seed)
     shape = (replay.schedule.iterations, replay.stack.size)
     size = trajectories.cache_bytes(*shape, trainer.cache)
@@ -67,7 +77,17 @@ def stable_rate(replay: Replay, ids: np.ndarray) -> float | None:
 
 
 def _descend(task: Task, replay: Replay, ids: np.ndarray, record: Record | None) -> torch.Tensor:
-    """The last weights of gradient descent on `ids`."""
+    """The last weights of gradient descent.
+
+    Args:
+        task: Data, recipe and progress.
+        replay: Schedule, gradients and initial weights.
+        ids: The training set.
+        record: Called before every step; None records nothing.
+
+    Raises:
+        ValueError: No point is left, or training diverges.
+    """
     if not len(ids):
         raise ValueError("no training data left")
     weights = replay.start.clone()

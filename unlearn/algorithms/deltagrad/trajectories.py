@@ -1,6 +1,6 @@
-"""What can be said of DeltaGrad's cached trajectories before anything is trained.
+"""Sizes and limits of DeltaGrad's cached trajectories, known before anything is trained.
 
-Numpy and torch are not needed: the plan of a study asks here.
+Importable without numpy and torch, for the plan of a study.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Students of influence distillation: who teaches them, how they learn, what is kept of it."""
+"""Students of influence distillation: their teachers, their training, their state."""
 
 import math
 import warnings
@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from unlearn.algorithms.influence.forget_weights import ForgetWeights
-from unlearn.algorithms.influence.forget_weights import Teacher as WeighedTeacher
-from unlearn.algorithms.losses import Distance, Push, cross_entropy
+from unlearn.algorithms.influence.forget_weights import ForgetWeights, InfluencedModel
+from unlearn.algorithms.losses import Distance, Distillation, Push, cross_entropy
 from unlearn.core import seeding
 from unlearn.models.layers import has_batch_statistics
 from unlearn.requests.request import Step
@@ -32,26 +30,37 @@ RETAINED_PER_DELETED = 4
 
 @dataclass
 class Teacher:
-    """Who teaches."""
+    """The model that a student learns from."""
 
     task: Task
     """The task as the teacher's networks see it."""
     state: State
     cache: State
-    """Holds the logits that are known: `cache/logits`, `cache/present`."""
+    """The logits computed so far: `cache/logits`, `cache/present`."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a student learns from."""
+    """The points that a student learns from, and what it is told of them."""
 
     retain_ids: np.ndarray
     pushed_ids: np.ndarray
-    """The deleted points that it is pushed off; none where nothing is pushed."""
+    """The deleted points that the student is pushed off; empty where nothing is pushed."""
     teacher_logits: torch.Tensor
     """N x C, by training id."""
     weights: torch.Tensor
-    """N: the weights of the pushed points."""
+    """N, by training id: the weights of the pushed points."""
+    seed: int
+    """Decides the order of the points."""
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained student."""
+
+    tensors: State
+    cache: State
+    """The cache of its teacher."""
 
 
 def unlearn(
@@ -59,7 +68,15 @@ def unlearn(
 ) -> Update:
     """The student, and what the next request needs.
 
-    ValueError if no point is left, or if an influence cannot be computed.
+    Args:
+        method: The hyper-parameters.
+        task: Data, networks, recipe, machine and meter of the teacher.
+        original: The trained model, or the state after the request before.
+        request: The step to be served.
+        seed: That of the member.
+
+    Raises:
+        ValueError: No point is left, or an influence cannot be computed.
     """
     if not len(request.retain_ids):
         raise ValueError("no training data left")
@@ -72,7 +89,7 @@ def unlearn(
     cache = _filled_cache(method, task, teacher, request.retain_ids, pushed_ids)
     weights = torch.zeros(len(task.data.train_labels))
     if len(pushed_ids):
-        weighed = WeighedTeacher(teacher.task, teacher.state, cache["cache/logits"])
+        weighed = InfluencedModel(teacher.task, teacher.state, cache["cache/logits"])
         forget_weights = ForgetWeights(
             kind=method.weights,
             cap=method.cap,
@@ -86,17 +103,27 @@ def unlearn(
         model = student_task.model(teacher.state)
     else:
         model = student_task.new_model(seeding.derive(seed, "initial weights"))
-    lesson = Lesson(request.retain_ids, pushed_ids, cache["cache/logits"], weights)
+    lesson = Lesson(request.retain_ids, pushed_ids, cache["cache/logits"], weights, seed)
     push = Push(math.log(task.data.classes) if method.bounded else math.inf)
-    _learn(method, student_task, model, lesson, push, seed)
+    _learn(method, student_task, model, lesson, push)
     if push.points:
         task.meter.count("active_fraction", float(push.active) / push.points)
-    return _update(method, task, original, state_of(model), cache, request)
+    student = Student(state_of(model), cache)
+    return _update(method, task, original, student, request.retain_ids)
 
 
 def _teacher(
     method: "InfluenceDistillation", task: Task, original: State, request: Step, seed: int
 ) -> Teacher:
+    """The teacher of a request.
+
+    Args:
+        method: The hyper-parameters.
+        task: The task of the trained model.
+        original: The state that the request met.
+        request: The request; its retain set trains a new teacher where `teacher: retrained`.
+        seed: That of the member.
+    """
     if method.teacher == "retrained":
         state = task.trainer.train(task, request.retain_ids, seed)
         return Teacher(task, state, state)
@@ -115,7 +142,15 @@ def _filled_cache(
     retain_ids: np.ndarray,
     pushed_ids: np.ndarray,
 ) -> State:
-    """The logits that are needed, with those that are missing computed."""
+    """The cache with the teacher's logits of all points that the student needs.
+
+    Args:
+        method: The hyper-parameters: they say which points are needed.
+        task: Its trainer fills the cache.
+        teacher: The teacher, with its cache.
+        retain_ids: The retain set.
+        pushed_ids: The points that the student is pushed off.
+    """
     needed_ids = [retain_ids[:0]]
     if method.alpha > 0:
         needed_ids.insert(0, retain_ids)
@@ -131,9 +166,16 @@ def _learn(
     model: nn.Module,
     lesson: Lesson,
     push: Push,
-    seed: int,
 ) -> None:
-    """Train the student in place; ends early where training diverges."""
+    """Train the student in place; training ends early where it diverges.
+
+    Args:
+        method: The hyper-parameters.
+        task: The task as the student sees it.
+        model: The student.
+        lesson: Its points, teacher logits and weights.
+        push: Counts the points that are pushed.
+    """
     if len(lesson.pushed_ids) and has_batch_statistics(model):
         warnings.warn(
             "batch normalisation lets deleted points into the statistics of the student; "
@@ -156,10 +198,13 @@ def _learn(
     device = labels.device
     teacher_targets = distance.target(lesson.teacher_logits.to(device))
     weights = lesson.weights.to(device)
+    student_loss = Distillation(method.alpha, method.beta, distance, push)
     size = max(MIN_DELETED_PER_BATCH, method.batch_size // RETAINED_PER_DELETED)
-    pushed_batches = CyclicBatches(lesson.pushed_ids, size, seeding.derive(seed, "deleted points"))
+    pushed_batches = CyclicBatches(
+        lesson.pushed_ids, size, seeding.derive(lesson.seed, "deleted points")
+    )
     task.progress.begin(method.epochs * batches, "distillation")
-    order = seeding.derive(seed, "training")
+    order = seeding.derive(lesson.seed, "training")
     for epoch in range(method.epochs):
         for batch in task.minibatches(
             lesson.retain_ids,
@@ -171,7 +216,6 @@ def _learn(
         ):
             images = batch.images
             batch_labels = batch.labels
-            retained = len(batch_labels)
             pushed_ids = pushed_batches.next() if len(lesson.pushed_ids) else lesson.pushed_ids
             if len(pushed_ids):
                 images = torch.cat([images, task.data.images(pushed_ids)])
@@ -180,13 +224,9 @@ def _learn(
             if method.alpha == 0 and not len(pushed_ids):
                 loss = cross_entropy(logits, batch_labels)
             else:
-                losses = functional.cross_entropy(logits, batch_labels, reduction="none")
                 targets = teacher_targets[index_of(batch.ids).to(device)]
-                loss = method.alpha * distance(logits[:retained], targets)
-                loss = loss + (1 - method.alpha) * losses[:retained].mean()
-                if len(pushed_ids):
-                    pushed_weights = weights[index_of(pushed_ids).to(device)]
-                    loss = loss - method.beta * push(losses[retained:], pushed_weights)
+                pushed_weights = weights[index_of(pushed_ids).to(device)]
+                loss = student_loss(logits, batch_labels, targets, pushed_weights)
             if not optimizer.step(loss, epoch * batches + batch.index):
                 return
 
@@ -195,31 +235,40 @@ def _update(
     method: "InfluenceDistillation",
     task: Task,
     original: State,
-    student: State,
-    cache: State,
-    request: Step,
+    student: Student,
+    retain_ids: np.ndarray,
 ) -> Update:
-    """The state that the next request meets."""
+    """The change from the state that the request met to the one that the next request meets.
+
+    Args:
+        method: The hyper-parameters.
+        task: The task of the teacher.
+        original: The state that the request met.
+        student: The student and its teacher's cache.
+        retain_ids: The retain set of the request.
+    """
     generation = np.asarray(original["cache/generation"]) + 1
-    replaced = task.trainer.served(original)
+    old_names = task.trainer.served(original)
     tensors: dict = {}
     if method.stream == "chained":
-        empty_cache = {name: torch.zeros_like(tensor) for name, tensor in cache.items()}
+        empty_cache = {name: torch.zeros_like(tensor) for name, tensor in student.cache.items()}
         student_task = method.student_task(task)
-        tensors |= task.trainer.filled_cache(student_task, student, empty_cache, request.retain_ids)
+        tensors |= task.trainer.filled_cache(student_task, student.tensors, empty_cache, retain_ids)
     else:
-        if _asks_again(method) and generation == 1:
+        if _reads_original_teacher(method) and generation == 1:
             tensors |= {
-                f"teacher/{name}": torch.as_tensor(original[name]).clone() for name in replaced
+                f"teacher/{name}": torch.as_tensor(original[name]).clone() for name in old_names
             }
         present = np.asarray(original["cache/present"])
-        if _asks_again(method) and not np.array_equal(cache["cache/present"], present):
-            tensors |= {name: cache[name] for name in ("cache/logits", "cache/present")}
-    tensors |= student | {"cache/generation": generation}
-    return Update(tensors, remove=set(replaced) - set(tensors))
+        if _reads_original_teacher(method) and not np.array_equal(
+            student.cache["cache/present"], present
+        ):
+            tensors |= {name: student.cache[name] for name in ("cache/logits", "cache/present")}
+    tensors |= {**student.tensors, "cache/generation": generation}
+    return Update(tensors, remove=set(old_names) - set(tensors))
 
 
-def _asks_again(method: "InfluenceDistillation") -> bool:
-    """Whether a student ever asks the original teacher."""
-    taught = method.alpha > 0 or method.weights != "none" or method.start == "teacher"
-    return taught and method.teacher == "original"
+def _reads_original_teacher(method: "InfluenceDistillation") -> bool:
+    """Whether students of later requests need the original teacher."""
+    needs_teacher = method.alpha > 0 or method.weights != "none" or method.start == "teacher"
+    return needs_teacher and method.teacher == "original"

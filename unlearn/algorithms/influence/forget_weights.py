@@ -17,8 +17,8 @@ from unlearn.training.task import Task, index_of
 
 
 @dataclass(frozen=True)
-class Teacher:
-    """A model and what is known of it."""
+class InfluencedModel:
+    """A trained model and its logits."""
 
     task: Task
     """The task as the model sees it."""
@@ -32,7 +32,7 @@ class ForgetWeights:
     """Weights of the deleted points, of mean 1, none above `cap`."""
 
     kind: str
-    """What they are proportional to: `uniform`; `teacher_loss`, the teacher's cross-entropy;
+    """The influence that they are proportional to: `uniform`; `teacher_loss`, the cross-entropy;
     `fisher` and `hessian`, see `algorithms.influence.curvature`."""
     cap: float | None
     damping: float
@@ -44,11 +44,18 @@ class ForgetWeights:
     """Deleted points up to which systems too large to be factorised are solved."""
 
     def of(
-        self, teacher: Teacher, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
+        self, teacher: InfluencedModel, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
     ) -> torch.Tensor:
-        """A weight for each of the deleted ids.
+        """A weight for each of the deleted ids, float32.
 
-        ValueError for an influence that cannot be computed.
+        Args:
+            teacher: The model that influences are on.
+            deleted_ids: The points that are weighed.
+            retain_ids: The points that the curvature is drawn from.
+            seed: Decides the draw, and the probes of large matrices.
+
+        Raises:
+            ValueError: An influence cannot be computed.
         """
         task = teacher.task
         influences = np.ones(len(deleted_ids))
@@ -65,33 +72,33 @@ class ForgetWeights:
         return torch.from_numpy(weights).float()
 
     def _by_curvature(
-        self, teacher: Teacher, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
+        self, teacher: InfluencedModel, deleted_ids: np.ndarray, retain_ids: np.ndarray, seed: int
     ) -> np.ndarray:
         """Influences by the curvature around retained points, charged to the meter."""
         task = teacher.task
         network = task.bare_model(teacher.state).eval()
         order = seeding.shuffled(retain_ids, seeding.derive(seed, "curvature"))
-        deleted = _points(task, deleted_ids)
-        retained = _points(task, order[: self.curvature_points])
-        example = deleted.inputs[:1]
-        of_last_layer = self.layers == "last" or (self.layers == "auto" and self.kind == "hessian")
+        deleted_points = _points(task, deleted_ids)
+        retained_points = _points(task, order[: self.curvature_points])
+        example = deleted_points.inputs[:1]
+        is_last_layer = self.layers == "last" or (self.layers == "auto" and self.kind == "hessian")
         whole_network = network
-        if of_last_layer:
-            task.meter.forwards(network, example, len(deleted) + len(retained))
-            layer, retained = curvature.last_layer(network, retained)
-            deleted = curvature.last_layer(network, deleted)[1]
+        if is_last_layer:
+            task.meter.forwards(network, example, len(deleted_points) + len(retained_points))
+            layer, retained_points = curvature.last_layer(network, retained_points)
+            deleted_points = curvature.last_layer(network, deleted_points)[1]
             network = layer
         else:
-            samples = len(deleted) + (len(retained) if self.kind == "fisher" else 0)
+            samples = len(deleted_points) + (len(retained_points) if self.kind == "fisher" else 0)
             task.meter.gradients(network, example, samples)
         if self.kind == "fisher":
             return curvature.fisher(
-                network, deleted, retained, self.damping, curvature.mean_cross_entropy
+                network, deleted_points, retained_points, self.damping, curvature.mean_cross_entropy
             )
-        solver = self._solver(network, deleted, retained, seed)
-        influences = solver.influences(deleted)
-        products = solver.products * len(retained)  # each goes forward twice and backward once
-        if of_last_layer:
+        solver = self._solver(network, deleted_points, retained_points, seed)
+        influences = solver.influences(deleted_points)
+        products = solver.products * len(retained_points)  # two passes forward, one backward
+        if is_last_layer:
             task.meter.flops += 8 * solver.size * products
         else:
             task.meter.gradients(whole_network, example, 2 * products)
@@ -101,16 +108,23 @@ class ForgetWeights:
         return influences
 
     def _solver(
-        self, network: nn.Module, deleted: LabelledPoints, retained: LabelledPoints, seed: int
+        self,
+        network: nn.Module,
+        deleted_points: LabelledPoints,
+        retained_points: LabelledPoints,
+        seed: int,
     ) -> GaussNewton:
         size = sum(parameter.numel() for parameter in network.parameters())
-        if size > curvature.MAX_DENSE_PARAMETERS and len(deleted) > self.max_solved_points:
+        if size > curvature.MAX_DENSE_PARAMETERS and len(deleted_points) > self.max_solved_points:
             raise ValueError(
                 f"weights: hessian over {size} parameters solves a system for each of "
-                f"{len(deleted)} deleted points; allowed: most_points: {self.max_solved_points}"
+                f"{len(deleted_points)} deleted points; allowed: most_points: "
+                f"{self.max_solved_points}"
             )
         probes = seeding.derive(seed, "probes")
-        return GaussNewton(network, retained, self.damping, curvature.mean_cross_entropy, probes)
+        return GaussNewton(
+            network, retained_points, self.damping, curvature.mean_cross_entropy, probes
+        )
 
 
 def _points(task: Task, ids: np.ndarray) -> LabelledPoints:

@@ -6,7 +6,9 @@ from unlearn.data.features.base import Features
 
 ORIENTATIONS = 9
 CELL = 8
+"""Pixels of a side of a cell."""
 BLOCK = 2
+"""Cells of a side of a block."""
 
 
 class Hog(Features):
@@ -21,8 +23,8 @@ class Hog(Features):
         """uint8 N x H x W x C to float32 N x F; the steepest channel counts at each pixel."""
         from skimage.feature import hog
 
-        found = np.empty((len(images), self.size(images.shape[1:])), dtype=np.float32)
-        for row, image in zip(found, images, strict=True):
+        features = np.empty((len(images), self.size(images.shape[1:])), dtype=np.float32)
+        for row, image in zip(features, images, strict=True):
             row[:] = hog(
                 image,
                 orientations=ORIENTATIONS,
@@ -30,4 +32,4 @@ class Hog(Features):
                 cells_per_block=(BLOCK, BLOCK),
                 channel_axis=-1,
             )
-        return found
+        return features

@@ -1,4 +1,4 @@
-"""What a ResNet-18 (He et al. 2016) sees that was trained on ImageNet, by torchvision.
+"""The features of a ResNet-18 (He et al. 2016) that was trained on ImageNet, by torchvision.
 
 Its weights (45 MB) are downloaded when they are first asked for. They are checked against their
 published hash and read without executing anything that is pickled in them.
@@ -6,15 +6,23 @@ published hash and read without executing anything that is pickled in them.
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unlearn.data.features.base import Features, FeaturesError
 
+if TYPE_CHECKING:
+    from torch import nn
+
 FEATURES = 512
-PIXELS = 64  # the longer side that images are enlarged to
-CHUNK = 100
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+SIDE_PIXELS = 64
+"""The longer side that images are enlarged to."""
+CHUNK_IMAGES = 100
+"""Images that are passed through the network at a time."""
+MEAN = (0.485, 0.456, 0.406)
+"""Of the pixels of ImageNet, by channel."""
+STD = (0.229, 0.224, 0.225)
 
 
 class Imagenet(Features):
@@ -30,31 +38,35 @@ class Imagenet(Features):
         from torch.nn import functional
 
         network = _network()
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
-        found = np.empty((len(images), FEATURES), dtype=np.float32)
+        mean = torch.tensor(MEAN).view(1, 3, 1, 1)
+        std = torch.tensor(STD).view(1, 3, 1, 1)
+        features = np.empty((len(images), FEATURES), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, len(images), CHUNK):
+            for start in range(0, len(images), CHUNK_IMAGES):
                 pixels = torch.from_numpy(
-                    np.array(images[start : start + CHUNK], order="C")
+                    np.array(images[start : start + CHUNK_IMAGES], order="C")
                 ).permute(0, 3, 1, 2)
                 pixels = (pixels.to(torch.float32) / 255).expand(-1, 3, -1, -1)
-                scale = PIXELS / max(pixels.shape[2:])
+                scale = SIDE_PIXELS / max(pixels.shape[2:])
                 pixels = functional.interpolate(pixels, scale_factor=scale, mode="bilinear")
-                found[start : start + CHUNK] = network((pixels - mean) / std).numpy()
-        return found
+                features[start : start + CHUNK_IMAGES] = network((pixels - mean) / std).numpy()
+        return features
 
 
-def _network():
+def _network() -> "nn.Module":
+    """The network without its last layer. FeaturesError where its weights cannot be had."""
     import torch
     from torchvision.models import ResNet18_Weights, resnet18
 
     weights = ResNet18_Weights.IMAGENET1K_V1
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    published = file.stem.rpartition("-")[2]
+    published_hash = file.stem.rpartition("-")[2]
     if file.exists():
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
-        if not found.startswith(published):
-            raise FeaturesError(f"{file}: SHA-256 {found[:8]}, published {published}; delete it")
+        hash_ = hashlib.sha256(file.read_bytes()).hexdigest()
+        if not hash_.startswith(published_hash):
+            raise FeaturesError(
+                f"{file}: SHA-256 {hash_[:8]}, published {published_hash}; delete it"
+            )
     network = resnet18()
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)

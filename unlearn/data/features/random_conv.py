@@ -6,10 +6,15 @@ from unlearn.data.features.base import Features
 
 FILTERS = 256
 WIDTH = 6
+"""Pixels of a side of a filter."""
 STRIDE = 2
+"""Pixels between two places of a filter."""
 POOLS = 2
+"""Parts of a side of the image that responses are averaged over."""
 THRESHOLD = 1.0
-CHUNK = 250
+"""Subtracted from the size of a response, relative to its mean in the image."""
+CHUNK_IMAGES = 250
+"""Images that are convolved at a time."""
 
 
 class RandomConv(Features):
@@ -33,13 +38,15 @@ class RandomConv(Features):
         filters = functional.avg_pool2d(filters, 3, 1, 1)
         filters -= filters.mean((2, 3), keepdim=True)
         filters /= filters.flatten(1).norm(dim=1)[:, None, None, None]
-        found = np.empty((len(images), self.size(images.shape[1:])), dtype=np.float32)
-        for start in range(0, len(images), CHUNK):
-            pixels = torch.from_numpy(np.array(images[start : start + CHUNK], order="C"))
+        features = np.empty((len(images), self.size(images.shape[1:])), dtype=np.float32)
+        for start in range(0, len(images), CHUNK_IMAGES):
+            pixels = torch.from_numpy(np.array(images[start : start + CHUNK_IMAGES], order="C"))
             pixels = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
-            answers = functional.conv2d(pixels, filters, stride=STRIDE)
-            answers /= answers.abs().mean((1, 2, 3), keepdim=True) + 1e-3
-            both = torch.cat([(answers - THRESHOLD).relu(), (-answers - THRESHOLD).relu()], 1)
-            parts = functional.adaptive_avg_pool2d(both, POOLS)
-            found[start : start + CHUNK] = parts.flatten(1).numpy()
-        return found
+            responses = functional.conv2d(pixels, filters, stride=STRIDE)
+            responses /= responses.abs().mean((1, 2, 3), keepdim=True) + 1e-3
+            rectified = torch.cat(
+                [(responses - THRESHOLD).relu(), (-responses - THRESHOLD).relu()], 1
+            )
+            averages = functional.adaptive_avg_pool2d(rectified, POOLS)
+            features[start : start + CHUNK_IMAGES] = averages.flatten(1).numpy()
+        return features
