@@ -56,7 +56,7 @@ class ContractError(TypeError):
 def names(family: str) -> tuple[str, ...]:
     """The sorted names of a family's components.
 
-    Raises TypeError for an entry point that would replace a component of this package.
+    Raises ContractError for an entry point that would replace a component of this package.
     """
     internal_names = {path.stem for path in _files(FAMILIES[family])}
     external_names = set(_entry_points(family))
