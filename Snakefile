@@ -1,5 +1,5 @@
-# The plan. What a study computes is decided in unlearn/study.py, where results lie in
-# rules/common.smk; each rule calls the command of its name in scripts/.
+# The plan. unlearn/study decides what a study computes, rules/common.smk where results lie;
+# each rule calls the command of its name in scripts/.
 from snakemake.utils import min_version
 
 min_version("9.27")

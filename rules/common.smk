@@ -58,8 +58,8 @@ def _nearest_existing(path):
     return path if os.path.exists(path) else _nearest_existing(os.path.dirname(path))
 
 
-_place = _nearest_existing(RESULTS)
-if not (os.path.isdir(_place) and os.access(_place, os.W_OK)):
+_existing_folder = _nearest_existing(RESULTS)
+if not (os.path.isdir(_existing_folder) and os.access(_existing_folder, os.W_OK)):
     raise WorkflowError(
         f"the results folder {RESULTS} cannot be written; name another: results"
     )
@@ -77,13 +77,13 @@ def one_of(names):
 GPUS = int(STUDY.settings["device"] == "cuda")
 
 
-def growing(amount):
+def per_attempt(amount):
     """A resource of which each attempt gets as much again: schedulers kill what takes more."""
 
-    def of(wildcards, attempt):
+    def amount_of_attempt(wildcards, attempt):
         return amount * attempt
 
-    return of
+    return amount_of_attempt
 
 
 # -- files -------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ ARRAYS += [
 
 def cell_of(wildcards):
     """The cell that wildcards name."""
-    return Cell(**_known(wildcards, *Cell._fields))
+    return Cell(**_names(wildcards, *Cell._fields))
 
 
 def data_files(wildcards):
@@ -144,7 +144,7 @@ def trained_of(wildcards):
     """
     trainer = STUDY.variants[wildcards.variant].trainer.name
     fleet = TRAINED.format(
-        trainer=trainer, **_known(wildcards, "dataset", "model", "fleet")
+        trainer=trainer, **_names(wildcards, "dataset", "model", "fleet")
     )
     return f"{fleet}/costs.json"
 
@@ -152,18 +152,18 @@ def trained_of(wildcards):
 def oracle_of(wildcards):
     """The fleet that was retrained; none where nothing is left to train on."""
     oracle = STUDY.variants[wildcards.variant].oracle
-    known = _known(wildcards, "dataset", "model", "request", "fleet")
-    there = Cell(variant=oracle, **known) in CELLS
-    return [_fleet_of(oracle, wildcards)] if there else []
+    names = _names(wildcards, "dataset", "model", "request", "fleet")
+    has_oracle = Cell(variant=oracle, **names) in CELLS
+    return [_fleet_of(oracle, wildcards)] if has_oracle else []
 
 
 def references_of(wildcards):
     """The other fleets that a cell is compared with, where the study has them."""
-    known = _known(wildcards, "dataset", "model", "request", "fleet")
+    names = _names(wildcards, "dataset", "model", "request", "fleet")
     return {
         name: _fleet_of(variant, wildcards)
         for name, variant in STUDY.references.get(wildcards.variant, {}).items()
-        if Cell(variant=variant, **known) in CELLS
+        if Cell(variant=variant, **names) in CELLS
     }
 
 
@@ -177,37 +177,39 @@ def compared_fleets(wildcards):
 
 
 def _fleet_of(variant, wildcards):
-    known = _known(wildcards, "dataset", "model", "request", "fleet")
-    return f"{UNLEARNED.format(variant=variant, **known)}/costs.json"
+    names = _names(wildcards, "dataset", "model", "request", "fleet")
+    return f"{UNLEARNED.format(variant=variant, **names)}/costs.json"
 
 
-def listed_scores(wildcards):
+def score_listing(wildcards):
     """The scores of an experiment's cells, or of all cells, as `grid.files` lists them."""
     name = getattr(wildcards, "experiment", None)
     grids = [STUDY.experiments[name].grid] if name else GRIDS
-    return {"grids": grids, "patterns": [_below(CELL_SCORES)]}
+    return {"grids": grids, "patterns": [_path_in_results(CELL_SCORES)]}
 
 
-def listed_costs(_):
+def cost_listing(_):
     """The records of every training and unlearning job, as `grid.files` lists them."""
     return {
         "grids": GRIDS,
-        "patterns": [_below(f"{folder}/costs.json") for folder in (TRAINED, UNLEARNED)],
+        "patterns": [
+            _path_in_results(f"{folder}/costs.json") for folder in (TRAINED, UNLEARNED)
+        ],
         "trainers": {name: v.trainer.name for name, v in STUDY.variants.items()},
     }
 
 
-def _below(path):
+def _path_in_results(path):
     """A path within the results: where these lie is no parameter."""
     return os.path.relpath(path, RESULTS)
 
 
 def score_files(wildcards):
-    return grid.files(listed_scores(wildcards), RESULTS)
+    return grid.files(score_listing(wildcards), RESULTS)
 
 
 def cost_files(wildcards):
-    return grid.files(listed_costs(wildcards), RESULTS)
+    return grid.files(cost_listing(wildcards), RESULTS)
 
 
 def tables():
@@ -236,12 +238,12 @@ def summaries():
 
 def pictures():
     """Every picture, and its table."""
-    drawn = [
+    images = [
         f"{PICTURE.format(picture=name)}.{kind}"
         for name in STUDY.pictures
         for kind in ("svg", "png")
     ]
-    return drawn + [PICTURE_TABLE.format(picture=name) for name in STUDY.pictures]
+    return images + [PICTURE_TABLE.format(picture=name) for name in STUDY.pictures]
 
 
 def clean_of_picture(wildcards):
@@ -254,5 +256,6 @@ def noisy_of_picture(wildcards):
     return [DATASET.format(dataset=name) for name in names]
 
 
-def _known(wildcards, *names):
-    return {name: getattr(wildcards, name) for name in names}
+def _names(wildcards, *fields):
+    """The names that wildcards give to fields of a cell."""
+    return {field: getattr(wildcards, field) for field in fields}

@@ -17,8 +17,8 @@ rule data:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1500),
-        runtime=growing(60),
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(60),
     params:
         dataset=dataset_block,
         code=data_code,
@@ -45,8 +45,8 @@ rule features:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(120),
+        mem_mb=per_attempt(3000),
+        runtime=per_attempt(120),
     params:
         features=features_of,
         code=features_code,
@@ -74,8 +74,8 @@ rule noise:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(240),
+        mem_mb=per_attempt(3000),
+        runtime=per_attempt(240),
         gpu=GPUS,
     params:
         job=noise_job,
@@ -105,8 +105,8 @@ rule noised:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1500),
-        runtime=growing(30),
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(30),
     params:
         share=noised_share,
         code=code("scripts.noised"),

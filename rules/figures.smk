@@ -16,8 +16,8 @@ rule table:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        mem_mb=per_attempt(500),
+        runtime=per_attempt(10),
     params:
         scores=scores_of,
         job=table_job,
@@ -48,8 +48,8 @@ rule summary:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        mem_mb=per_attempt(500),
+        runtime=per_attempt(10),
     params:
         job=summary_job,
         code=metric_code("scripts.summary"),
@@ -78,8 +78,8 @@ rule figure:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        mem_mb=per_attempt(500),
+        runtime=per_attempt(10),
     params:
         job=figure_job,
         code=figure_code,

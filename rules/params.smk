@@ -41,11 +41,11 @@ def score_job(wildcards):
 
 
 def scores_of(wildcards):
-    return as_json(listed_scores(wildcards))
+    return as_json(score_listing(wildcards))
 
 
 def costs_of(wildcards):
-    return as_json(listed_costs(wildcards))
+    return as_json(cost_listing(wildcards))
 
 
 def table_job(wildcards):
@@ -68,7 +68,7 @@ def study_config(_):
     return as_json(config)
 
 
-def shown_experiments(_):
+def experiment_blocks(_):
     return as_json(JOBS.experiments())
 
 
@@ -124,6 +124,6 @@ def figure_code(wildcards):
     return metric_code("scripts.figure", registry.module("figures", kind))
 
 
-def retraining_first(wildcards):
+def job_priority(wildcards):
     """Longest jobs first: retraining takes as long as training."""
     return 20 if STUDY.variants[wildcards.variant].kind == "retrain" else 10

@@ -17,8 +17,8 @@ rule picture_table:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         classes=picture_classes,
         code=code("scripts.picture_table"),
@@ -47,8 +47,8 @@ rule picture:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        mem_mb=per_attempt(500),
+        runtime=per_attempt(10),
     params:
         code=code("scripts.picture"),
     shell:

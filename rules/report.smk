@@ -24,11 +24,11 @@ rule report:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(15),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(15),
     params:
         config=study_config,
-        experiments=shown_experiments,
+        experiments=experiment_blocks,
         guarantees=guarantees,
         costs=costs_of,
         code=metric_code("scripts.report"),
@@ -56,8 +56,8 @@ rule complete:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        mem_mb=per_attempt(500),
+        runtime=per_attempt(10),
     params:
         costs=costs_of,
         code=code("scripts.complete"),

@@ -16,8 +16,8 @@ rule score:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(15),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(15),
     params:
         job=score_job,
         code=metric_code("scripts.score"),
@@ -41,8 +41,8 @@ rule scores:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        mem_mb=per_attempt(500),
+        runtime=per_attempt(10),
     params:
         scores=scores_of,
         code=code("scripts.scores"),

@@ -18,8 +18,8 @@ rule train:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(120),
         gpu=GPUS,
     params:
         job=train_job,

@@ -14,13 +14,13 @@ rule unlearn:
         f"{LOGS}/unlearned/{CELL}.log",
     benchmark:
         f"{LOGS}/unlearned/{CELL}.benchmark.jsonl"
-    priority: retraining_first
+    priority: job_priority
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1500),
-        runtime=growing(60),
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(60),
         gpu=GPUS,
     params:
         job=unlearn_job,

@@ -8,9 +8,9 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
-from unlearn.storage.files import ArtifactError
-from unlearn.storage.user_files import UserFileError
+from unlearn.storage.files import ArtifactError, UserFileError
 from unlearn.study import codehash, grid
 
 
@@ -25,18 +25,18 @@ def parser(description: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def add_listed(arguments: argparse.ArgumentParser, name: str) -> None:
+def add_file_list(arguments: argparse.ArgumentParser, name: str) -> None:
     """An argument that stands for many files, and the folder that they lie in."""
     arguments.add_argument(name, required=True, help="JSON: what unlearn.study.grid.files lists")
     arguments.add_argument("--results", required=True, help="folder of the study's results")
 
 
-def listed(block: str, results: str) -> list[str]:
+def file_list(block: str, results: str) -> list[str]:
     """The files that such an argument stands for."""
     return grid.files(json.loads(block), os.path.normpath(results))
 
 
-def run(main, arguments: argparse.ArgumentParser) -> None:
+def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     """Parse, check the code, call `main(parsed)`, and leave without tearing the process down.
 
     Leaving at once saves a third of a second that torch needs to unload.
@@ -60,17 +60,18 @@ def run(main, arguments: argparse.ArgumentParser) -> None:
 
 
 def _check_unchanged(declared: list[str]) -> None:
-    now = dict(d.split("@") for d in codehash.digests(*(d.split("@")[0] for d in declared)))
+    modules = [entry.partition("@")[0] for entry in declared]
+    current_digests = dict(entry.split("@") for entry in codehash.digests(*modules))
     for entry in declared:
         module, _, digest = entry.partition("@")
-        if now[module] != digest:
+        if current_digests[module] != digest:
             raise CommandError(f"{module} changed under the running workflow; start it again")
 
 
 def _check_declared(declared: list[str]) -> None:
     """A module that was loaded but not declared would make reruns inexact."""
-    known = {entry.partition("@")[0] for entry in declared}
+    declared_modules = {entry.partition("@")[0] for entry in declared}
     loaded = {m for m in sys.modules if m.split(".")[0] == "unlearn" and sys.modules[m].__file__}
-    if known and not loaded <= known:
-        missing = ", ".join(sorted(loaded - known))
+    if declared_modules and not loaded <= declared_modules:
+        missing = ", ".join(sorted(loaded - declared_modules))
         raise CommandError(f"the rule does not declare the code it runs: {missing}")

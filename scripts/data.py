@@ -1,5 +1,6 @@
 """Rule `data`: one data set as arrays."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from unlearn.data.dataset import build, save
 from unlearn.data.download import DataError
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Build the data set and write its arrays beside `--output`."""
     block = json.loads(arguments.dataset)
     try:

@@ -1,5 +1,6 @@
 """Rule `features`: a data set whose images are replaced by features of them."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from unlearn.data.features.base import FeaturesError
 from unlearn.data.features.standardised import with_features
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Compute the features and write the data set beside `--output`."""
     dataset = load(Path(arguments.dataset).parent)
     names = json.loads(arguments.features)

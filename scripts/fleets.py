@@ -16,9 +16,8 @@ import torch
 from unlearn.jobs.description import FleetJob, seeds
 from unlearn.jobs.measure import Store
 from unlearn.jobs.result import Result
-from unlearn.storage.files import ArtifactError, digest, write_array, write_json
+from unlearn.storage.files import ArtifactError, UserFileError, digest, write_array, write_json
 from unlearn.storage.fleet import write_fleet
-from unlearn.storage.user_files import UserFileError
 from unlearn.training.device import MachineError
 
 OUTPUTS = {
@@ -42,7 +41,17 @@ def write(
     identity: Mapping[str, str],
     work: Callable[[Store], Result],
 ) -> None:
-    """Do the work and write its result or its failure."""
+    """Do the work and write its result or its failure.
+
+    Args:
+        arguments: The paths of the outputs.
+        job: The description of the job.
+        identity: The origin of the fleet.
+        work: Returns the result; it is given what writes tensors to permanent storage.
+
+    Raises:
+        OSError, MemoryError, ArtifactError, UserFileError, MachineError: Trouble that is no result.
+    """
     error = None
     try:
         result = work(_storage(Path(arguments.fleet)))

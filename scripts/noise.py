@@ -1,5 +1,6 @@
 """Rule `noise`: noise for the training images of a data set."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from unlearn.jobs.perturb import make_noise
 from unlearn.storage.files import digest, write_array, write_json
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Make the noise; write it, then its record."""
     dataset = load(Path(arguments.dataset).parent)
     job = NoiseJob.read(json.loads(arguments.job))

@@ -1,5 +1,6 @@
 """Rule `noised`: a data set whose training images carry noise."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from unlearn.perturbations.noisy_images import with_noise
 from unlearn.storage.files import digest, read_array, read_json
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Add the noise to the share of the images that is to carry it."""
     dataset = load(Path(arguments.dataset).parent)
     record = read_json(arguments.noise)

@@ -54,7 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _provenance(arguments: argparse.Namespace, study: str, datasets: list[dict]) -> dict:
     """The code, packages, data and machines of the results, and what failed."""
-    costs = command.listed(arguments.costs, arguments.results)
+    costs = command.file_list(arguments.costs, arguments.results)
     records = {path: read_json(path) for path in costs}
     machines = {
         json.dumps(record["machine"], sort_keys=True): record["machine"]
@@ -135,7 +135,7 @@ if __name__ == "__main__":
     parser.add_argument("--config", required=True, help="JSON: the whole configuration")
     parser.add_argument("--experiments", required=True, help="JSON: description and figure of each")
     parser.add_argument("--guarantees", required=True, help="JSON: level and reason by variant")
-    command.add_listed(parser, "--costs")
+    command.add_file_list(parser, "--costs")
     for name in ("tables", "figures", "datasets"):
         parser.add_argument(f"--{name}", required=True, nargs="+")
     for name in ("report", "overview", "provenance", "study"):

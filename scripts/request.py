@@ -1,5 +1,6 @@
 """Rule `request`: draw the points that a request deletes or adds."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from unlearn.storage.files import read_ids
 from unlearn.storage.request import write_request
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Draw and write one request."""
     dataset = load(Path(arguments.dataset).parent)
     block = json.loads(arguments.request)

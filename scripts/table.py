@@ -12,7 +12,7 @@ from unlearn.storage.files import write_text
 def main(arguments: argparse.Namespace) -> None:
     """Read the scores of the cells, summarise them, write the table."""
     job = json.loads(arguments.job)
-    paths = command.listed(arguments.scores, arguments.results)
+    paths = command.file_list(arguments.scores, arguments.results)
     scores = tables.parse_scores(Path(path).read_text(encoding="utf-8") for path in paths)
     table = tables.summarise(scores, job["y"], job["split"], job["columns"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    command.add_listed(parser, "--scores")
+    command.add_file_list(parser, "--scores")
     parser.add_argument("--job", required=True, help="JSON: y (metrics), split, columns")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

@@ -1,5 +1,6 @@
 """Rule `train`: train the fleet of one model with one trainer."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from unlearn.jobs.description import FleetJob
 from unlearn.jobs.train import train_fleet
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Train, or record why that failed."""
     dataset = load(Path(arguments.dataset).parent)
     job = FleetJob.read(json.loads(arguments.job))

@@ -1,5 +1,6 @@
 """Rule `unlearn`: serve one request from a trained fleet with one method."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from unlearn.storage.fleet import Fleet
 from unlearn.storage.request import read_request, request_digest
 
 
-def main(arguments):
+def main(arguments: argparse.Namespace) -> None:
     """Unlearn, or record why that failed."""
     dataset = load(Path(arguments.dataset).parent)
     job = FleetJob.read(json.loads(arguments.job))

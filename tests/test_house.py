@@ -1,20 +1,24 @@
 """The house is in order: format, lint, environments, plans of the shipped studies."""
 
+import contextlib
 import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.support.project import ROOT
+from unlearn.core import parameters, registry
+from unlearn.core.parameters import Parameters
 
 BIN = Path(sys.executable).parent
 
 
-def run(*call, **keywords):
+def run(*call: object, **keywords) -> subprocess.CompletedProcess:
     return subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False, **keywords)
 
 
@@ -30,8 +34,8 @@ def run(*call, **keywords):
     ids=" ".join,
 )
 def test_format_and_lint(call):
-    done = run(BIN / call[0], *call[1:])
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = run(BIN / call[0], *call[1:])
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
 def test_files_fit_one_reading():
@@ -60,13 +64,13 @@ def test_the_full_study_is_planned_from_its_configuration():
     from unlearn.study.load import load_study
 
     plan = load_study(yaml.safe_load((ROOT / "config.yaml").read_text()))
-    done = run(
+    process = run(
         BIN / "snakemake", "-n", "--cores", "1", "--config", "results=/nonexistent/../tmp/none"
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    commands = re.findall(r"^Shell command: (.*)$", done.stdout + done.stderr, re.M)
+    assert process.returncode == 0, process.stdout + process.stderr
+    commands = re.findall(r"^Shell command: (.*)$", process.stdout + process.stderr, re.M)
     assert len(commands) > 1000 and max(map(len, commands)) < 2**17 - 1  # one argument, on Linux
-    jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M))
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", process.stdout + process.stderr, re.M))
     assert int(jobs["unlearn"]) == int(jobs["score"]) == len(plan.cells)
     assert int(jobs["table"]) == int(jobs["figure"]) == len(plan.experiments)
     parts = plan.datasets.values()
@@ -102,32 +106,74 @@ def test_conda_environments_agree_with_the_pinned_requirements(file):
     dependencies = yaml.safe_load(file.read_text())["dependencies"]
     for dependency in dependencies:
         spec = MatchSpec(dependency)
-        name, version = spec.name.normalized, str(spec.version).lstrip("=").rstrip(".*")
+        name = spec.name.normalized
+        version = str(spec.version).lstrip("=").rstrip(".*")
         if name == "python":
             assert version == "3.11"
         else:
             assert version == versions[name], dependency
 
 
-def imported_packages(*modules):
+TORCHVISION_HOOK = "unlearn.core.torchvision_operators"
+"""Imports torch when something else imports torchvision, never before."""
+
+
+def imported_packages(*modules: str) -> set[str]:
     """Third-party packages that importing project modules can load."""
     from unlearn.study import codehash
 
     packages = set()
-    for module in codehash.closure(*modules):
+    for module in set(codehash.closure(*modules)) - {TORCHVISION_HOOK}:
         source = codehash._source(ROOT, module).read_text()
-        found = re.findall(r"^\s*(?:import|from) ([a-z_A-Z]+)", source, re.M)
-        packages |= {f for f in found if f not in sys.stdlib_module_names}
+        names = re.findall(r"^\s*(?:import|from) ([a-z_A-Z]+)", source, re.M)
+        packages |= {name for name in names if name not in sys.stdlib_module_names}
     return packages - {"unlearn", "scripts"}
 
 
 PACKAGES = {
     "sklearn": "scikit-learn",
     "skimage": "scikit-image",
+    "PIL": "pillow",
     "yaml": "pyyaml",
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
 }
+
+
+FAMILIES_BY_RULE = {
+    "data": ["data"],
+    "noise": ["noises", "models"],
+    "features": ["features"],
+    "request": ["requests"],
+    "train": ["trainers", "models"],
+    "unlearn": ["trainers", "methods", "models"],
+    "figure": ["figures"],
+}
+"""The families of components that the command of a rule imports by a computed name."""
+
+
+def modules_of_rule(rule: str) -> list[str]:
+    """The modules that the command of a rule can import: those of all components included."""
+    modules = [f"scripts.{rule}"]
+    for family in FAMILIES_BY_RULE.get(rule, []):
+        for name in registry.names(family):
+            modules.append(registry.module(family, name))
+            for component in components(family, name):
+                modules += component.modules()
+    return modules
+
+
+def components(family: str, name: str) -> Iterator[Parameters]:
+    """A component with each choice of each of its parameters, as far as the choice is allowed."""
+    component = registry.find(family, name)
+    fields = parameters.fields(component)
+    required = {key: field.limits.minimum for key, field in fields.items() if field.required}
+    choices = [
+        (key, choice) for key, field in fields.items() for choice in field.limits.choices or ()
+    ]
+    for changes in [{}, *({key: choice} for key, choice in choices)]:
+        with contextlib.suppress(ValueError):  # parameters that do not fit each other
+            yield component(**required | changes)
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("rules/*.smk")), ids=lambda f: f.stem)
@@ -136,21 +182,9 @@ def test_every_rule_has_what_its_command_imports(file):
         name = rule.partition(":")[0]
         environment = re.search(r'conda:\s*"\.\./(envs/\w+\.yaml)"', rule).group(1)
         dependencies = yaml.safe_load((ROOT / environment).read_text())["dependencies"]
-        there = {d.split()[0] for d in dependencies}
-        families = {
-            "data": ["data"],
-            "noise": ["noises", "trainers"],
-            "features": ["features"],
-            "request": ["requests"],
-            "train": ["trainers"],
-            "unlearn": ["trainers", "methods"],
-            "figure": ["figures"],
-        }
-        modules = [f"scripts.{name}"]
-        for kind in families.get(name, []):
-            modules += [f"unlearn.{kind}.{p.stem}" for p in ROOT.glob(f"unlearn/{kind}/[a-z]*.py")]
-        needed = {PACKAGES.get(p, p) for p in imported_packages(*modules)}
-        assert needed <= there, f"rule {name}: {needed - there} not in {environment}"
+        available = {dependency.split()[0] for dependency in dependencies}
+        needed = {PACKAGES.get(p, p) for p in imported_packages(*modules_of_rule(name))}
+        assert needed <= available, f"rule {name}: {needed - available} not in {environment}"
 
 
 CONDA = r"""#!/usr/bin/env python3
@@ -188,10 +222,10 @@ def test_conda_users_are_served(small, tmp_path):
     import os
 
     target = "results/tiny/tables/accuracy.csv"
-    done = small.snakemake(
+    process = small.snakemake(
         target, "--cores", "1", "--sdm", "conda", PATH=f"{folder}:{os.environ['PATH']}"
     )
-    log = done.stdout + done.stderr
+    log = process.stdout + process.stderr
     assert "Activating conda environment" in log
     record = (small.root / ".snakemake" / "conda").iterdir()
     assert any((p / "bin" / "python").exists() for p in record if p.is_dir())

@@ -9,7 +9,7 @@ With `--add` the record keeps the jobs that this run does not have: those of oth
 
 Seconds are those of one core of the machine of the record (`timings/recorded.csv`), a model at a
 time. A job that the record does not have costs what the most similar recorded ones did: of another
-request, then of another data set, then of another method; the share of such seconds is printed.
+request, then of another data set, then of another method. The share of such seconds is printed.
 Jobs that nothing recorded is like cost nothing, and are counted. A job is charged to the first
 experiment that needs it. Finished jobs cost nothing.
 
@@ -31,7 +31,7 @@ from unlearn.storage.files import read_json, write_text
 from unlearn.study.load import Study, load_study
 
 RECORD = Path(__file__).with_name("recorded.csv")
-START = 4.0
+START_SECONDS = 4.0
 """Seconds of a job beside its work: starting Python, reading, writing, scores."""
 
 LEVELS = (
@@ -60,28 +60,28 @@ class Job(NamedTuple):
 
 def jobs(plan: Study) -> Iterator[tuple[str, Job]]:
     """Each job of a study once, with the first experiment that needs it."""
-    seen = set()
+    earlier_jobs: set[Job] = set()
     for name, experiment in plan.experiments.items():
         for cell in experiment.cells:
             trainer = plan.variants[cell.variant].trainer.name
-            where = f"{cell.dataset}/{cell.model}"
-            wanted = [
+            folder = f"{cell.dataset}/{cell.model}"
+            cell_jobs = [
                 Job("train", cell.dataset, cell.model, trainer, "", cell.fleet,
-                    f"trained/{where}/{trainer}/{cell.fleet}"),
+                    f"trained/{folder}/{trainer}/{cell.fleet}"),
                 Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}"),
             ]  # fmt: skip
             data = plan.datasets[cell.dataset]
             if data.parameters["features"]:  # of images, which may be noisy
                 data = plan.datasets[data.source]
             if data.noise and data.parameters["noised"] > 0:
-                source, noise = data.source, data.noise.name
-                folder = f"noise/{source}/{noise}"
-                wanted.insert(0, Job("noise", source, "", noise, "", "", folder))
-            yield from ((name, job) for job in wanted if job not in seen)
-            seen.update(wanted)
+                noise = data.noise.name
+                job = Job("noise", data.source, "", noise, "", "", f"noise/{data.source}/{noise}")
+                cell_jobs.insert(0, job)
+            yield from ((name, job) for job in cell_jobs if job not in earlier_jobs)
+            earlier_jobs.update(cell_jobs)
 
 
-def took(results: Path, job: Job) -> float | None:
+def job_seconds(results: Path, job: Job) -> float | None:
     """Seconds of a finished job, for each of its models; None if it is not there or failed."""
     path = results / job.folder / ("noise.json" if job.rule == "noise" else "costs.json")
     if not path.exists():
@@ -96,7 +96,7 @@ def took(results: Path, job: Job) -> float | None:
     return spent / len(record["models"])
 
 
-def added(record: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+def union(record: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     """A record, and what an earlier one has of other jobs."""
     return pd.concat([record, earlier]).drop_duplicates(LEVELS[0])
 
@@ -106,12 +106,12 @@ def record(plan: Study, results: Path) -> pd.DataFrame:
     rows = [
         {key: getattr(job, key) for key in LEVELS[0]} | {"seconds": round(seconds, 2)}
         for _, job in jobs(plan)
-        if (seconds := took(results, job)) is not None
+        if (seconds := job_seconds(results, job)) is not None
     ]
     return pd.DataFrame(rows, columns=[*LEVELS[0], "seconds"]).drop_duplicates(LEVELS[0])
 
 
-def whole(plan: Study, recorded: pd.DataFrame) -> dict:
+def study_cost(plan: Study, recorded: pd.DataFrame) -> dict:
     """The core-minutes of a study by experiment, nothing finished; the share that is guessed."""
     table = forecast(plan, None, recorded)
     total = table.sum()
@@ -124,37 +124,39 @@ def whole(plan: Study, recorded: pd.DataFrame) -> dict:
     }
 
 
-def models(plan: Study, job: Job) -> int:
+def model_count(plan: Study, job: Job) -> int:
     """The models of a job; the search for noise is one."""
     return len(plan.fleets[job.fleet]) if job.fleet else 1
 
 
 def forecast(plan: Study, results: Path | None, recorded: pd.DataFrame) -> pd.DataFrame:
-    """One row an experiment: jobs left, seconds of one core, how many of them are guessed, and jobs
-    that nothing recorded is like, `unknown`, without seconds. Without results none are finished.
+    """The cost of the unfinished jobs; without results none are finished.
+
+    One row an experiment: jobs, seconds of one core, how many of the seconds are guessed, and
+    `unknown`, the jobs that no recorded job is like, which have no seconds.
     """
-    known = [(names, recorded.groupby(names)["seconds"].mean().to_dict()) for names in LEVELS]
+    means = [(names, recorded.groupby(names)["seconds"].mean().to_dict()) for names in LEVELS]
     empty = {"jobs": 0, "seconds": 0.0, "guessed": 0.0, "unknown": 0}
     rows = {name: dict(empty) for name in plan.experiments}
     for name, job in jobs(plan):
-        if results and took(results, job) is not None:
+        if results and job_seconds(results, job) is not None:
             continue
-        level, seconds = _alike(job, known)
-        seconds *= models(plan, job)
+        level, seconds = _nearest(job, means)
+        seconds *= model_count(plan, job)
         rows[name]["jobs"] += 1
-        rows[name]["seconds"] += seconds + START
+        rows[name]["seconds"] += seconds + START_SECONDS
         rows[name]["guessed"] += seconds * (level > 1)
         rows[name]["unknown"] += level == len(LEVELS)
     return pd.DataFrame(rows).T
 
 
-def _alike(job: Job, known: list[tuple[list[str], dict]]) -> tuple[int, float]:
+def _nearest(job: Job, means: list[tuple[list[str], dict]]) -> tuple[int, float]:
     """How far off the recorded jobs are that are most like this one, and what they took."""
-    for level, (names, means) in enumerate(known):
+    for level, (names, seconds_by_key) in enumerate(means):
         key = tuple(getattr(job, name) for name in names)
         key = key if len(key) > 1 else key[0]
-        if key in means:
-            return level, means[key]
+        if key in seconds_by_key:
+            return level, seconds_by_key[key]
     return len(LEVELS), 0.0
 
 
@@ -184,25 +186,26 @@ def main() -> None:
         parser.error("--whole or --record: first record, then ask what the whole costs")
     plan = load(arguments.config or [Path("config.yaml")])
     if arguments.record:
-        found = record(plan, arguments.record)
-        if found.empty:
+        seconds = record(plan, arguments.record)
+        if seconds.empty:
             parser.error(
                 f"{arguments.record}: no finished job of {plan.name}; name its configuration"
             )
-        found = added(found, _recorded()) if arguments.add and RECORD.exists() else found
-        write_text(RECORD, found.to_csv(index=False, lineterminator="\n"))
+        if arguments.add and RECORD.exists():
+            seconds = union(seconds, _recorded())
+        write_text(RECORD, seconds.to_csv(index=False, lineterminator="\n"))
         return
     if not RECORD.exists():
         parser.error(f"{RECORD.name}: no run is recorded yet; say --record results/STUDY after one")
     if arguments.whole:
-        print(json.dumps(whole(plan, _recorded()), indent=2))
+        print(json.dumps(study_cost(plan, _recorded()), indent=2))
         return
     recorded = _recorded()
     table = forecast(plan, Path(plan.settings["results"]) / plan.name, recorded)
     total = table.sum()
-    shown = pd.DataFrame({"jobs": table["jobs"], "core-minutes": table["seconds"] / 60})
-    shown = shown[shown["jobs"] > 0].astype({"jobs": int}).round(1)
-    print(shown.to_string() if len(shown) else "nothing is left to do")
+    rows = pd.DataFrame({"jobs": table["jobs"], "core-minutes": table["seconds"] / 60})
+    rows = rows[rows["jobs"] > 0].astype({"jobs": int}).round(1)
+    print(rows.to_string() if len(rows) else "nothing is left to do")
     print(
         f"{total['seconds'] / 3600:.1f} core-hours for {total['jobs']:.0f} jobs, "
         f"{total['guessed'] / max(total['seconds'], 1):.0%} of them guessed from similar jobs"

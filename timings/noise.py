@@ -18,42 +18,47 @@ from torch import nn
 from torch.nn import functional
 
 from timings._common import dataset_of, job, options
+from unlearn.data.dataset import Dataset
 from unlearn.jobs.setup import new_task
-from unlearn.models import networks
 from unlearn.perturbations import search
-from unlearn.training.loop import normalised
+from unlearn.training.data import normalised
+from unlearn.training.task import Task
 
-STEPS, BATCH = 5, 128
-RADIUS, STEP = 8, 0.8  # of 255
-NETWORKS = {
+STEPS = 5
+BATCH_SIZE = 128
+BALL = search.Ball(radius=8.0, step=0.8)
+"""In steps of the pixels, 0..255."""
+MIN_SUBSET = 1000
+ARCHITECTURES = {
     "cnn2": {"width": None},
     "resnet9": {"width": 16},
     "resnet18": {},
 }
 
 
-def plain(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
+def search_plainly(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
     """The search as a script would write it; `images` in 0..1, N x C x H x W."""
-    for x, y in zip(images.split(BATCH), labels.split(BATCH), strict=True):
+    for x, y in zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True):
         noisy = x.clone()
         for _ in range(STEPS):
             noisy.requires_grad_(True)
             loss = functional.cross_entropy(model(noisy), y)
             loss.backward()
             with torch.no_grad():
-                moved = noisy - STEP / 255 * noisy.grad.sign()
-                delta = torch.clamp(moved - x, -RADIUS / 255, RADIUS / 255)
+                stepped = noisy - BALL.step / 255 * noisy.grad.sign()
+                delta = torch.clamp(stepped - x, -BALL.radius / 255, BALL.radius / 255)
                 noisy = torch.clamp(x + delta, 0, 1)
 
 
-def passes(task, model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
+def pass_twice(task: Task, model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
     """Forward and back to the images, and nothing else; `images` as the model sees them."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    for x, y in zip(images.split(search.CHUNK), labels.split(search.CHUNK), strict=True):
+    chunks = (images.split(search.CHUNK_POINTS), labels.split(search.CHUNK_POINTS))
+    for x, y in zip(*chunks, strict=True):
         x.requires_grad_(True)
         for _ in range(STEPS):
-            with task.machine.autocast():
+            with task.machine.autocast(), task.meter.by_hand():
                 loss = functional.cross_entropy(model(x).float(), y)
             torch.autograd.grad(loss, x)
     for parameter in model.parameters():
@@ -61,53 +66,62 @@ def passes(task, model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -
 
 
 def seconds(call: Callable[[], None]) -> float:
-    """That a call takes."""
+    """The seconds that a call takes."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
-def measured(kind: str, data, images: int, repeats: int) -> dict:
-    """Image gradients a second with one architecture."""
-    recipe = {"epochs": 1, "batch_size": BATCH}
-    description = job({"kind": kind, **NETWORKS[kind]}, {"kind": "standard"}, recipe, "auto")
-    task = new_task(data, description)
+def rates(kind: str, data: Dataset, images: int, repeats: int) -> dict:
+    """Image gradients a second with one architecture.
+
+    Args:
+        kind: The architecture.
+        data: The images.
+        images: How many of them are worked on.
+        repeats: Rounds.
+    """
+    recipe = {"epochs": 1, "batch_size": BATCH_SIZE}
+    described = job(
+        {"kind": kind, **ARCHITECTURES[kind]}, {"kind": "standard"}, recipe, precision="auto"
+    )
+    task = new_task(data, described)
     model = task.new_model(0).eval()
-    scripted = networks.seeded(kind, task.data.shape, 10, NETWORKS[kind], 0).eval()
+    scripted = task.architecture.build(task.data.shape, task.data.classes).eval()
     for parameter in scripted.parameters():
         parameter.requires_grad_(False)
-    pixels, labels = task.data.train_images[:images], task.data.train_labels[:images]
-    raw = (pixels.permute(0, 3, 1, 2).float() / 255).contiguous()
-    seen = normalised(pixels, task.data)
-    own = torch.zeros(pixels.shape)
-    how = {"radius": RADIUS, "step": STEP, "steps": STEPS}
-
-    def search() -> None:
-        search.follow(task, model, pixels, labels, own.zero_(), **how)
-
+    pixels = task.data.train_images[:images]
+    labels = task.data.train_labels[:images]
+    plain_images = (pixels.permute(0, 3, 1, 2).float() / 255).contiguous()
+    model_images = normalised(pixels, task.data).detach()
+    noise = torch.zeros(pixels.shape)
     calls = {
-        "plain loop": lambda: plain(scripted, raw, labels),
-        "search": search,
-        "both passes alone": lambda: passes(task, model, seen.detach(), labels),
+        "plain loop": lambda: search_plainly(scripted, plain_images, labels),
+        "search": lambda: search.follow(
+            task, model, pixels, labels, noise.zero_(), BALL, steps=STEPS
+        ),
+        "both passes alone": lambda: pass_twice(task, model, model_images, labels),
     }
     rounds = [{n: seconds(c) for n, c in calls.items()} for _ in range(repeats + 1)][1:]
-    rates = {n: images * STEPS / statistics.median(r[n] for r in rounds) for n in calls}
+    gradients = {n: images * STEPS / statistics.median(r[n] for r in rounds) for n in calls}
     return {
         "precision": task.machine.precision,
-        "image gradients a second": {name: round(rate) for name, rate in rates.items()},
+        "image gradients a second": {name: round(rate) for name, rate in gradients.items()},
         "search / plain, single rounds": [round(r["plain loop"] / r["search"], 2) for r in rounds],
-        "search / both passes alone": round(rates["search"] / rates["both passes alone"], 2),
+        "search / both passes alone": round(
+            gradients["search"] / gradients["both passes alone"], 2
+        ),
     }
 
 
 def main() -> None:
     """Measure and print one JSON object."""
     arguments = options(__doc__, images=1000, repeats=5)
-    data = dataset_of("cifar10", arguments.data, subset=max(arguments.images, 1000))
-    fewer = {"resnet18": arguments.images // 10}
+    data = dataset_of("cifar10", arguments.data, subset=max(arguments.images, MIN_SUBSET))
+    images = {"resnet18": arguments.images // 10}
     result = {
-        kind: measured(kind, data, fewer.get(kind, arguments.images), arguments.repeats)
-        for kind in NETWORKS
+        kind: rates(kind, data, images.get(kind, arguments.images), arguments.repeats)
+        for kind in ARCHITECTURES
     }
     print(json.dumps(result, indent=2))
 

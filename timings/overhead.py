@@ -28,8 +28,8 @@ def main() -> None:
         sys.exit(f"{results} is there: a study that is partly done says nothing of its costs")
     call = [sys.executable, "-m", "snakemake", "--configfile", arguments.configfile]
     subprocess.run([*call, "--cores", arguments.cores], check=True)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    total = used.ru_utime + used.ru_stime
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = usage.ru_utime + usage.ru_stime
     seconds = {"train": 0.0, "unlearn": 0.0, "predict": 0.0}
     for path in results.glob("*trained/**/costs.json"):
         record = json.loads(path.read_text())

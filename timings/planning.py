@@ -23,8 +23,8 @@ import yaml
 from timings import _common
 from unlearn.evaluation import placement
 
-CODE = ("Snakefile", "pyproject.toml", "rules", "scripts", "schemas", "unlearn", "envs", "report")
-SCORES = "results/many/scores.csv"
+COPIED_PATHS = ("Snakefile", "pyproject.toml", "rules", "scripts", "unlearn", "envs", "report")
+SCORES_FILE = "results/many/scores.csv"
 COMMAND = re.compile(r"^    shell:\n(        .*\n)+", re.M)
 TOUCH = '    shell:\n        "touch {output:q} {log:q}"\n'
 SCHEDULER = ("--scheduler", "greedy", "--scheduler-subsample", "1000")  # as the profiles have it
@@ -47,9 +47,11 @@ def main() -> None:
     """Measure, print one JSON object."""
     arguments = _common.options(__doc__, cells=1000, rounds=3)
     with tempfile.TemporaryDirectory() as folder:
-        root, bare = Path(folder, "study"), Path(folder, "bare")
-        for name in CODE:
-            source, target = Path(__file__).parents[1] / name, root / name
+        root = Path(folder, "study")
+        bare = Path(folder, "bare")
+        for name in COPIED_PATHS:
+            source = Path(__file__).parents[1] / name
+            target = root / name
             target.parent.mkdir(exist_ok=True)
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
         for rules in root.glob("rules/*.smk"):
@@ -57,24 +59,24 @@ def main() -> None:
         study = root / "study.yaml"
         study.write_text(yaml.safe_dump(study_of(arguments.cells)))
         config = ("--configfile", study.name)
-        said, *cost = call(root, "-n", *config)
-        jobs = said.count("\n    jobid: ")
-        plan = {"seconds": cost[0], "megabytes": cost[1]}
+        log, seconds, megabytes = call(root, "-n", *config)
+        jobs = log.count("\n    jobid: ")
+        plan = {"seconds": seconds, "megabytes": megabytes}
         result = {"cells": arguments.cells, "jobs": jobs, "plan": plan, "nothing to do": {}}
         bare.mkdir()
         (bare / "Snakefile").write_text(BARE.format(pairs=jobs // 2))
-        for place, options in ((root, config), (bare, ())):
-            call(place, "--cores", "2", *SCHEDULER, *options)
+        for folder_of_call, options in ((root, config), (bare, ())):
+            call(folder_of_call, "--cores", "2", *SCHEDULER, *options)
         calls = {"start": (bare, "--version"), "bare": (bare,), "study": (root, *config)}
-        calls["one batch of ten"] = (root, "--batch", "scores=1/10", SCORES, *config)
+        calls["one batch of ten"] = (root, "--batch", "scores=1/10", SCORES_FILE, *config)
         costs = {name: [] for name in calls}
         for _ in range(arguments.rounds):
             for name, (place, *options) in calls.items():
-                said, *cost = call(place, "--cores", "1", *options)
-                assert name == "start" or "Nothing to be done" in said, said[-3000:]
+                log, *cost = call(place, "--cores", "1", *options)
+                assert name == "start" or "Nothing to be done" in log, log[-3000:]
                 costs[name].append(cost)
-    for name, found in costs.items():
-        medians = (statistics.median(values) for values in zip(*found, strict=True))
+    for name, rows in costs.items():
+        medians = (statistics.median(column) for column in zip(*rows, strict=True))
         result["nothing to do"][name] = dict(zip(plan, medians, strict=True))
     print(json.dumps(result, indent=2))
 
@@ -101,18 +103,18 @@ def study_of(cells: int) -> dict:
 
 
 def call(root: Path, *arguments: str) -> tuple[str, float, int]:
-    """Run Snakemake: what it said, seconds, and megabytes at the peak."""
-    log = root / "called.log"
-    with open(log, "w") as out:
+    """Run Snakemake: its output, seconds, and megabytes at the peak."""
+    path = root / "called.log"
+    with open(path, "w") as out:
         start = time.perf_counter()
         command = [sys.executable, "-m", "snakemake", *arguments]
         process = subprocess.Popen(command, cwd=root, stdout=out, stderr=out)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
-    said = log.read_text()
+    log = path.read_text()
     if status:
-        sys.exit(said[-3000:])
-    return said, round(seconds, 1), usage.ru_maxrss // 1024
+        sys.exit(log[-3000:])
+    return log, round(seconds, 1), usage.ru_maxrss // 1024
 
 
 if __name__ == "__main__":

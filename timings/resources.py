@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     results = parser.parse_args().results
     rows = [
-        {"rule": rule, **measured(path)}
+        {"rule": rule, **job_cost(path)}
         for rule, folder in FOLDERS.items()
         for path in results.glob(f"logs/{folder}/**/*.benchmark.jsonl")
     ]
@@ -43,7 +43,7 @@ def main() -> None:
     print(table.agg(["count", "median", "max"]).round(1).to_string())
 
 
-def measured(path: Path) -> dict:
+def job_cost(path: Path) -> dict:
     """Minutes and megabytes of one job."""
     line = json.loads(path.read_text().splitlines()[-1])
     return {"minutes": line["s"] / 60, "megabytes": line["max_rss"]}

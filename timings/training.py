@@ -5,12 +5,13 @@ size and optimiser, one thread. The plain loop is what a tutorial writes, on ten
 normalised beforehand (a torchvision transform for each image would be slower still). Both run
 alternately in one process; medians and their ratio are printed.
 
-    python -m timings.training [--data FOLDER] [--batch 512] [--repeats 5]
+    python -m timings.training [--data FOLDER] [--batch 512] [--repeats 5] [--points 12800]
 """
 
 import json
 import statistics
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,9 +21,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from timings._common import job, mnist, options
 from unlearn.jobs.setup import new_task
-from unlearn.training.loop import fit, normalised
-
-POINTS = 12_800
+from unlearn.training.data import normalised
+from unlearn.training.loop import fit
+from unlearn.training.task import Task
 
 
 def plain_network() -> nn.Module:
@@ -41,11 +42,11 @@ def plain_network() -> nn.Module:
     )
 
 
-def plain(images: torch.Tensor, labels: torch.Tensor, batch: int) -> float:
+def plain_rate(images: torch.Tensor, labels: torch.Tensor, batch_size: int) -> float:
     """Images a second of one epoch of the plain loop."""
     model = plain_network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
-    loader = DataLoader(TensorDataset(images, labels), batch_size=batch, shuffle=True)
+    loader = DataLoader(TensorDataset(images, labels), batch_size=batch_size, shuffle=True)
     start = time.perf_counter()
     for x, y in loader:
         optimizer.zero_grad()
@@ -55,39 +56,42 @@ def plain(images: torch.Tensor, labels: torch.Tensor, batch: int) -> float:
     return len(images) / (time.perf_counter() - start)
 
 
-def ours(task, points: int) -> float:
+def project_rate(task: Task) -> float:
     """Images a second of one epoch of the project's loop."""
     model = task.new_model(0)
     start = time.perf_counter()
-    fit(task, model, np.arange(points), task.recipe, 0, among=np.arange(points))
-    return points / (time.perf_counter() - start)
+    ids = np.arange(len(task.data.train_labels))
+    fit(task, model, ids, task.recipe, 0, among=ids)
+    return len(ids) / (time.perf_counter() - start)
 
 
 def main() -> None:
     """Measure and print one JSON object."""
-    arguments = options(__doc__, batch=512, repeats=5)
-    data = mnist(arguments.data, subset=POINTS)
+    arguments = options(__doc__, batch=512, repeats=5, points=12_800)
+    data = mnist(arguments.data, subset=arguments.points)
     recipe = {"epochs": 1, "batch_size": arguments.batch}
-    described = job({"kind": "cnn2"}, {"kind": "standard"}, recipe)
-    tasks = {p: new_task(data, described | {"precision": p}) for p in ("auto", "float32")}
+    training = job({"kind": "cnn2"}, {"kind": "standard"}, recipe)
+    tasks = {
+        precision: new_task(data, replace(training, precision=precision))
+        for precision in ("auto", "float32")
+    }
     images = normalised(tasks["auto"].data.train_images, tasks["auto"].data).contiguous()
     labels = tasks["auto"].data.train_labels
-    rates = {"plain": [], **{name: [] for name in tasks}}
+    rates: dict[str, list[float]] = {"plain": [], **{name: [] for name in tasks}}
     for repeat in range(arguments.repeats + 1):  # the first is a warm-up
-        measured = {"plain": plain(images, labels, arguments.batch)}
-        measured |= {name: ours(task, POINTS) for name, task in tasks.items()}
+        round_rates = {"plain": plain_rate(images, labels, arguments.batch)}
+        round_rates |= {name: project_rate(task) for name, task in tasks.items()}
         if repeat:
-            for name, rate in measured.items():
+            for name, rate in round_rates.items():
                 rates[name].append(rate)
     medians = {name: statistics.median(values) for name, values in rates.items()}
+    pairs = zip(rates["auto"], rates["plain"], strict=True)
     result = {
         "batch": arguments.batch,
         "precision of auto": tasks["auto"].machine.precision,
-        "images a second": {name: round(value) for name, value in medians.items()},
-        "ratio to plain": {n: round(v / medians["plain"], 2) for n, v in medians.items()},
-        "ratios of the single rounds": [
-            round(a / p, 2) for a, p in zip(rates["auto"], rates["plain"], strict=True)
-        ],
+        "images a second": {name: round(median) for name, median in medians.items()},
+        "ratio to plain": {n: round(m / medians["plain"], 2) for n, m in medians.items()},
+        "ratios of the single rounds": [round(auto / plain, 2) for auto, plain in pairs],
     }
     print(json.dumps(result, indent=2))
 

@@ -8,7 +8,8 @@ from matplotlib import pyplot
 
 from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up
 from unlearn.evaluation.panels import panels
-from unlearn.report.figures import _categories, _style, lines
+from unlearn.report.figures import _categories, _style
+from unlearn.report.figures import _lines as lines
 
 
 def shades_of(rows):

@@ -98,17 +98,25 @@ BAD = {
         ["request.rate: 1.5 is greater than or equal to the maximum of 1"],
     ),
     "class that does not exist": (
-        lambda c, e: e.update(request={"name": "class", "label": 10}),
+        lambda c, e: e.update(request={"name": "by_class", "label": 10}),
         ["label 10 does not exist; classes go from 0 to 9"],
     ),
-    "class without label": (lambda c, e: e.update(request="class"), ["'label' is a required"]),
+    "class without label": (lambda c, e: e.update(request="by_class"), ["'label' is a required"]),
     "addition without held-out points": (
         lambda c, e: e.update(request={"name": "held_out", "rate": 0.1}),
         ["20 points are to be added but 0 are held out"],
     ),
     "subset larger than the data": (
         lambda c, e: c["datasets"]["digits"].update(subset=5000),
-        ["subset: 5000 is too many; digits has 1437"],
+        ["subset: 5000 is too many; digits has 1293 training points"],
+    ),
+    "validation split that leaves no training point": (
+        lambda c, e: c["datasets"]["digits"].update(validation=1437),
+        ["validation: 1437 is too many; digits has 1436 training points"],
+    ),
+    "validation split and subset larger than the data": (
+        lambda c, e: c["datasets"]["digits"].update(validation=0, subset=1438),
+        ["subset: 1438 is too many; digits has 1437 training points"],
     ),
     "more test points than there are": (
         lambda c, e: c["datasets"]["digits"].update(test_subset=361),
@@ -132,7 +140,7 @@ BAD = {
     ),
     "braces": (lambda c, e: c.update(results="a{b}"), ["results: 'a{b}' must not contain braces"]),
     "share of a class that is nothing": (
-        lambda c, e: e.update(request={"name": "class", "label": 1, "fraction": 0.001}),
+        lambda c, e: e.update(request={"name": "by_class", "label": 1, "fraction": 0.001}),
         ["fraction 0.001 of a class of about 20 points"],
     ),
     "empty list": (
@@ -153,7 +161,7 @@ BAD = {
     ),
     "nesterov without momentum": (
         lambda c, e: c["recipes"]["quick"].update(nesterov=True, momentum=0),
-        ["recipes.quick.nesterov: true needs a momentum above 0"],
+        ["recipes.quick: nesterov: true needs a momentum above 0"],
     ),
     "everything held out": (
         lambda c, e: c["datasets"]["digits"].update(subset=2, held_out=0.9),
@@ -216,7 +224,7 @@ BAD = {
         lambda c, e: e.update(
             method={"name": "sisa", "shards": 20}, request={"name": "adversarial", "count": 3}
         ),
-        ["sisa-shards=20: adversarial is for shards: 5, the trainer has 20"],
+        ["sisa-shards=20, adversarial-count=3: the request is for shards: 5, the trainer has 20"],
     ),
     "additions of public points": (
         lambda c, e: (
@@ -266,8 +274,8 @@ def test_bad_configurations_are_refused(case):
 
 def test_refusals_come_from_snakemake_before_any_job(project):
     project.write_study({**TINY, "seeds": 0})
-    done = project.snakemake("--cores", "1", check=False)
-    assert done.returncode != 0
-    assert "study.yaml: seeds: 0 is" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    process = project.snakemake("--cores", "1", check=False)
+    assert process.returncode != 0
+    assert "study.yaml: seeds: 0 is" in process.stdout + process.stderr
+    assert "Traceback" not in process.stdout + process.stderr
     assert not project.results().exists()

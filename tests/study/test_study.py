@@ -1,17 +1,22 @@
 """Configurations: what they expand to."""
 
 import copy
+from operator import attrgetter
 
 import pytest
 
+from scripts import reference
 from tests.support.project import ROOT
 from tests.support.study import load
 from timings import forecast
-from unlearn.study import registry, schema
+from unlearn.core import parameters, registry
+from unlearn.core.parameters import Parameters
+from unlearn.study import sections
+from unlearn.study.components import Study
 
 
 @pytest.mark.parametrize(
-    ("paths", "most"),
+    ("paths", "max_cells"),
     [
         (["config.yaml"], 820),
         (["config.yaml", "configs/gpu.yaml"], 1200),
@@ -20,10 +25,17 @@ from unlearn.study import registry, schema
     ],
     ids=str,
 )
-def test_shipped_studies_are_valid(paths, most):
+def test_shipped_studies_are_valid(paths, max_cells):
     """And no larger than they are said to be; later files are laid over earlier ones."""
     plan = forecast.load([ROOT / path for path in paths])
-    assert 0 < len(plan.cells) < most
+    assert 0 < len(plan.cells) < max_cells
+
+
+def seeds_by_fleet(plan: Study) -> dict[str, tuple[int, ...]]:
+    """The training seeds of every fleet, whose members are all trained on base training."""
+    members = [member for fleet in plan.fleets.values() for member in fleet]
+    assert all(member.subset is None for member in members)
+    return {name: tuple(map(attrgetter("seed"), fleet)) for name, fleet in plan.fleets.items()}
 
 
 def test_lists_multiply_and_controls_are_always_there():
@@ -31,7 +43,7 @@ def test_lists_multiply_and_controls_are_always_there():
     variants = {"original", "retrain", "finetune", "gradient_ascent"}
     assert set(plan.variants) == variants
     assert len(plan.cells) == 4 * 2
-    assert plan.fleets == {"seeds0-1": (0, 1)}
+    assert seeds_by_fleet(plan) == {"seeds0-1": (0, 1)}
 
 
 def test_lists_inside_blocks_multiply():
@@ -43,7 +55,7 @@ def test_lists_inside_blocks_multiply():
     plan = load(change)
     assert len(plan.variants) == 2 + 6
     assert {m for _, m in plan.models} == {"logistic", "mlp-hidden=8", "mlp"}
-    assert list(plan.fleets.values()) == [(0, 1), (2, 3), (4,)]
+    assert list(seeds_by_fleet(plan).values()) == [(0, 1), (2, 3), (4,)]
     assert len(plan.cells) == 8 * 3 * 2 * 3
 
 
@@ -68,7 +80,8 @@ def test_students_in_which_deleted_points_have_no_part_are_exact(options, level)
 
     plan = load(change)
     (variant,) = (v for v in plan.variants.values() if v.kind == "influence_distillation")
-    assert variant.guarantee[0] == level and bool(variant.guarantee[1]) == (level == "exact")
+    assert variant.guarantee.level == level
+    assert bool(variant.guarantee.reason) == (level == "exact")
 
 
 def test_an_experiment_has_fleets_of_its_own():
@@ -78,7 +91,11 @@ def test_an_experiment_has_fleets_of_its_own():
         config["experiments"]["other"] = copy.deepcopy(experiment) | {"fleet": 5}
 
     plan = load(change)
-    assert plan.fleets == {"seeds0-2": (0, 1, 2), "seeds3-4": (3, 4), "seeds0-4": (0, 1, 2, 3, 4)}
+    assert seeds_by_fleet(plan) == {
+        "seeds0-2": (0, 1, 2),
+        "seeds3-4": (3, 4),
+        "seeds0-4": (0, 1, 2, 3, 4),
+    }
     assert {cell.fleet for cell in plan.experiments["other"].cells} == {"seeds0-4"}
 
 
@@ -133,19 +150,40 @@ def test_long_names_still_fit_a_path():
     assert len(plan.variants) == 4
 
 
-def test_schemas_and_modules_agree():
-    for file, family in (
-        ("datasets", "data"),
-        ("samplers", "requests"),
-        ("methods", "methods"),
-        ("trainers", "trainers"),
-    ):
-        assert sorted(schema.read(file)) == sorted(registry.names(family))
+@pytest.mark.parametrize("family", registry.FAMILIES)
+def test_every_file_of_a_family_holds_a_component(family):
+    """And every name of the family is that of a file; both are classes with checked parameters."""
+    for name in registry.names(family):
+        component = registry.find(family, name)
+        bases = {base.__name__ for base in component.__mro__}
+        assert issubclass(component, Parameters) and registry.FAMILIES[family].base in bases
+        assert component.__module__ == registry.module(family, name)
 
 
-def test_every_parameter_has_a_default_or_is_required():
-    for file in ("datasets", "models", "recipe", "samplers", "methods", "trainers"):
-        for name, entry in schema.read(file).items():
-            assert entry["additionalProperties"] is False, name
-            for parameter, rules in entry["properties"].items():
-                assert "default" in rules or parameter in entry.get("required", []), parameter
+@pytest.mark.parametrize("family", registry.FAMILIES)
+def test_every_component_says_what_it_is(family):
+    for name in registry.names(family):
+        component = registry.find(family, name)
+        assert component.__doc__ and not component.__doc__.startswith(f"{component.__name__}("), (
+            name
+        )
+
+
+@pytest.mark.parametrize("section", sections.FAMILIES)
+def test_every_parameter_has_a_default_or_is_required(section):
+    for name in sections.kinds(section):
+        entry = sections.block_schema(section, name)
+        assert entry["additionalProperties"] is False, name
+        for parameter, rules in entry["properties"].items():
+            assert "default" in rules or parameter in entry.get("required", []), parameter
+
+
+def test_the_reference_page_is_what_the_components_declare():
+    page = (ROOT / reference.PAGE).read_text(encoding="utf-8")
+    assert page == reference.page(), "run python -m scripts.reference"
+    for family in registry.FAMILIES:
+        for name in registry.names(family):
+            component = registry.find(family, name)
+            assert f"### `{name}`\n\n{parameters.summary(component)}\n" in page
+            for parameter, field in parameters.fields(component).items():
+                assert f"| `{parameter}` |" in page and field.limits.text() in page

@@ -40,6 +40,9 @@ SMALL["experiments"]["accuracy"] |= {
 
 RESULTS = "results/tiny"
 
+NAMING_WILDCARDS = ("variant", "request", "fleet", "experiment")
+"""The wildcards that name a planned job."""
+
 
 class Project:
     """A copy of the project in a directory of its own, and Snakemake in it."""
@@ -59,11 +62,11 @@ class Project:
     ):
         call = [sys.executable, "-m", "snakemake", *arguments, "--configfile", *study]
         env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | environment
-        done = subprocess.run(
+        process = subprocess.run(
             call, cwd=self.root, env=env, capture_output=True, text=True, check=False
         )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done
+        assert not check or process.returncode == 0, process.stdout + process.stderr
+        return process
 
     def run(self, *files: str, **keywords):
         """Everything, or only these files of the results."""
@@ -71,20 +74,20 @@ class Project:
 
     def planned(self, *arguments: str, **environment: str) -> list[str]:
         """What a call would run: `rule` or `rule variant` of every job, sorted."""
-        done = self.snakemake("-n", "--cores", "1", *arguments, **environment)
-        jobs, rule, wildcards = [], None, ""
-        for line in [*done.stdout.splitlines(), *done.stderr.splitlines(), ""]:
+        process = self.snakemake("-n", "--cores", "1", *arguments, **environment)
+        jobs = []
+        rule = None
+        wildcards = ""
+        for line in [*process.stdout.splitlines(), *process.stderr.splitlines(), ""]:
             if line.startswith(("rule ", "localrule ")):
-                rule, wildcards = line.split()[1].rstrip(":"), ""
+                rule = line.split()[1].rstrip(":")
+                wildcards = ""
             elif line.strip().startswith("wildcards:") and rule:
                 wildcards = line
             elif not line.strip() and rule:
-                found = dict(
-                    p.split("=", 1) for p in wildcards.strip()[11:].split(", ") if "=" in p
-                )
-                names = [
-                    found[k] for k in ("variant", "request", "fleet", "experiment") if k in found
-                ]
+                pairs = wildcards.strip().removeprefix("wildcards: ").split(", ")
+                values = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+                names = [values[key] for key in NAMING_WILDCARDS if key in values]
                 jobs.append(" ".join([rule, *names]))
                 rule = None
         return sorted(set(jobs) - {"all"})
@@ -114,14 +117,14 @@ class Project:
 
 def new_project(target: Path) -> Project:
     """The files that git tracks or would track, as they are now."""
-    listed = subprocess.run(
+    listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    for name in listed.stdout.splitlines():
+    for name in listing.stdout.splitlines():
         if (ROOT / name).is_file() and not name.startswith("docs/"):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
@@ -141,6 +144,6 @@ def finished_project(tmp_path_factory, name: str, study: dict) -> Project:
             shutil.rmtree(project.root, ignore_errors=True)
             project = new_project(project.root)
             project.write_study(study)
-            done = project.snakemake("--cores", "1", "--verbose")
-            (project.root / "verbose.log").write_text(done.stdout + done.stderr)
+            process = project.snakemake("--cores", "1", "--verbose")
+            (project.root / "verbose.log").write_text(process.stdout + process.stderr)
     return project

@@ -133,10 +133,10 @@ class Slurm:
     def call(self, *command: str, check: bool = True) -> str:
         """What a command of SLURM prints."""
         environment = os.environ | self.environment
-        done = subprocess.run(
+        process = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=check, timeout=PATIENCE
         )
-        return done.stdout
+        return process.stdout
 
     def jobs(self) -> list[str]:
         """Ids of the jobs that wait or run."""

@@ -21,9 +21,9 @@ def plan(config, folder):
     return forecast.load([path])
 
 
-def recorded(of, seconds):
+def recorded(study, seconds):
     """A record in which the n-th job took so many seconds a model."""
-    rows = [{n: getattr(job, n) for n in forecast.LEVELS[0]} for _, job in forecast.jobs(of)]
+    rows = [{n: getattr(job, n) for n in forecast.LEVELS[0]} for _, job in forecast.jobs(study)]
     return pd.DataFrame(rows).assign(seconds=[seconds(i) for i in range(len(rows))])
 
 
@@ -34,7 +34,10 @@ def test_a_recorded_study_costs_what_it_took(tmp_path):
     tiny = plan(config, tmp_path)
     table = forecast.forecast(tiny, NOWHERE, recorded(tiny, lambda i: 10.0 + i))
     assert table["jobs"].tolist() == [9, 0]
-    assert table["seconds"].tolist() == [sum(2 * (10 + i) + forecast.START for i in range(9)), 0]
+    assert table["seconds"].tolist() == [
+        sum(2 * (10 + i) + forecast.START_SECONDS for i in range(9)),
+        0,
+    ]
     assert table["guessed"].sum() == 0
 
 
@@ -45,16 +48,16 @@ def test_other_jobs_cost_what_similar_ones_did_and_say_so(tmp_path):
     other = copy.deepcopy(TINY)
     other["experiments"]["accuracy"]["request"] = {"name": "random", "count": 7}
     other["experiments"]["accuracy"]["method"] = "finetune"
-    own = forecast.forecast(plan(other, tmp_path), NOWHERE, record).loc["accuracy"]
-    assert own["seconds"] == 4 * forecast.START + 2 * 4.0 and own["guessed"] == 0
+    row = forecast.forecast(plan(other, tmp_path), NOWHERE, record).loc["accuracy"]
+    assert row["seconds"] == 4 * forecast.START_SECONDS + 2 * 4.0 and row["guessed"] == 0
     other["experiments"]["accuracy"]["method"] = {"name": "finetune", "epochs": 9}
-    own = forecast.forecast(plan(other, tmp_path), NOWHERE, record).loc["accuracy"]
-    assert own["guessed"] == 2 * record.loc[record["rule"] == "unlearn", "seconds"].mean()
-    nothing = forecast.forecast(plan(TINY, tmp_path), NOWHERE, record.head(0))
-    assert nothing["seconds"].tolist() == [9 * forecast.START]
-    assert nothing["unknown"].tolist() == [9] and nothing["guessed"].tolist() == [0]
-    alike = forecast.forecast(plan(TINY, tmp_path), NOWHERE, record)
-    assert alike["unknown"].tolist() == [0]
+    row = forecast.forecast(plan(other, tmp_path), NOWHERE, record).loc["accuracy"]
+    assert row["guessed"] == 2 * record.loc[record["rule"] == "unlearn", "seconds"].mean()
+    unrecorded = forecast.forecast(plan(TINY, tmp_path), NOWHERE, record.head(0))
+    assert unrecorded["seconds"].tolist() == [9 * forecast.START_SECONDS]
+    assert unrecorded["unknown"].tolist() == [9] and unrecorded["guessed"].tolist() == [0]
+    recorded_costs = forecast.forecast(plan(TINY, tmp_path), NOWHERE, record)
+    assert recorded_costs["unknown"].tolist() == [0]
 
 
 def test_finished_jobs_are_recorded_and_cost_nothing(finished):
@@ -62,22 +65,24 @@ def test_finished_jobs_are_recorded_and_cost_nothing(finished):
     record = forecast.record(tiny, finished.results())
     assert len(record) == 9 and (record["seconds"] >= 0).all() and record["seconds"].sum() > 0
     assert forecast.forecast(tiny, finished.results(), record)["jobs"].sum() == 0
-    whole = forecast.whole(tiny, record)
-    seconds = 2 * record["seconds"].sum() + 9 * forecast.START
-    assert whole["jobs"] == 9 and whole["guessed"] == 0
-    assert whole["core-minutes"]["accuracy"] == pytest.approx(seconds / 60, abs=0.1)
+    cost = forecast.study_cost(tiny, record)
+    seconds = 2 * record["seconds"].sum() + 9 * forecast.START_SECONDS
+    assert cost["jobs"] == 9 and cost["guessed"] == 0
+    assert cost["core-minutes"]["accuracy"] == pytest.approx(seconds / 60, abs=0.1)
     next(finished.results("unlearned").rglob("finetune/random-rate=0.2/**/costs.json")).unlink()
     table = forecast.forecast(tiny, finished.results(), record)
-    took = record.query("what == 'finetune' and request == 'random-rate=0.2'")["seconds"].item()
+    seconds_of_job = record.query("what == 'finetune' and request == 'random-rate=0.2'")[
+        "seconds"
+    ].item()
     assert table["jobs"].sum() == 1
-    assert table["seconds"].sum() == pytest.approx(2 * took + forecast.START)
+    assert table["seconds"].sum() == pytest.approx(2 * seconds_of_job + forecast.START_SECONDS)
 
 
 def test_a_record_can_be_added_to(tmp_path):
     """What was recorded before stays where the new run has no such job."""
     tiny = plan(TINY, tmp_path)
     earlier, new = recorded(tiny, lambda i: 10.0 + i), recorded(tiny, lambda i: 1.0 + i).head(3)
-    both = forecast.added(new, earlier)
+    both = forecast.union(new, earlier)
     assert len(both) == len(earlier) and both["seconds"].head(3).tolist() == [1, 2, 3]
     assert both["seconds"].tail(len(both) - 3).tolist() == earlier["seconds"].tolist()[3:]
 
@@ -85,26 +90,26 @@ def test_a_record_can_be_added_to(tmp_path):
 def test_noise_is_searched_once_for_images_and_their_features(tmp_path):
     """A job that the rules have, in the folder where they put it."""
     config = copy.deepcopy(TINY)
-    config["noises"] = {"random": {"epsilon": 0.1}}
+    config["noises"] = {"random_noise": {"epsilon": 0.1}}
     config["datasets"]["digits"]["held_out"] = 0.5
-    noisy = {"name": "digits", "noise": "random"}
+    noisy = {"name": "digits", "noise": "random_noise"}
     config["models"]["mlp"] = {"hidden": 16}
     config["experiments"]["accuracy"] |= {
         "dataset": [noisy, noisy | {"features": "random_conv"}], "model": "mlp", "request": "noised"
     }  # fmt: skip
     searches = [job for _, job in forecast.jobs(plan(config, tmp_path)) if job.rule == "noise"]
-    assert [job.folder for job in searches] == ["noise/digits/random"]
+    assert [job.folder for job in searches] == ["noise/digits/random_noise"]
 
 
 @pytest.mark.parametrize("flags", [["--add"], ["--whole", "--record", "results/tiny"]])
 def test_flags_that_do_not_go_together(flags):
     call = [sys.executable, "-m", "timings.forecast", *flags]
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "--record" in done.stderr.splitlines()[-1]
+    process = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 2 and "--record" in process.stderr.splitlines()[-1]
 
 
 def test_the_full_study_costs_at_most_eight_core_hours():
     """By the record in the project, of a CPU without bfloat16; little of it may be a guess."""
-    found = forecast.whole(forecast.load([ROOT / "config.yaml"]), forecast._recorded())
-    assert found["core-hours"] <= 8
-    assert found["guessed"] < 0.1 and found["jobs without a forecast"] == 0
+    cost = forecast.study_cost(forecast.load([ROOT / "config.yaml"]), forecast._recorded())
+    assert cost["core-hours"] <= 8
+    assert cost["guessed"] < 0.1 and cost["jobs without a forecast"] == 0

@@ -20,9 +20,9 @@ ROUNDS = 15
 def test_slurm_gives_the_same_bytes(small, small_once, slurm):
     gpu = {"gpu": 1, "slurm_partition": "gpu"}  # for all cells of a group, not for each
     profile = small.profile("slurm", **one_node.SITE, **{"set-resources": {"unlearn": gpu}})
-    done = small.snakemake("--workflow-profile", profile, **slurm.environment)
+    process = small.snakemake("--workflow-profile", profile, **slurm.environment)
     same_results(small, small_once)
-    assert slurm.submitted() <= 10, done.stdout + done.stderr
+    assert slurm.submitted() <= 10, process.stdout + process.stderr
     assert slurm.jobs() == []
     requests = slurm.call("scontrol", "show", "job", "--oneliner").splitlines()
     cells = [request for request in requests if "Partition=gpu" in request]

@@ -14,11 +14,11 @@ pytestmark = pytest.mark.xdist_group("disk_faults")
 def test_no_space_for_results(small, small_once):
     """A limit on the size of files fails the same system call as a full disk."""
     limited = f"ulimit -f 40; exec {sys.executable} -m snakemake --configfile study.yaml --cores 1"
-    done = subprocess.run(
+    process = subprocess.run(
         ["bash", "-c", limited], cwd=small.root, capture_output=True, text=True, check=False
     )
-    assert done.returncode != 0
-    assert "logits.npy: cannot be written, is there space left?" in done.stdout + done.stderr
+    assert process.returncode != 0
+    assert "logits.npy: cannot be written, is there space left?" in process.stdout + process.stderr
     assert not list(small.results().rglob("*.partial"))
     assert not list(small.results().rglob("trained/**/*.safetensors"))
     assert list(small.results().rglob("train_images.npy"))  # what was done stays
@@ -35,7 +35,7 @@ def with_mounts(project, script):
         pytest.skip("this system lets nobody mount in a namespace of his own")
     snakemake = f"{sys.executable} -m snakemake --configfile study.yaml --cores 1"
     script = f'snakemake() {{ {snakemake} "$@"; }}\n{script}'
-    done = subprocess.run(
+    process = subprocess.run(
         [*call, "bash", "-euc", script],
         cwd=project.root,
         capture_output=True,
@@ -43,7 +43,7 @@ def with_mounts(project, script):
         check=False,
         timeout=600,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
     (project.root / "kept").rename(project.root / "results")
 
 
@@ -112,6 +112,6 @@ def test_results_made_read_only(small, small_once):
 
 def test_results_folder_that_is_a_file(project):
     (project.root / "results").write_text("not a folder")
-    done = project.run(check=False)
-    assert done.returncode != 0
-    assert "results folder results/tiny cannot be written" in done.stdout + done.stderr
+    process = project.run(check=False)
+    assert process.returncode != 0
+    assert "results folder results/tiny cannot be written" in process.stdout + process.stderr

@@ -3,43 +3,54 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from tests.support.project import ROOT, TINY
+from tests.support.project import ROOT, TINY, Project
 
 pytestmark = pytest.mark.xdist_group("extending")
 
 RECIPES = (ROOT / "docs/adding.md").read_text()
 
 
-def block(language, containing):
-    found = re.findall(rf"```{language}\n(.*?)```", RECIPES, re.S)
-    return next(text for text in found if containing in text)
+def block(language: str, text: str) -> str:
+    """The code block of the page that holds this text."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", RECIPES, re.S)
+    return next(candidate for candidate in blocks if text in candidate)
 
 
-def append(project, path, text):
-    with open(project.root / path, "a") as file:
-        file.write("\n" + text)
+def write_method(project: Project) -> Path:
+    """The method of the page, in its file: nothing else is edited."""
+    path = project.root / "unlearn/methods/shrink.py"
+    path.write_text(block("python", "class Shrink"))
+    return path
 
 
 def test_adding_a_method(project):
-    (project.root / "unlearn/methods/shrink.py").write_text(block("python", "class Shrink"))
-    append(project, "schemas/methods.schema.yaml", block("yaml", "shrink:"))
+    lines = write_method(project).read_text().splitlines()
+    assert len(lines) <= 40 and max(map(len, lines)) <= 100
     (project.root / "mine.yaml").write_text(block("yaml", "study: mine"))
     project.snakemake("results/mine/tables/shrinking.csv", "--cores", "1", study=("mine.yaml",))
     table = pd.read_csv(project.root / "results/mine/tables/shrinking.csv")
     assert table.query("method == 'shrink'")["n"].tolist() == [3] * 16
     (project.root / "beside.yaml").write_text(block("yaml", "  comparison:"))
-    figure, over = "results/full/figures/comparison.png", ("config.yaml", "beside.yaml")
-    planned = project.snakemake(figure, "-n", study=over).stdout
-    assert "wildcards: dataset=cifar10_part, model=convnet, variant=shrink" in planned
-    assert "variant=sisa_uniform" in planned
-    call = [sys.executable, "-m", "pytest", "-n", "0", "tests/test_methods.py", "-k", "shrink"]
-    done = subprocess.run(call, cwd=project.root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "passed" in done.stdout, done.stdout
+    target = "results/full/figures/comparison.png"
+    log = project.snakemake(target, "-n", study=("config.yaml", "beside.yaml")).stdout
+    assert "wildcards: dataset=cifar10_part, model=convnet, variant=shrink" in log
+    assert "variant=sisa_uniform" in log
+
+
+def test_the_conformance_suite_finds_a_new_method(project):
+    """By the command of the page."""
+    write_method(project)
+    (command,) = re.findall(r"^ +\.venv/bin/python (.* -k shrink)$", RECIPES, re.M)
+    call = [sys.executable, *command.split()]
+    process = subprocess.run(call, cwd=project.root, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout
+    assert "passed" in process.stdout
 
 
 def test_adding_an_experiment(project):
@@ -59,89 +70,96 @@ LETTERS = '''"""Digits upside down."""
 
 import numpy as np
 
-from unlearn.data import digits
-
-CLASSES = 10
-SHAPE = (8, 8, 1)
-TRAIN = 1437
-TEST = 360
-MEAN = (0.5,)
-STD = (0.5,)
+from unlearn.data.digits import Digits
+from unlearn.data.source import DataSource, RawData
 
 
-def load(folder):
-    """Train images, train labels, test images, test labels."""
-    a, b, c, d = digits.load(folder)
-    return np.ascontiguousarray(a[:, ::-1]), b, np.ascontiguousarray(c[:, ::-1]), d
+class Letters(DataSource):
+    """Digits upside down."""
+
+    classes = 10
+    shape = (8, 8, 1)
+    train_points = 1437
+    test_points = 360
+    mean = (0.5,)
+    std = (0.5,)
+
+    def load(self, folder):
+        """The embedded images, turned."""
+        digits = Digits().load(folder)
+        train_images = np.ascontiguousarray(digits.train_images[:, ::-1])
+        test_images = np.ascontiguousarray(digits.test_images[:, ::-1])
+        return RawData(train_images, digits.train_labels, test_images, digits.test_labels)
 '''
 
 OLDEST = '''"""Deletion of the first points."""
 
-import numpy as np
-
-from unlearn.requests.request import NOBODY, Request, split
-
-ASKS = ("delete",)
+from unlearn.core.parameters import parameter
+from unlearn.requests.base import Sampler
+from unlearn.requests.request import deletion
 
 
-def check(points, classes, held_out, *, count):
-    """ValueError if that is everything."""
-    if count >= points - held_out:
-        raise ValueError(f"{count} points are all of them")
+class Oldest(Sampler):
+    """The points with the lowest ids."""
 
+    count: int = parameter(10, minimum=1, help="Number of points.")
 
-def draw(labels, held_out, *, count):
-    """The lowest ids."""
-    base = np.setdiff1d(np.arange(len(labels)), held_out)
-    return Request(split(base[:count], 1), [NOBODY])
+    def check(self, setting):
+        """Raise ValueError if that is everything."""
+        if self.count >= setting.data.base_points:
+            raise ValueError(f"{self.count} points are all of them")
+
+    def draw(self, dataset):
+        """The lowest ids."""
+        return deletion(dataset.base_ids[: self.count])
 '''
 
-OLDEST_SCHEMA = """oldest:
-  type: object
-  additionalProperties: false
-  properties:
-    count: {type: integer, minimum: 1, default: 10}
-"""
+BROKEN = {
+    "guarantee": ("methods/shrink.py", '    guarantee = "perfect"\n', "'perfect' is not allowed"),
+    "trainer": ("methods/shrink.py", '    trainer = "nobody"\n', "'nobody' is not allowed"),
+    "serves": ("methods/shrink.py", '    serves = ("forget",)\n', "'forget' is not allowed"),
+    "reads": ("methods/shrink.py", '    reads = {"test"}\n', "'test' is not allowed"),
+    "changes": ("requests/oldest.py", '    changes = ("remove",)\n', "'remove' is not allowed"),
+}
+"""Class attribute -> file, declaration, message."""
 
 
-def test_what_a_module_must_say_and_does_not_is_named(project):
-    """Facts are read from the source: of a sampler what it asks for, of a method three."""
-    append(project, "schemas/samplers.schema.yaml", OLDEST_SCHEMA)
-    append(project, "schemas/methods.schema.yaml", block("yaml", "shrink:"))
-    sampler, method = OLDEST, block("python", "class Shrink")
+@pytest.mark.parametrize("attribute", BROKEN)
+def test_a_declaration_that_cannot_be_is_named(attribute, project):
+    name, line, message = BROKEN[attribute]
     study = yaml.safe_load(yaml.safe_dump(TINY))
     study["experiments"]["accuracy"] |= {"method": "shrink", "request": "oldest"}
     project.write_study(study)
-    for path, text, fact in (
-        ("unlearn/requests/oldest.py", sampler, "ASKS"),
-        ("unlearn/methods/shrink.py", method, "trainer"),
-        ("unlearn/methods/shrink.py", method, "guarantee"),
-        ("unlearn/methods/shrink.py", method, "serves"),
-    ):
-        (project.root / "unlearn/requests/oldest.py").write_text(sampler)
-        (project.root / "unlearn/methods/shrink.py").write_text(method)
-        line = next(line for line in text.splitlines(True) if line.strip().startswith(f"{fact} ="))
-        (project.root / path).write_text(text.replace(line, ""))
-        done = project.snakemake("-n", check=False)
-        assert done.returncode
-        said = done.stdout + done.stderr
-        assert "study.yaml" in said and f"{path} declares no {fact}" in said, said
+    write_method(project)
+    (project.root / "unlearn/requests/oldest.py").write_text(OLDEST)
+    path = project.root / "unlearn" / name
+    text = re.sub(rf"    {attribute} = .*\n\n", "", path.read_text())
+    head, body = re.split(r"(?<=\"\"\"\n)(?=\n    \w)", text, maxsplit=1)
+    path.write_text(f"{head}\n{line}{body}")
+    process = project.snakemake("-n", check=False)
+    log = process.stdout + process.stderr
+    assert process.returncode and "Traceback" not in log
+    module = f"unlearn.{name}".replace("/", ".").removesuffix(".py")
+    assert f"study.yaml: {module}: {attribute}: {message}; allowed: " in log, log
+
+
+def test_a_file_with_two_components_is_named(project):
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["experiments"]["accuracy"] |= {"method": "shrink"}
+    project.write_study(study)
+    with open(write_method(project), "a") as file:
+        file.write("\n\nclass Grow(Method):\n    pass\n")
+    process = project.snakemake("-n", check=False)
+    log = process.stdout + process.stderr
+    assert process.returncode and "Traceback" not in log
+    assert "study.yaml: unlearn.methods.shrink needs one class that derives from Method" in log, log
 
 
 def test_adding_a_data_set_a_sampler_and_a_model(project):
-    project.edit(
-        "unlearn/models/networks.py",
-        "def _resnet18(",
-        block("python", "_patches") + "\n\ndef _resnet18(",
-    )
-    project.edit(
-        "unlearn/models/networks.py", "_BUILDERS = {", '_BUILDERS = {\n    "patches": _patches,'
-    )
-    append(project, "schemas/models.schema.yaml", block("yaml", "patches:"))
+    """One file each, and nothing else."""
+    (project.root / "unlearn/models/patches.py").write_text(block("python", "class Patches"))
     (project.root / "unlearn/data/letters.py").write_text(LETTERS)
-    append(project, "schemas/datasets.schema.yaml", "letters: {<<: *dataset, description: x}\n")
     (project.root / "unlearn/requests/oldest.py").write_text(OLDEST)
-    append(project, "schemas/samplers.schema.yaml", OLDEST_SCHEMA)
     study = yaml.safe_load(yaml.safe_dump(TINY))
     study["datasets"]["letters"] = {"recipe": "quick", "subset": 100}
     study["experiments"]["accuracy"] |= {

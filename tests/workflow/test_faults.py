@@ -18,25 +18,29 @@ from unlearn.report.figures import _lines as lines_module
 pytestmark = pytest.mark.xdist_group("faults")
 
 BREAK = '        raise RuntimeError("this method is broken")\n'
-HEAD = "        model = task.model(trained)\n        recipe"
+HEAD = "        model = task.model(original)\n        recipe"
 
 
 def test_one_failing_method(finished_small):
     """Its cells are shown as failed, all others are there, the next call tries it again."""
     good = stable(finished_small.results("scores.csv"))
     finished_small.edit("unlearn/methods/finetune.py", HEAD, BREAK + HEAD)
-    done = finished_small.run(check=False)
-    assert done.returncode != 0
-    assert "1 of 4 fleets failed" in done.stdout + done.stderr
-    assert "RuntimeError: this method is broken" in done.stdout + done.stderr
+    process = finished_small.run(check=False)
+    assert process.returncode != 0
+    assert "1 of 4 fleets failed" in process.stdout + process.stderr
+    assert "RuntimeError: this method is broken" in process.stdout + process.stderr
     table = pd.read_csv(finished_small.results("tables/accuracy.csv"))
     failed = table.query("variant == 'finetune'")
     assert len(failed) == 2 and (failed["failed"] == 2).all() and (failed["n"] == 0).all()
     assert failed["mean"].isna().all()
     # text is drawn as glyphs: ask the drawing code, on the same table
     assert "FAILED, left out: finetune (at most 2 of a cell's seeds)" in lines_module.notes(table)
-    others = table.query("variant != 'finetune'")
-    assert len(others) == 4 and (others["n"] == 2).all() and (others["failed"] == 0).all()
+    completed_rows = table.query("variant != 'finetune'")
+    assert (
+        len(completed_rows) == 4
+        and (completed_rows["n"] == 2).all()
+        and (completed_rows["failed"] == 0).all()
+    )
     report = finished_small.results("report.html").read_text()
     assert "Failed cells" in report and "this method is broken" in report
     assert not finished_small.results("complete.json").exists()
@@ -57,9 +61,9 @@ def test_failed_training(small):
         "        model = task",
         '        raise RuntimeError("no")\n        model = task',
     )
-    done = small.run(check=False)
-    assert done.returncode != 0
-    assert "4 of 4 fleets failed" in done.stdout + done.stderr
+    process = small.run(check=False)
+    assert process.returncode != 0
+    assert "4 of 4 fleets failed" in process.stdout + process.stderr
     assert not list(small.results("trained").rglob("*.safetensors"))
     small.edit("unlearn/trainers/standard.py", '        raise RuntimeError("no")\n', "")
     assert len([job for job in small.planned() if job.startswith(("train", "unlearn"))]) == 4
@@ -113,8 +117,8 @@ def test_a_killed_job_is_no_result(finished_small):
     good = stable(finished_small.results("scores.csv"))
     kill = "        import os\n        os.kill(os.getpid(), 9)\n"
     finished_small.edit("unlearn/methods/finetune.py", HEAD, kill + HEAD)
-    done = finished_small.run(check=False)
-    assert done.returncode != 0
+    process = finished_small.run(check=False)
+    assert process.returncode != 0
     assert not list(finished_small.results("unlearned").rglob("finetune/**/*.*"))
     assert not any(job.startswith("unlearn original") for job in finished_small.planned())
     finished_small.edit("unlearn/methods/finetune.py", kill, "")
@@ -132,9 +136,11 @@ def test_artefact_of_another_study(finished_small):
     finished_small.snakemake(f"{target}/costs.json", "--cores", "1")
     for name in ("trained.safetensors", "logits.npy", "costs.json"):
         shutil.copy(folder / name, finished_small.root / target / name)
-    done = finished_small.run(check=False)
-    assert done.returncode != 0
-    assert "trained.safetensors: made for another study: dataset is" in done.stdout + done.stderr
+    process = finished_small.run(check=False)
+    assert process.returncode != 0
+    assert (
+        "trained.safetensors: made for another study: dataset is" in process.stdout + process.stderr
+    )
 
 
 def test_broken_artefact(finished_small):
@@ -147,11 +153,11 @@ def test_broken_artefact(finished_small):
     study = yaml.safe_load(yaml.safe_dump(SMALL))
     study["experiments"]["accuracy"]["request"]["rate"] = [0.1, 0.3]
     finished_small.write_study(study)
-    done = finished_small.run(check=False)
-    assert done.returncode != 0
-    said = done.stdout + done.stderr
-    assert "trained.safetensors: cannot be read, it is broken" in said
-    assert "delete its folder and start again" in said
+    process = finished_small.run(check=False)
+    assert process.returncode != 0
+    log = process.stdout + process.stderr
+    assert "trained.safetensors: cannot be read, it is broken" in log
+    assert "delete its folder and start again" in log
     assert good == stable(finished_small.results("scores.csv"))  # nothing that is there was touched
     shutil.rmtree(folder)
     finished_small.run("scores.csv")
@@ -167,29 +173,29 @@ def test_truncated_raw_data(project, tmp_path):
     study["experiments"]["accuracy"]["dataset"] = "mnist"
     study["recipes"]["standard"] = {"epochs": 1}
     project.write_study(study)
-    done = project.snakemake("--cores", "1", check=False, UNLEARN_DATA=str(tmp_path / "raw"))
-    assert done.returncode != 0
-    assert "train-images-idx3-ubyte: truncated or altered" in done.stdout + done.stderr
+    process = project.snakemake("--cores", "1", check=False, UNLEARN_DATA=str(tmp_path / "raw"))
+    assert process.returncode != 0
+    assert "train-images-idx3-ubyte: truncated or altered" in process.stdout + process.stderr
     assert not list(project.results("data").rglob("*.npy"))
 
 
 def test_started_in_the_wrong_place(project, tmp_path):
     call = [sys.executable, "-m", "snakemake", "-s", str(project.root / "Snakefile"), "-n"]
     config = ["--configfile", str(project.root / "study.yaml")]
-    done = subprocess.run(
+    process = subprocess.run(
         [*call, *config], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.returncode != 0
-    assert "start snakemake in the project's root" in done.stdout + done.stderr
+    assert process.returncode != 0
+    assert "start snakemake in the project's root" in process.stdout + process.stderr
 
 
 def test_undeclared_code_is_refused(small):
     """A rule that runs code it does not declare would miss reruns."""
     small.edit(
         "rules/params.smk",
-        'return code("scripts.unlearn", f"unlearn.methods.{variant.kind}", *trainer)',
-        'return code("scripts.unlearn", *trainer)',
+        'code("scripts.unlearn", *JOBS.unlearn(cell_of(wildcards)).modules())',
+        'code("scripts.unlearn", *JOBS.unlearn(cell_of(wildcards)).modules()[:-1])',
     )
-    done = small.run(check=False)
-    assert done.returncode != 0
-    assert "does not declare the code it runs: unlearn.methods" in done.stdout + done.stderr
+    process = small.run(check=False)
+    assert process.returncode != 0
+    assert "does not declare the code it runs: unlearn.methods" in process.stdout + process.stderr

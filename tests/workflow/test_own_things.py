@@ -100,15 +100,15 @@ def test_a_list_is_extended(project):
     shutil.copy(project.root / "study.yaml", project.root / "base.yaml")
     (project.root / "base.yaml").write_text(yaml.safe_dump(SMALL))
     (project.root / "more.yaml").write_text(yaml.safe_dump(EXTENSION))
-    done = project.snakemake("-n", "--cores", "1", study=("base.yaml", "more.yaml"))
+    process = project.snakemake("-n", "--cores", "1", study=("base.yaml", "more.yaml"))
     for variant in ("finetune", "gradient_ascent"):
-        assert f"variant={variant}" in done.stdout + done.stderr
+        assert f"variant={variant}" in process.stdout + process.stderr
 
 
 def refused(project, message):
-    done = project.snakemake("-n", check=False)
-    assert done.returncode
-    output = done.stdout + done.stderr
+    process = project.snakemake("-n", check=False)
+    assert process.returncode
+    output = process.stdout + process.stderr
     assert "Traceback" not in output and message in output, output
 
 
@@ -139,10 +139,10 @@ def test_files_that_are_broken_are_named(project):
     (project.root / "deletions.txt").write_text("3\nfour\n")
     torch.save({"0.weight": torch.zeros(1)}, project.root / "served.pt")
     project.write_study(study(dataset="mine", model="served", request=REQUEST, seeds=1))
-    done = project.snakemake("--cores", "1", "--keep-going", check=False)
-    output = done.stdout + done.stderr
+    process = project.snakemake("--cores", "1", "--keep-going", check=False)
+    output = process.stdout + process.stderr
     assert "deletions.txt, line 2: 'four' is no id; allowed: 0, 1, 2, ..." in output
     assert "served.pt: is of another architecture" in output
     torch.save(network(), project.root / "served.pt")
-    done = project.snakemake("--cores", "1", "--keep-going", check=False)
-    assert "served.pt: cannot be read as a checkpoint" in done.stdout + done.stderr
+    process = project.snakemake("--cores", "1", "--keep-going", check=False)
+    assert "served.pt: cannot be read as a checkpoint" in process.stdout + process.stderr

@@ -51,17 +51,31 @@ def test_a_new_clone_beside_old_results(finished, project):
 
 
 def test_a_comment_and_a_docstring(finished):
-    finished.edit(
-        "unlearn/training/loop.py", '"""The one training loop', '"""The only training loop'
-    )
+    finished.edit("unlearn/training/loop.py", '"""The training loop', '"""The only training loop')
     finished.edit(
         "unlearn/methods/finetune.py", "        model = ", "        # why\n        model = "
     )
-    finished.edit("unlearn/models/networks.py", "x + f(x)", "x plus f(x)")
+    finished.edit("unlearn/models/cnn1.py", "2 x 2 pooling, ReLU", "pooling of 2 x 2, ReLU")
     finished.edit(
-        "unlearn/training/task.py", "A trained or unlearned model", "An unlearned or trained model"
+        "unlearn/training/state.py", "a trained or unlearned model", "an unlearned or trained model"
     )
     assert finished.planned() == []
+
+
+def test_a_help_text_and_an_import_for_type_checkers(finished):
+    finished.edit("unlearn/methods/finetune.py", "Passes over the retain set.", "Epochs.")
+    finished.edit(
+        "unlearn/trainers/base.py",
+        "if TYPE_CHECKING:\n",
+        "if TYPE_CHECKING:\n    from unlearn.requests.request import Request\n",
+    )
+    assert finished.planned() == []
+
+
+def test_a_default(finished):
+    """It is a parameter of the cells that do not set it."""
+    finished.edit("unlearn/methods/finetune.py", "parameter(2, minimum=1", "parameter(3, minimum=1")
+    assert finished.planned() == served(("finetune",))
 
 
 def test_one_method(finished):
@@ -71,16 +85,14 @@ def test_one_method(finished):
 
 def test_the_oracle(finished):
     """Every cell is compared with it."""
-    finished.edit(
-        "unlearn/methods/retrain.py", "request.retain, seed)", "request.retain, seed + 0)"
-    )
+    finished.edit("unlearn/methods/retrain.py", "retain_ids, seed)", "retain_ids, seed + 0)")
     assert finished.planned() == sorted(
         cells("unlearn", ("retrain",)) + cells("score") + AFTER_SCORES
     )
 
 
 def test_a_module_that_training_shares(finished):
-    finished.edit("unlearn/training/loop.py", "rise = 0.25", "rise = 0.3")
+    finished.edit("unlearn/training/schedules.py", "rise = 0.25", "rise = 0.3")
     torch_jobs = [j for j in EVERYTHING_AFTER_DATA if not j.startswith("request")]
     assert finished.planned() == torch_jobs
 
@@ -122,7 +134,7 @@ def test_a_sampler(finished):
 
 def test_an_unrelated_new_module(finished):
     (finished.root / "unlearn" / "methods" / "other.py").write_text(
-        "class Other:\n    trainer = None\n"
+        "from unlearn.methods.base import Method\n\n\nclass Other(Method):\n    trainer = None\n"
     )
     assert finished.planned() == []
 
@@ -159,8 +171,8 @@ def test_a_new_rate(finished):
 
 
 def test_a_new_method(finished):
-    new = {"name": "finetune", "epochs": 4}
-    plan = change(finished, lambda s, e: e["method"].append(new))
+    variant = {"name": "finetune", "epochs": 4}
+    plan = change(finished, lambda s, e: e["method"].append(variant))
     assert plan == served(("finetune-epochs=4",))
 
 
@@ -199,9 +211,9 @@ def test_edit_while_running_stops_the_job(finished):
     """The digest is checked again when the command starts."""
     command = planned_command(finished, "score")
     finished.edit("unlearn/metrics/distance.py", "square = 0.0", "square = 1.0")
-    done = paste(finished, command)
-    assert done.returncode != 0
-    assert "unlearn.metrics.distance changed under the running workflow" in done.stdout
+    process = paste(finished, command)
+    assert process.returncode != 0
+    assert "unlearn.metrics.distance changed under the running workflow" in process.stdout
 
 
 # -- the cache between workflows -----------------------------------------------------------------
@@ -219,10 +231,10 @@ def test_cache_is_shared_by_equal_trainings_only(project, tmp_path):
         fleet = "seed" + "+".join(map(str, config["seeds"]))
         folder = project.results(f"trained/digits/cnn1/standard/{fleet}")
         target = str((folder / "costs.json").relative_to(project.root))
-        done = project.snakemake(
+        process = project.snakemake(
             target, "--cores", "1", "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache)
         )
-        return done, (folder / "costs.json").read_bytes()  # seconds differ if trained again
+        return process, (folder / "costs.json").read_bytes()  # seconds differ if trained again
 
     for name, study in {
         "seed 0": {"seeds": [0]},
@@ -236,5 +248,5 @@ def test_cache_is_shared_by_equal_trainings_only(project, tmp_path):
     assert len(set(targets.values())) == 4
     shutil.rmtree(project.root / "results")
     shutil.rmtree(project.root / ".snakemake")
-    _, again = train(seeds=[0])
-    assert again == targets["seed 0"]
+    _, record = train(seeds=[0])
+    assert record == targets["seed 0"]

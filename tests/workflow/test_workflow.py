@@ -57,11 +57,13 @@ def test_table_has_the_mean_and_interval_of_the_scores(finished):
     table = pd.read_csv(finished.results("tables/accuracy.csv"))
     row = table.query("variant == 'retrain' and rate == 0.2 and split == 'test'").iloc[0]
     scores = pd.read_csv(finished.results("scores.csv"))
-    two = scores.query(
+    values_by_seed = scores.query(
         "variant == 'retrain' and rate == 0.2 and metric == 'accuracy' and split == 'test'"
     )["value"].to_numpy()
-    assert row["mean"] == pytest.approx(two.mean(), abs=1e-15)
-    half = 12.706204736432095 * two.std(ddof=1) / np.sqrt(2)  # t quantile of one degree of freedom
+    assert row["mean"] == pytest.approx(values_by_seed.mean(), abs=1e-15)
+    half = (
+        12.706204736432095 * values_by_seed.std(ddof=1) / np.sqrt(2)
+    )  # t quantile of one degree of freedom
     assert row["ci_high"] - row["mean"] == pytest.approx(half)
     assert row["n"] == 2 and row["failed"] == 0 and row["diverged"] == 0
     assert set(table["split"]) == {"forget", "test"} and set(table["variant"]) == set(VARIANTS)

@@ -48,17 +48,21 @@ class UnknownComponentError(KeyError):
     """A name that no component of the family has."""
 
 
+class ContractError(TypeError):
+    """A component that breaks the contract of its family; the message names its module."""
+
+
 @cache
 def names(family: str) -> tuple[str, ...]:
     """The sorted names of a family's components.
 
-    Raises TypeError for an entry point that would replace a component of this package.
+    Raises ContractError for an entry point that would replace a component of this package.
     """
     internal_names = {path.stem for path in _files(FAMILIES[family])}
     external_names = set(_entry_points(family))
     for name in sorted(internal_names & external_names):
         value = _entry_points(family)[name].value
-        raise TypeError(
+        raise ContractError(
             f"entry point {name} of {family}: {value} is refused, a component has this name already"
         )
     return tuple(sorted(internal_names | external_names))
@@ -68,8 +72,8 @@ def names(family: str) -> tuple[str, ...]:
 def find(family: str, name: str) -> type[Parameters]:
     """The class of a component.
 
-    Raises UnknownComponentError for a name that there is not, and TypeError if an entry point
-    names something else than a component of the family.
+    Raises UnknownComponentError for a name that there is not, and ContractError if its file or
+    its entry point holds something else than one component of the family.
     """
     if name not in names(family):
         raise UnknownComponentError(f"{family} has no {name}; allowed: {', '.join(names(family))}")
@@ -80,7 +84,7 @@ def find(family: str, name: str) -> type[Parameters]:
     component = entry_point.load()
     bases = {base.__name__ for base in getattr(component, "__mro__", ())}
     if FAMILIES[family].base not in bases:
-        raise TypeError(f"entry point {name} of {family}: {entry_point.value} is no component")
+        raise ContractError(f"entry point {name} of {family}: {entry_point.value} is no component")
     return component
 
 
@@ -96,7 +100,8 @@ def class_name(family: Family, name: str) -> str:
     text = (family.folder / f"{name}.py").read_text(encoding="utf-8")
     classes = re.findall(rf"^class (\w+)\((?:\w+\.)?{family.base}\):", text, re.MULTILINE)
     if len(classes) != 1:
-        raise TypeError(f"{family.package}.{name} needs one class that derives from {family.base}")
+        message = f"needs one class that derives from {family.base}, has {len(classes)}"
+        raise ContractError(f"{family.package}.{name} {message}")
     return classes[0]
 
 

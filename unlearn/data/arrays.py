@@ -5,7 +5,8 @@ from pathlib import Path
 from unlearn.core.parameters import parameter
 from unlearn.data.checks import checked
 from unlearn.data.source import DataSource, RawData, SourceFacts
-from unlearn.storage.user_files import UserFileError, open_array, open_arrays
+from unlearn.storage.files import UserFileError
+from unlearn.storage.user_files import open_array, open_arrays
 
 NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 

@@ -7,7 +7,8 @@ import numpy as np
 from unlearn.core.parameters import parameter
 from unlearn.data.checks import checked
 from unlearn.data.source import DataSource, RawData, SourceFacts
-from unlearn.storage.user_files import UserFileError, open_image
+from unlearn.storage.files import UserFileError
+from unlearn.storage.user_files import open_image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 SPLITS = ("train", "test")

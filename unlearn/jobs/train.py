@@ -8,8 +8,8 @@ from unlearn.jobs.measure import Measure, Store
 from unlearn.jobs.predict import Predictor
 from unlearn.jobs.result import Result
 from unlearn.jobs.setup import new_task
-from unlearn.storage.files import digest
-from unlearn.storage.user_files import UserFileError, read_checkpoint
+from unlearn.storage.files import UserFileError, digest
+from unlearn.storage.user_files import read_checkpoint
 from unlearn.training.fleet import Member
 from unlearn.training.state import State, state_of
 from unlearn.training.task import Task

@@ -29,6 +29,10 @@ class ArtifactError(Exception):
     """A file that is missing, broken or belongs to something else; the message names it."""
 
 
+class UserFileError(ValueError):
+    """A file of the user's that is missing or is not what it should be; the message names it."""
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; it takes the place of `path` when the block ends without an error."""

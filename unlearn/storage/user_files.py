@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-
-class UserFileError(ValueError):
-    """A file of the user's that is missing or is not what it should be; the message names it."""
+from unlearn.storage.files import UserFileError
 
 
 def open_array(path: Path) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 A job must run again when the code it imports changed, and only then. `closure` follows the
 imports of a module through the project, parent packages and imports inside functions included,
-and `digests` gives a short hash for each module found. Comments, docstrings, formatting, and the
-help texts and defaults of parameters do not count: values are in the parameters of the job.
+and `digests` gives a short hash for each module found. Comments, docstrings, formatting, what only
+type checkers see, and the help texts and defaults of parameters do not count. Values of parameters
+are in the parameters of the job.
 
 A module outside the project, such as a method of an installed package, is digested with all
 modules of its package.
@@ -47,17 +48,17 @@ def closure(*modules: str, root: Path = ROOT) -> tuple[str, ...]:
     """
     reached: set[str] = set()
     outside = {_outside_package(root, name) for name in modules if _source(root, name) is None}
-    pending = [name for name in modules if _source(root, name) is not None]
+    queue = [name for name in modules if _source(root, name) is not None]
     for package in outside:
-        pending += [name for name in _package_imports(package) if _source(root, name) is not None]
-    while pending:
-        name = pending.pop()
+        queue += [name for name in _package_imports(package) if _source(root, name) is not None]
+    while queue:
+        name = queue.pop()
         if name in reached or _source(root, name) is None:
             continue
         reached.add(name)
-        pending += _imports(root, name)
+        queue += _imports(root, name)
         if "." in name:
-            pending.append(name.rpartition(".")[0])
+            queue.append(name.rpartition(".")[0])
     return tuple(sorted(reached | outside))
 
 
@@ -128,14 +129,14 @@ def _imported_names(path: Path, package: str) -> list[str]:
 def _run_nodes(tree: ast.AST) -> list[ast.AST]:
     """All nodes but those below `if TYPE_CHECKING:`."""
     nodes = []
-    pending = [tree]
-    while pending:
-        node = pending.pop()
+    queue = [tree]
+    while queue:
+        node = queue.pop()
         nodes.append(node)
-        if isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING":
-            pending += node.orelse
+        if _is_for_type_checkers(node):
+            queue += node.orelse
         else:
-            pending += ast.iter_child_nodes(node)
+            queue += ast.iter_child_nodes(node)
     return nodes
 
 
@@ -149,12 +150,19 @@ def _meaning(path: Path) -> bytes:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
+        if _is_for_type_checkers(node):
+            body.clear()
         if isinstance(body, list):
             body[:] = [statement for statement in body if not _is_text(statement)]
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == PARAMETER_FUNCTION:
             node.args = []
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "help"]
     return ast.dump(tree).encode()
+
+
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    """Whether a node is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING"
 
 
 def _is_text(statement: ast.stmt) -> bool:

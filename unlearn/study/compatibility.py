@@ -34,16 +34,16 @@ def check_dataset(dataset: DatasetPart) -> Problem | None:
 
 def check_request(dataset: DatasetPart, request: Part) -> Problem | None:
     """A request that selects some of the data and not all of it."""
-    where = f"{request.name} on {dataset.name}"
+    label = f"{request.name} on {dataset.name}"
     try:
         request.component.check(Setting(data=dataset.facts, request=request.component))
     except ValueError as error:
-        return Problem("request", f"{where}: {error}")
+        return Problem("request", f"{label}: {error}")
     public = dataset.facts.public_features
     if public and "add" in request.component.changes:
         return Problem(
             "request",
-            f"{where}: {public[0]} is standardised by the held-out points, which are public and "
+            f"{label}: {public[0]} is standardised by the held-out points, which are public and "
             "cannot be added",
         )
     return None
@@ -60,7 +60,7 @@ def check_service(variant: Variant, request: Part) -> Problem | None:
     setting = Setting(trainer=variant.trainer.component, request=request.component)
     reason = variant.trainer.component.supports(setting)
     if reason:
-        return Problem("method", f"{variant.name}: {reason}")
+        return Problem("method", f"{variant.name}, {request.name}: {reason}")
     promised = variant.trainer.component.guarantee().serves
     serves = [change for change in variant.component.serves if change in promised]
     for change in request.component.changes:
@@ -105,16 +105,16 @@ def check_checkpoints(
     """Checkpoints that are there, one for each member, of models that are trained as always."""
     if model.checkpoint is None:
         return None
-    where = f"{model.name}: checkpoint {model.checkpoint}"
+    label = f"{model.name}: checkpoint {model.checkpoint}"
     if variant.trainer.kind != "standard":
-        message = f"{where} is a model of the standard trainer, {variant.name} needs one of "
+        message = f"{label} is a model of the standard trainer, {variant.name} needs one of "
         return Problem("model", f"{message}{variant.trainer.kind}")
     files = model.checkpoint_files(members)
     if len(set(files)) < len(files):
         message = f"is one model for {len(files)} seeds; allowed: seeds: 1, or {{seed}} in the path"
-        return Problem("model", f"{where} {message}")
+        return Problem("model", f"{label} {message}")
     absent = [path for path in files if not os.path.isfile(path)]
-    return Problem("model", f"{where}: there is no file {absent[0]}") if absent else None
+    return Problem("model", f"{label}: there is no file {absent[0]}") if absent else None
 
 
 def check_files(request: Part) -> Problem | None:

@@ -137,14 +137,14 @@ class Study:
 
 def canonical_name(name: str, parameters: Mapping, base: Mapping) -> str:
     """`name`, followed by the parameters that differ from `base`; fits a path component."""
-    changed = sorted(k for k in parameters if k not in base or parameters[k] != base[k])
-    text = "".join([name, *(f"-{key}={_text(parameters[key])}" for key in changed)])
+    changes = sorted(k for k in parameters if k not in base or parameters[k] != base[k])
+    text = "".join([name, *(f"-{key}={_text(parameters[key])}" for key in changes)])
     if len(text) > 120:  # a path component holds 255 bytes
         text = f"{text[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return text
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -1,7 +1,7 @@
 """Third pass: grids -> cells. Parts that do not fit each other are refused here."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from unlearn.evaluation import placement
@@ -37,12 +37,12 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     study = resolver.study
     resolver.at(f"{path}.figure", figure_checks.figure, figure, cells, columns, study)
     resolver.at(f"{path}.summary", figure_checks.summary, block["summary"], cells, study)
-    needed = placement.axes(figure) | {"method.guarantee"}
+    shown_columns = placement.axes(figure) | {"method.guarantee"}
     if any(v.trainer.kind != "standard" for v in _all_variants(selection)):
-        needed.add("method.trainer")
+        shown_columns.add("method.trainer")
     drawn_columns = {
         field: {
-            part: {column: row[column] for column in row if column in needed}
+            part: {column: row[column] for column in row if column in shown_columns}
             for part, row in rows.items()
         }
         for field, rows in columns.items()
@@ -51,8 +51,18 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     return Experiment(name, block["description"], figure, grid, drawn_columns, summary)
 
 
-def picture(name: str, block: Mapping, resolver: Resolver, taken: Mapping) -> Picture:
-    """The picture of a validated block; no experiment of `taken` may have its name."""
+def picture(name: str, block: Mapping, resolver: Resolver, experiments: Collection[str]) -> Picture:
+    """The picture of a validated block.
+
+    Args:
+        name: The picture's name, which no experiment may have.
+        block: The validated block.
+        resolver: Finds the data sets.
+        experiments: The names of the experiments.
+
+    Raises:
+        StudyError: The picture cannot be drawn.
+    """
     path = f"pictures.{name}"
     datasets = tuple(
         resolver.dataset(choice, f"{path}.dataset") for choice in resolver.choices(block["dataset"])
@@ -62,7 +72,7 @@ def picture(name: str, block: Mapping, resolver: Resolver, taken: Mapping) -> Pi
             problem = check(dataset)
             if problem is not None:
                 resolver.fail(f"{path}.{problem.key}", problem.message)
-    if name in taken:
+    if name in experiments:
         resolver.fail(path, "an experiment has this name")
     return Picture(name, block["description"], datasets, block["classes"])
 

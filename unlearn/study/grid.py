@@ -34,8 +34,8 @@ class Grid(NamedTuple):
     def cells(self) -> Iterator[Cell]:
         """The cells, in the order of the grid."""
         absent = {tuple(cell) for cell in self.without}
-        for (dataset, model), *others in itertools.product(*self[:4]):
-            cell = Cell(dataset, model, *others)
+        for (dataset, model), *names in itertools.product(*self[:4]):
+            cell = Cell(dataset, model, *names)
             if cell not in absent:
                 yield cell
 
@@ -47,13 +47,14 @@ def union(grids: list[Grid]) -> tuple[Cell, ...]:
 
 def covering(grids: list[Grid]) -> list[Grid]:
     """The grids without those that add no cell to what is before them: the union is the same."""
-    found, seen = [], set()
+    cover: list[Grid] = []
+    covered_cells: set[Cell] = set()
     for grid in grids:
-        own = set(grid.cells())
-        if not own <= seen:
-            found.append(grid)
-            seen |= own
-    return found
+        cells = set(grid.cells())
+        if not cells <= covered_cells:
+            cover.append(grid)
+            covered_cells |= cells
+    return cover
 
 
 def files(block: Mapping, folder: str) -> list[str]:
@@ -63,9 +64,9 @@ def files(block: Mapping, folder: str) -> list[str]:
     `{trainer}`, which `trainers` names for each variant.
     """
     trainers = block.get("trainers", {})
-    named = [
+    names_of_cells = [
         cell._asdict() | {"trainer": trainers.get(cell.variant)}
         for cell in union([Grid(*grid) for grid in block["grids"]])
     ]
-    paths = (pattern.format(**names) for pattern in block["patterns"] for names in named)
+    paths = (pattern.format(**names) for pattern in block["patterns"] for names in names_of_cells)
     return [os.path.join(folder, path) for path in dict.fromkeys(paths)]

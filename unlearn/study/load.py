@@ -9,6 +9,7 @@ Imported by the Snakefile: no torch, no pandas.
 
 from collections.abc import Mapping
 
+from unlearn.core.registry import ContractError
 from unlearn.study import expand, schema
 from unlearn.study.components import Study
 from unlearn.study.grid import union
@@ -25,8 +26,16 @@ def load_study(config: Mapping, source: str = "config.yaml") -> Study:
     try:
         config = schema.validate(config)
     except schema.InvalidError as error:
-        where = ": ".join(filter(None, (source, error.path, str(error))))
-        raise StudyError(where) from error
+        message = ": ".join(filter(None, (source, error.path, str(error))))
+        raise StudyError(message) from error
+    try:
+        return _expanded(config, source)
+    except ContractError as error:
+        raise StudyError(f"{source}: {error}") from error
+
+
+def _expanded(config: Mapping, source: str) -> Study:
+    """The study of a validated configuration."""
     settings = {key: config[key] for key in ("results", "data", "device", "precision")}
     study = Study(name=config["study"], settings=settings)
     resolver = Resolver(config, source, study)

@@ -11,9 +11,6 @@ from typing import Any
 
 from unlearn.core import registry
 from unlearn.core.parameters import Parameters
-from unlearn.core.setting import DataFacts, Setting
-from unlearn.data.source import DataSource
-from unlearn.evaluation.placement import CONTROLS
 from unlearn.study import schema, sections
 from unlearn.study.components import (
     DatasetPart,
@@ -21,12 +18,12 @@ from unlearn.study.components import (
     Part,
     Selection,
     Study,
-    Variant,
     canonical_name,
     choices,
-    control_name,
 )
+from unlearn.study.data_facts import data_facts
 from unlearn.study.schema import InvalidError
+from unlearn.study.variants import resolve_variants
 from unlearn.training.fleet import Member
 from unlearn.training.recipe import Recipe
 
@@ -51,14 +48,14 @@ class Resolver:
         self.study = study
         for section in sections.FAMILIES:
             for name in config[section]:
-                self._block(section, name, f"{section}.{name}", complete=False)
+                self.block(section, name, f"{section}.{name}", complete=False)
 
     def selection(self, block: Mapping, path: str, metrics: Sequence[str]) -> Selection:
         """The parts of an experiment; `metrics` may compare its variants with others."""
         datasets = [
             self.dataset(choice, f"{path}.dataset") for choice in self.choices(block["dataset"])
         ]
-        variants, references = self._variants(block["method"], f"{path}.method", metrics)
+        variants, references = resolve_variants(self, block["method"], f"{path}.method", metrics)
         requests = [
             self._request(choice, f"{path}.request") for choice in self.choices(block["request"])
         ]
@@ -79,21 +76,21 @@ class Resolver:
 
     def dataset(self, choice: Any, path: str) -> DatasetPart:
         """The data set of a choice, and those that it is made from."""
-        named = choice if isinstance(choice, Mapping) else {"name": choice}
+        block = choice if isinstance(choice, Mapping) else {"name": choice}
         choice, noise = self._inner_part(choice, "noise", path)
-        name, kind, values = self._block("datasets", choice, path)
+        name, kind, values = self.block("datasets", choice, path)
         if values["noise"] and noise is None:
             noise = self._part("noises", values["noise"], f"{path}.noise")
-        component = self._component("data", kind, values, path)
+        component = self.component("data", kind, values, path)
         parameters = {key: value for key, value in values.items() if key != "recipe"}
         source = None
         if values["features"]:  # of noisy images, if there are any
-            source = self.dataset(named | {"features": None}, path).name
+            source = self.dataset(block | {"features": None}, path).name
         elif noise:
             clean = {"noise": None, "noised": 1, "noised_seed": 0}
-            source = self.dataset(named | clean, path).name
+            source = self.dataset(block | clean, path).name
             self.register(self.study.noises, noise.name, noise)
-        facts = self.at(path, _facts, kind, component, values, noise is not None)
+        facts = self.at(path, data_facts, kind, component, values, noise is not None)
         part = DatasetPart(
             name,
             kind,
@@ -133,12 +130,16 @@ class Resolver:
         """Every version of a block of an experiment."""
         return choices(block, sections.array_parameters())
 
-    def _block(
+    def block(
         self, section: str, choice: Any, path: str, complete: bool = True
     ) -> tuple[str, str, dict]:
         """Canonical name, registered kind and values of a name or a block.
 
-        `complete=False` accepts a block without required values.
+        Args:
+            section: The section of the study.
+            choice: A name, or a block with a name and parameters.
+            path: Where it stands, for error messages.
+            complete: False accepts a block without required values.
         """
         name = choice if isinstance(choice, str) else choice["name"]
         alias = dict(self.config[section].get(name) or {})
@@ -156,28 +157,45 @@ class Resolver:
         return canonical_name(name, values, base), kind, values
 
     def _kind(self, section: str, name: str, alias_of: str | None, path: str) -> str:
-        """The registered name that `name` stands for."""
+        """The registered name that `name` stands for.
+
+        Args:
+            section: The section of the study.
+            name: A registered name, or a name of the study.
+            alias_of: The registered name that the study gives for it, if it does.
+            path: Where the name stands, for error messages.
+        """
         registered = sections.kinds(section)
-        default = sections.STANDARD_RECIPE if section == "recipes" else name
-        implicit = default if name in self.config[section] else name
+        is_own_recipe = section == "recipes" and name in self.config[section]
+        default = sections.STANDARD_RECIPE if is_own_recipe else name
         if name in registered and alias_of not in (None, name):
             self.fail(f"{section}.{name}.name", f"{name} is no other name for {alias_of}")
-        kind = alias_of or implicit
+        kind = alias_of or default
         if kind not in registered:
             allowed = {*registered, *self.config[section]} - {kind}
             self.fail(path, schema.unknown(section.removesuffix("s"), kind, allowed))
+        if section != "recipes":
+            sections.check_declaration(sections.FAMILIES[section], kind)
         return kind
 
     def _part(self, section: str, choice: Any, path: str) -> Part:
         """The part of a section whose blocks have the parameters of a component alone."""
-        name, kind, values = self._block(section, choice, path)
+        name, kind, values = self.block(section, choice, path)
         family = sections.FAMILIES[section]
-        return Part(name, kind, values, self._component(family, kind, values, path, name))
+        return Part(name, kind, values, self.component(family, kind, values, path, name))
 
-    def _component(
+    def component(
         self, family: str, kind: str, values: Mapping, path: str, name: str | None = None
     ) -> Parameters:
-        """The component that those of the values make that are its parameters."""
+        """The component that those of the values make that are its parameters.
+
+        Args:
+            family: The family of the component.
+            kind: Its registered name.
+            values: Its parameters, and others.
+            path: Where it stands, for error messages.
+            name: The name of the part, which begins the message if there is one.
+        """
         parameters = sections.own_parameters(family, kind, values)
         try:
             return registry.find(family, kind)(**parameters)
@@ -191,12 +209,12 @@ class Resolver:
             return choice, None
         if "name" not in block:
             self.fail(f"{path}.{key}", f"{dict(block)} needs the name of the {key} it changes")
-        where = f"{path}.{key}"
-        part = self._recipe(block, where) if key == "recipe" else self._part("noises", block, where)
+        place = f"{path}.{key}"
+        part = self._recipe(block, place) if key == "recipe" else self._part("noises", block, place)
         return choice | {key: part.name}, part
 
     def _recipe(self, choice: Any, path: str) -> Part:
-        name, kind, values = self._block("recipes", choice, path)
+        name, kind, values = self.block("recipes", choice, path)
         component = self.at(f"recipes.{name}", lambda: Recipe(**values))
         return Part(name, kind, values, component)
 
@@ -206,90 +224,16 @@ class Resolver:
 
     def _model(self, choice: Any, dataset: DatasetPart, path: str) -> ModelPart:
         choice, recipe = self._inner_part(choice, "recipe", path)
-        name, kind, values = self._block("models", choice, path)
-        component = self._component("models", kind, values, path, name)
+        name, kind, values = self.block("models", choice, path)
+        component = self.component("models", kind, values, path, name)
         parameters = dict(values)
         recipe_name = parameters.pop("recipe")
         checkpoint = parameters.pop("checkpoint")
         if recipe is None:
-            where = f"{path}.recipe" if recipe_name else f"datasets.{dataset.name}.recipe"
-            recipe = self._recipe(recipe_name or dataset.recipe, where)
+            place = f"{path}.recipe" if recipe_name else f"datasets.{dataset.name}.recipe"
+            recipe = self._recipe(recipe_name or dataset.recipe, place)
         model = ModelPart(name, kind, parameters, component, recipe=recipe, checkpoint=checkpoint)
         return self.register(self.study.models, (dataset.name, model.name), model)
-
-    def _variants(
-        self, choice: Any, path: str, metrics: Sequence[str]
-    ) -> tuple[list[Variant], list[Variant]]:
-        """The variants of a choice, preceded by the controls of each of their trainers; and those
-        that metrics compare them with besides.
-        """
-        named = [self._variant(version, path) for version in self.choices(choice)]
-        trainers = {v.trainer.name: self._control_trainer(v.trainer) for v in named}
-        controls = [
-            self._built(control_name(kind, trainer), kind, {}, trainer, path)
-            for trainer in trainers.values()
-            for kind in CONTROLS
-        ]
-        variants = {variant.name: variant for variant in controls + named}
-        references = {}
-        for variant in named:
-            for reference in self._references(variant, named, metrics, path):
-                if reference.name not in variants:
-                    references[reference.name] = reference
-        for variant in [*variants.values(), *references.values()]:
-            self.register(self.study.variants, variant.name, variant)
-        return list(variants.values()), list(references.values())
-
-    def _variant(self, choice: Any, path: str) -> Variant:
-        name, kind, values = self._block("methods", choice, path)
-        parameters = sections.own_parameters("methods", kind, values)
-        rest = {key: value for key, value in values.items() if key not in parameters}
-        trainer = self._trainer(sections.trainer_of(kind), rest, path)
-        return self._built(name, kind, parameters, trainer, path)
-
-    def _built(
-        self, name: str, kind: str, parameters: Mapping, trainer: Part, path: str
-    ) -> Variant:
-        method = self._component("methods", kind, parameters, path, name)
-        return Variant(
-            name,
-            kind,
-            parameters,
-            method,
-            trainer=trainer,
-            guarantee=method.guarantee_for(Setting(trainer=trainer.component, method=method)),
-            oracle=control_name("retrain", self._control_trainer(trainer)),
-        )
-
-    def _trainer(self, kind: str, parameters: Mapping, path: str) -> Part:
-        component = self._component("trainers", kind, parameters, path)
-        values = component.values()
-        defaults = registry.find("trainers", kind)().values()
-        trainer = Part(canonical_name(kind, values, defaults), kind, values, component)
-        return self.register(self.study.trainers, trainer.name, trainer)
-
-    def _control_trainer(self, trainer: Part) -> Part:
-        """The trainer whose controls serve: another one, if that trains the very same models."""
-        kind = trainer.component.controls
-        return self._trainer(kind, {}, "") if kind else trainer
-
-    def _references(
-        self, variant: Variant, named: Sequence[Variant], metrics: Sequence[str], path: str
-    ) -> Iterator[Variant]:
-        """The versions of a variant that `metrics` compare it with, as its method defines them."""
-        for suffix, parameters in variant.component.references().items():
-            if not any(metric.endswith(f"_{suffix}") for metric in metrics):
-                continue
-            alike = (v for v in named if (v.kind, v.trainer) == (variant.kind, variant.trainer))
-            matching = (v for v in alike if parameters.items() <= v.parameters.items())
-            reference = next(matching, None)
-            if reference is None:
-                method = registry.find("methods", variant.kind)
-                values = method(**parameters).values()
-                name = canonical_name(variant.kind, values, method().values())
-                reference = self._built(name, variant.kind, values, variant.trainer, path)
-            self.study.references.setdefault(variant.name, {})[suffix] = reference.name
-            yield reference
 
     def _fleets(self, seeds: Any, size: int) -> list[str]:
         """The names of the fleets of some seeds: 0-4, 5-9, ... for a size of 5."""
@@ -297,53 +241,9 @@ class Resolver:
         names = []
         for _, group in itertools.groupby(numbers, lambda seed: seed // size):
             fleet = tuple(group)
-            run = len(fleet) > 1 and fleet == tuple(range(fleet[0], fleet[-1] + 1))
-            listed = canonical_name("seed" + "+".join(map(str, fleet)), {}, {})
-            name = f"seeds{fleet[0]}-{fleet[-1]}" if run else listed
+            is_run = len(fleet) > 1 and fleet == tuple(range(fleet[0], fleet[-1] + 1))
+            seed_list = canonical_name("seed" + "+".join(map(str, fleet)), {}, {})
+            name = f"seeds{fleet[0]}-{fleet[-1]}" if is_run else seed_list
             self.study.fleets[name] = tuple(map(Member, fleet))
             names.append(name)
         return names
-
-
-def _facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) -> DataFacts:
-    """What the plan knows of a data set; InvalidError for subsets or features that cannot be."""
-    facts = source.facts()
-    for key, available, split in (
-        ("validation", facts.train_points - 1, "training"),
-        ("subset", facts.train_points - source.validation_size, "training"),
-        ("test_subset", facts.test_points, "test"),
-    ):
-        wanted = getattr(source, key) or 0
-        if wanted > available:
-            allowed = f"{kind} has {available} {split} points"
-            raise InvalidError(key, f"{wanted} is too many; {allowed}")
-    points = source.subset or facts.train_points - source.validation_size
-    held_out = round(source.held_out * points)
-    if held_out >= points:
-        raise InvalidError(
-            "held_out", f"{source.held_out} of {points} points leaves none to train on"
-        )
-    names = tuple(name for name in (values["features"] or "").split("+") if name)
-    shape = facts.shape
-    if names:
-        shape = (1, 1, sum(_feature_size(name, kind, facts.shape) for name in names))
-    return DataFacts(
-        name=kind,
-        classes=facts.classes,
-        shape=shape,
-        points=points,
-        held_out=held_out,
-        noised=values["noised"] if has_noise else None,
-        features=names,
-        public_features=tuple(n for n in names if registry.find("features", n).standardise),
-    )
-
-
-def _feature_size(name: str, kind: str, shape: tuple[int, int, int]) -> int:
-    """The number of features of an image; InvalidError where there are none."""
-    if name not in registry.names("features"):
-        raise InvalidError("features", schema.unknown("features", name, registry.names("features")))
-    size = registry.find("features", name)().size(shape)
-    if size <= 0:
-        raise InvalidError("features", f"{name} has none of images of {kind}")
-    return size

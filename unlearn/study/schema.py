@@ -118,7 +118,7 @@ def unknown(thing: str, value, allowed: Iterable[str]) -> str:
     )
 
 
-def _check_values(value, path: tuple[str, ...]) -> None:
+def _check_values(value: Any, path: tuple[str, ...]) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidError(".".join(path), f"{value} is not a finite number")
     if isinstance(value, Mapping):
@@ -154,6 +154,6 @@ def _explain(error: jsonschema.ValidationError) -> str:
     return message
 
 
-def _hint(value, allowed: list[str]) -> str:
+def _hint(value: Any, allowed: list[str]) -> str:
     near = difflib.get_close_matches(str(value), allowed, 1)
     return f". Did you mean {near[0]}?" if near else ""

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from unlearn.core import parameters, registry
+from unlearn.core.guarantee import LEVELS
 from unlearn.core.parameters import Parameters, parameter
 from unlearn.training.recipe import Recipe
 
@@ -68,6 +69,17 @@ class ModelOptions(Parameters):
 OPTIONS = {"datasets": DatasetOptions, "models": ModelOptions}
 
 
+DECLARATIONS = {
+    "methods": {
+        "guarantee": LEVELS,
+        "serves": ("delete", "add"),
+        "reads": ("forget", "retain", "validation"),
+    },
+    "requests": {"changes": ("delete", "add")},
+}
+"""Family -> class attribute -> what components may declare there."""
+
+
 def kinds(section: str) -> tuple[str, ...]:
     """The registered names of a section."""
     family = FAMILIES[section]
@@ -82,17 +94,34 @@ def block_schema(section: str, kind: str) -> dict[str, Any]:
     """
     family = FAMILIES[section]
     block = parameters.schema(Recipe if family is None else registry.find(family, kind))
-    more: Mapping[str, Any] = {}
+    shared: Mapping[str, Any] = {}
     if section in OPTIONS:
-        more = parameters.schema(OPTIONS[section])["properties"]
+        shared = parameters.schema(OPTIONS[section])["properties"]
     if section == "methods":
-        more = parameters.schema(registry.find("trainers", trainer_of(kind)))["properties"]
-    return block | {"properties": more | block["properties"]}
+        shared = parameters.schema(registry.find("trainers", trainer_of(kind)))["properties"]
+    return block | {"properties": shared | block["properties"]}
 
 
 def trainer_of(method: str) -> str:
     """The trainer that a method declares; None there means any, hence the standard one."""
     return registry.find("methods", method).trainer or "standard"
+
+
+def check_declaration(family: str, kind: str) -> None:
+    """Raise ContractError for a component that declares what its family does not know."""
+    component = registry.find(family, kind)
+    allowed_by_attribute = DECLARATIONS.get(family, {})
+    if family == "methods" and component.trainer is not None:
+        allowed_by_attribute = allowed_by_attribute | {"trainer": registry.names("trainers")}
+    for attribute, allowed in allowed_by_attribute.items():
+        declared = getattr(component, attribute)
+        values = [declared] if isinstance(declared, str) else declared
+        for value in values:
+            if value not in allowed:
+                raise registry.ContractError(
+                    f"{component.__module__}: {attribute}: {value!r} is not allowed; allowed: "
+                    f"{', '.join(allowed)}"
+                )
 
 
 def own_parameters(family: str, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""The variants of an experiment: methods with their trainers, the controls, the references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from unlearn.core import registry
+from unlearn.core.setting import Setting
+from unlearn.evaluation.placement import CONTROLS
+from unlearn.study import sections
+from unlearn.study.components import Part, Variant, canonical_name, control_name
+
+if TYPE_CHECKING:
+    from unlearn.study.resolve import Resolver
+
+
+def resolve_variants(
+    resolver: Resolver, choice: Any, path: str, metrics: Sequence[str]
+) -> tuple[list[Variant], list[Variant]]:
+    """The variants of a choice, and the references that metrics compare them with besides.
+
+    The controls of each trainer precede the variants.
+
+    Args:
+        resolver: Finds components and registers parts.
+        choice: The block `method` of an experiment.
+        path: Where it stands, for error messages.
+        metrics: The metrics of the experiment.
+    """
+    chosen_variants = [_variant(resolver, version, path) for version in resolver.choices(choice)]
+    trainers = {v.trainer.name: _control_trainer(resolver, v.trainer) for v in chosen_variants}
+    controls = [
+        _new_variant(resolver, control_name(kind, trainer), kind, {}, trainer, path)
+        for trainer in trainers.values()
+        for kind in CONTROLS
+    ]
+    variants = {variant.name: variant for variant in controls + chosen_variants}
+    references = {}
+    for variant in chosen_variants:
+        for reference in _references(resolver, variant, chosen_variants, metrics, path):
+            if reference.name not in variants:
+                references[reference.name] = reference
+    for variant in [*variants.values(), *references.values()]:
+        resolver.register(resolver.study.variants, variant.name, variant)
+    return list(variants.values()), list(references.values())
+
+
+def _variant(resolver: Resolver, choice: Any, path: str) -> Variant:
+    name, kind, values = resolver.block("methods", choice, path)
+    parameters = sections.own_parameters("methods", kind, values)
+    rest = {key: value for key, value in values.items() if key not in parameters}
+    trainer = _trainer(resolver, sections.trainer_of(kind), rest, path)
+    return _new_variant(resolver, name, kind, parameters, trainer, path)
+
+
+def _new_variant(
+    resolver: Resolver, name: str, kind: str, parameters: Mapping, trainer: Part, path: str
+) -> Variant:
+    """The variant of a method with its parameters and its trainer.
+
+    Args:
+        resolver: Finds components.
+        name: The name of the variant.
+        kind: The registered name of the method.
+        parameters: Those of the method.
+        trainer: The trainer whose models it unlearns.
+        path: Where the method stands, for error messages.
+    """
+    method = resolver.component("methods", kind, parameters, path, name)
+    return Variant(
+        name,
+        kind,
+        parameters,
+        method,
+        trainer=trainer,
+        guarantee=method.guarantee_for(Setting(trainer=trainer.component, method=method)),
+        oracle=control_name("retrain", _control_trainer(resolver, trainer)),
+    )
+
+
+def _trainer(resolver: Resolver, kind: str, parameters: Mapping, path: str) -> Part:
+    component = resolver.component("trainers", kind, parameters, path)
+    values = component.values()
+    defaults = registry.find("trainers", kind)().values()
+    trainer = Part(canonical_name(kind, values, defaults), kind, values, component)
+    return resolver.register(resolver.study.trainers, trainer.name, trainer)
+
+
+def _control_trainer(resolver: Resolver, trainer: Part) -> Part:
+    """The trainer whose controls serve: another one, if that trains the very same models."""
+    kind = trainer.component.controls
+    return _trainer(resolver, kind, {}, "") if kind else trainer
+
+
+def _references(
+    resolver: Resolver,
+    variant: Variant,
+    variants: Sequence[Variant],
+    metrics: Sequence[str],
+    path: str,
+) -> Iterator[Variant]:
+    """The versions of a variant that `metrics` compare it with, as its method defines them.
+
+    Args:
+        resolver: Finds components and takes the names of references.
+        variant: The variant.
+        variants: All variants of the experiment, which may serve as references.
+        metrics: The metrics of the experiment.
+        path: Where the variant stands, for error messages.
+    """
+    for suffix, parameters in variant.component.references().items():
+        if not any(metric.endswith(f"_{suffix}") for metric in metrics):
+            continue
+        siblings = (v for v in variants if (v.kind, v.trainer) == (variant.kind, variant.trainer))
+        matching = (v for v in siblings if parameters.items() <= v.parameters.items())
+        reference = next(matching, None)
+        if reference is None:
+            method = registry.find("methods", variant.kind)
+            values = method(**parameters).values()
+            name = canonical_name(variant.kind, values, method().values())
+            reference = _new_variant(resolver, name, variant.kind, values, variant.trainer, path)
+        resolver.study.references.setdefault(variant.name, {})[suffix] = reference.name
+        yield reference
