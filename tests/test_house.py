@@ -44,22 +44,6 @@ def test_files_fit_one_reading():
     assert not long
 
 
-def test_the_library_keeps_its_floors():
-    """Metrics and figures without torch; methods do not import each other; nobody knows Snakemake."""
-    from unlearn.study import codehash
-
-    for path in ROOT.glob("unlearn/**/*.py"):
-        text = path.read_text()
-        assert not re.search(r"^\s*(import|from) (snakemake|scripts)", text, re.M), path
-        if path.parts[-2] in ("metrics", "figures") or path.name in ("study.py", "codehash.py"):
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            for module in codehash.closure(name):
-                source = codehash._source(ROOT, module).read_text()
-                assert not re.search(r"^\s*(import|from) torch\b", source, re.M), (path, module)
-        if path.parts[-2] == "methods":
-            assert not re.search(r"unlearn\.methods|from unlearn import .*methods", text), path
-
-
 def test_the_full_study_is_planned_from_its_configuration():
     from unlearn.study.load import load_study
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.support.jobs import job
 from tests.support.streams import served
-from unlearn.algorithms import sisa
+from unlearn.algorithms.sisa import constituents
 from unlearn.core import registry
 from unlearn.jobs.setup import new_task
 from unlearn.partitions import sharding
@@ -44,5 +44,5 @@ def same(a, b):
 def slices(data, trainer=SMALL):
     """The sorted ids of every slice of every shard after training."""
     task = new_task(data, sisa_job(trainer=trainer))
-    places = sisa._assignment(task.trainer, task, data.base_ids)
+    places = constituents._assignment(task.trainer, task, data.base_ids)
     return sharding.layout(places, task.trainer.shards, task.trainer.slices)

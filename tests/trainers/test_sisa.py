@@ -11,7 +11,7 @@ import yaml
 from tests.support.project import TINY
 from tests.support.sisa import SMALL, final, same, scratch, sisa_job, slices
 from tests.support.streams import deletions
-from unlearn.algorithms import sisa
+from unlearn.algorithms.sisa import constituents
 from unlearn.core import seeding
 from unlearn.jobs.setup import new_task
 from unlearn.jobs.train import train_fleet
@@ -118,7 +118,7 @@ def test_no_deleted_point_is_in_any_checkpoint(digits):
         assert task.meter.counts["stages_retrained"] >= 1
         for shard in range(4):
             slice_ids = [lists[f"shard{shard:03d}/slice{r:02d}/ids"] for r in range(3)]
-            keys = list(sisa._keys(task, sisa.Shard(shard, slice_ids, 4, 0)))
+            keys = list(constituents._keys(task, constituents.Shard(shard, slice_ids, 4, 0)))
             stored_keys = [state[f"shard{shard:03d}/slice{r:02d}/key"].tobytes() for r in range(3)]
             assert stored_keys == keys
 
@@ -283,7 +283,11 @@ def test_a_study_with_sisa(project):
     assert "partition fitted on deleted points" in page
     # another partition's code is no reason to run again, its own is
     assert project.planned() == []
-    project.edit("unlearn/partitions/label.py", "keys % np.uint64(each)", "keys // np.uint64(each)")
+    project.edit(
+        "unlearn/partitions/label.py",
+        "keys % np.uint64(class_shards)",
+        "keys // np.uint64(class_shards)",
+    )
     replanned = project.planned()
     assert [job for job in replanned if job.startswith("train")] == ["train seeds0-1"]
     unlearned = [job for job in replanned if job.startswith("unlearn ")]

@@ -161,9 +161,9 @@ class SisaTrainer(Trainer):
 
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """All shards from scratch. ValueError if no id is left."""
-        from unlearn.algorithms import sisa
+        from unlearn.algorithms.sisa import constituents
 
-        return sisa.train(self, task, ids, seed)
+        return constituents.train(self, task, ids, seed)
 
     def update(self, task: Task, trained: State, request: Step, seed: int) -> Update:
         """Serve one request: every shard that it hits, from the first slice that it hits.
@@ -180,27 +180,30 @@ class SisaTrainer(Trainer):
         Raises:
             ValueError: No id is left, or a checkpoint is of another training.
         """
-        from unlearn.algorithms import sisa
+        from unlearn.algorithms.sisa import constituents
 
-        return sisa.update(self, task, trained, request, seed)
+        return constituents.update(self, task, trained, request, seed)
 
     def members(self, state: State) -> list[Mapping]:
         """The weights of every constituent that is present, in the order of the shards."""
-        from unlearn.algorithms import sisa
+        from unlearn.algorithms.sisa import aggregation
 
-        return [sisa.weights(state, shard, self.slices) for shard in sisa.present_shards(state)]
+        return [
+            aggregation.weights(state, shard, self.slices)
+            for shard in aggregation.present_shards(state)
+        ]
 
     def combine(self, member_logits: Sequence[torch.Tensor], state: State) -> torch.Tensor:
         """The aggregated prediction, as log-probabilities N x classes."""
-        from unlearn.algorithms import sisa
+        from unlearn.algorithms.sisa import aggregation
 
-        return sisa.combine(self, member_logits, state)
+        return aggregation.combine(self, member_logits, state)
 
     def votes(self, member_logits: Sequence[torch.Tensor], state: State) -> np.ndarray:
         """The class that each constituent predicts, int16 S x N, -1 where it is absent."""
-        from unlearn.algorithms import sisa
+        from unlearn.algorithms.sisa import aggregation
 
-        return sisa.votes(self.shards, member_logits, state)
+        return aggregation.votes(self.shards, member_logits, state)
 
     def served(self, state: State) -> list[str]:
         """Names of the tensors that predictions need."""

@@ -7,14 +7,13 @@ References:
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from unlearn.algorithms import voting
 from unlearn.core import seeding
 from unlearn.partitions import sharding
 from unlearn.requests.request import Step
@@ -24,9 +23,6 @@ from unlearn.training.task import Task, index_of
 
 if TYPE_CHECKING:
     from unlearn.trainers.sisa import SisaTrainer
-
-ABSTENTION_LOGIT = -1e9
-"""The logit of a class that the shard of a constituent does not have."""
 
 
 def train(sisa: "SisaTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
@@ -92,41 +88,6 @@ def update(sisa: "SisaTrainer", task: Task, trained: State, request: Step, seed:
         new_shard = Shard(shard, new_layout[shard], sisa.shards, seed)
         tensors |= _train_shard(task, new_shard, trained, first_stage)
     return Update(tensors, remove=old_names - set(tensors))
-
-
-def weights(state: State, shard: int, slices: int) -> dict[str, np.ndarray]:
-    """The weights of a constituent."""
-    place = f"shard{shard:03d}/slice{slices - 1:02d}/model/"
-    names = [name for name in state if name.startswith(place)]
-    return {name.removeprefix(place): np.asarray(state[name]) for name in names}
-
-
-def present_shards(state: State) -> list[int]:
-    """The shards that have points."""
-    names = [name for name in state if name.endswith("/points")]
-    return sorted(int(name[5:8]) for name in names if int(state[name]))
-
-
-def combine(
-    sisa: "SisaTrainer", member_logits: Sequence[torch.Tensor], state: State
-) -> torch.Tensor:
-    """The aggregated prediction, as log-probabilities N x classes."""
-    logs = _log_probabilities(member_logits, state)
-    counts = torch.ones(len(logs))
-    if sisa.weights == "shard_size":
-        points = [int(state[f"shard{shard:03d}/points"]) for shard in present_shards(state)]
-        counts = torch.tensor(points)
-    if sisa.aggregation == "mean_softmax":
-        return voting.mean(logs, counts).float()
-    return voting.vote(logs, counts, sisa.tie).float()
-
-
-def votes(shards: int, member_logits: Sequence[torch.Tensor], state: State) -> np.ndarray:
-    """The class that each constituent predicts, int16 S x N, -1 where it is absent."""
-    logs = _log_probabilities(member_logits, state)
-    ballots = np.full((shards, len(logs[0])), -1, dtype=np.int16)
-    ballots[present_shards(state)] = [log.argmax(1).numpy() for log in logs]
-    return ballots
 
 
 @dataclass(frozen=True)
@@ -293,15 +254,3 @@ def _checkpoint(
         return task.model(parts["model"]), parts["optimizer"]
     except KeyError as error:
         raise ValueError(f"checkpoint {place} lacks the tensor {error}") from error
-
-
-def _log_probabilities(member_logits: Sequence[torch.Tensor], state: State) -> list[torch.Tensor]:
-    """Log-probabilities N x classes of each constituent that is present.
-
-    A constituent abstains on classes that its shard does not have.
-    """
-    logs = []
-    for shard, logits in zip(present_shards(state), member_logits, strict=True):
-        classes = torch.as_tensor(np.asarray(state[f"shard{shard:03d}/classes"]))
-        logs.append(logits.masked_fill(~classes, ABSTENTION_LOGIT).log_softmax(1))
-    return logs

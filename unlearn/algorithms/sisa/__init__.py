@@ -1,0 +1,1 @@
+"""Ensembles of constituents on shards."""
