@@ -19,31 +19,33 @@ class Objective:
     """The loss of a student on a minibatch whose first points are retained."""
 
     def __init__(
-        self, alpha=0.7, match="kl", temperature=3.0, beta=0.4, bound=LOG_CLASSES, retained=6
+        self, alpha=0.7, match="kl", temperature=3.0, beta=0.4, bound=LOG_CLASSES, retained_count=6
     ):
-        self.retained = retained
+        self.retained_count = retained_count
         self.distance = Distance(match, temperature)
         self.push = Push(bound)
         self.loss = Distillation(alpha, beta, self.distance, self.push)
 
     def __call__(self, logits, labels, teacher, weights):
-        targets = self.distance.target(teacher)[: self.retained]
-        return self.loss(logits, labels, targets, weights[self.retained :])
+        targets = self.distance.target(teacher)[: self.retained_count]
+        return self.loss(logits, labels, targets, weights[self.retained_count :])
 
 
-def minibatch(retained=6, gone=4, classes=5, seed=0, dtype=torch.float64):
+def minibatch(retained_count=6, deleted_count=4, classes=5, seed=0, dtype=torch.float64):
     torch.manual_seed(seed)
-    n = retained + gone
-    labels, weights = torch.randint(0, classes, (n,)), torch.full((n,), -1.0)
-    weights[retained:] = torch.rand(gone)
-    logits, teacher = torch.randn(n, classes, dtype=dtype), 2 * torch.randn(n, classes)
+    point_count = retained_count + deleted_count
+    labels = torch.randint(0, classes, (point_count,))
+    weights = torch.full((point_count,), -1.0)
+    weights[retained_count:] = torch.rand(deleted_count)
+    logits = torch.randn(point_count, classes, dtype=dtype)
+    teacher = 2 * torch.randn(point_count, classes)
     return logits, labels, teacher, weights
 
 
 @pytest.mark.parametrize("match", ["kl", "logits"])
 def test_the_loss_is_the_sum_of_its_terms(match):
     logits, labels, teacher, weights = minibatch()
-    found = Objective(match=match)(logits, labels, teacher, weights)
+    loss = Objective(match=match)(logits, labels, teacher, weights)
     losses = functional.cross_entropy(logits, labels, reduction="none")
     p, q = (torch.softmax(z[:6].double() / 3, 1) for z in (teacher, logits))
     distance = 9 * (p * (p.log() - q.log())).sum(1).mean()
@@ -52,15 +54,15 @@ def test_the_loss_is_the_sum_of_its_terms(match):
         distance = 0.5 * ((t - s) ** 2).mean(1).mean()
     push = (weights[6:] * losses[6:].clamp(max=math.log(5))).mean()
     expected = 0.3 * losses[:6].mean() + 0.7 * distance - 0.4 * push
-    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
 
 
 @pytest.mark.parametrize("match", ["kl", "logits"])
 def test_gradients_agree_with_finite_differences(match):
     logits, labels, teacher, weights = minibatch(seed=1)
     objective = Objective(match=match)
-    away = functional.cross_entropy(logits, labels, reduction="none") - math.log(5)
-    assert away[6:].abs().min() > 1e-3
+    distances_to_bound = functional.cross_entropy(logits, labels, reduction="none") - math.log(5)
+    assert distances_to_bound[6:].abs().min() > 1e-3
     logits.requires_grad_(True)
     assert torch.autograd.gradcheck(
         lambda z: objective(z, labels, teacher, weights), logits, eps=1e-6, atol=1e-6
@@ -81,7 +83,7 @@ def test_points_beyond_the_bound_are_not_pushed():
 
 
 def test_a_hot_teacher_is_matched_in_logits():
-    logits, labels, teacher, weights = minibatch(gone=0)
+    logits, labels, teacher, weights = minibatch(deleted_count=0)
     values = []
     for match in ("kl", "logits"):
         distance = Distance(match, 1000.0)
@@ -94,7 +96,7 @@ def test_a_hot_teacher_is_matched_in_logits():
 
 
 def test_the_perfect_student_has_nothing_to_learn():
-    _, labels, teacher, weights = minibatch(gone=0)
+    _, labels, teacher, weights = minibatch(deleted_count=0)
     logits = teacher.clone().requires_grad_(True)
     loss = Objective(alpha=1.0)(logits, labels, teacher, weights)
     loss.backward()
@@ -133,8 +135,8 @@ def test_bounded_ascent_stays_finite_for_a_thousand_steps():
 
 def test_deleted_points_take_their_turns():
     batches = CyclicBatches(np.arange(10, 17), 3, 5)
-    found = np.concatenate([batches.next() for _ in range(14)])
-    passes = found.reshape(6, 7)
+    ids = np.concatenate([batches.next() for _ in range(14)])
+    passes = ids.reshape(6, 7)
     assert (np.sort(passes, 1) == np.arange(10, 17)).all()
     assert len({tuple(p) for p in passes}) > 1
     assert len(CyclicBatches(np.arange(2), 32, 0).next()) == 2

@@ -11,18 +11,19 @@ from unlearn.core import registry
 torch.set_num_threads(1)
 
 
-class Shared(nn.Module):
+class SharedLayer(nn.Module):
     """A layer that is passed twice, and weights that belong to no layer."""
 
     def __init__(self):
         super().__init__()
-        self.layer, self.scale = nn.Linear(6, 6), nn.Parameter(torch.randn(6))
+        self.layer = nn.Linear(6, 6)
+        self.scale = nn.Parameter(torch.randn(6))
 
     def forward(self, x):
         return self.layer(torch.tanh(self.layer(x))) * self.scale
 
 
-def overwriting():
+def overwriting_network():
     """What a convolution gives out is overwritten by the next layer."""
     return nn.Sequential(
         nn.Conv2d(1, 4, 3, stride=2, padding=1, dilation=2),
@@ -35,9 +36,9 @@ def overwriting():
 
 def case(kind):
     if kind == "shared":
-        return Shared(), torch.randn(9, 6)
+        return SharedLayer(), torch.randn(9, 6)
     if kind == "overwriting":
-        return overwriting(), torch.randn(9, 1, 8, 8)
+        return overwriting_network(), torch.randn(9, 1, 8, 8)
     parameters = {"mlp": {"hidden": 5}, "resnet9": {"width": 2}}
     parameters |= {"cnn1": {"width": None}, "cnn2": {"width": 2}}
     architecture = registry.find("models", kind)(**parameters.get(kind, {}))
@@ -52,17 +53,20 @@ KINDS = ["logistic", "mlp", "cnn1", "cnn2", "resnet9", "shared", "overwriting"]
 def test_gradients_are_those_of_points_alone(kind):
     torch.manual_seed(0)
     model, inputs = case(kind)
-    model, inputs, labels = model.double().eval(), inputs.double(), torch.randint(0, 6, (9,))
-    next(model.parameters()).requires_grad_(kind == "mlp")  # a frozen one is not asked about
-    asked = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    found = per_sample_gradients.gradients(model, inputs, labels, mean_cross_entropy)
-    assert list(found) == list(asked)
-    assert not any(gradients.rows().requires_grad for gradients in found.values())
+    model = model.double().eval()
+    inputs = inputs.double()
+    labels = torch.randint(0, 6, (9,))
+    next(model.parameters()).requires_grad_(kind == "mlp")  # it has no gradient where it is frozen
+    trainable_parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    gradients_by_name = per_sample_gradients.gradients(model, inputs, labels, mean_cross_entropy)
+    assert list(gradients_by_name) == list(trainable_parameters)
+    assert not any(gradients.rows().requires_grad for gradients in gradients_by_name.values())
     for i in range(9):
         loss = mean_cross_entropy(model(inputs[i : i + 1]), labels[i : i + 1])
-        alone = torch.autograd.grad(loss, asked.values())
-        for (name, gradients), one in zip(found.items(), alone, strict=True):
-            assert torch.allclose(gradients.rows()[i], one.flatten(), atol=1e-12), name
+        point_gradients = torch.autograd.grad(loss, trainable_parameters.values())
+        for name, point_gradient in zip(gradients_by_name, point_gradients, strict=True):
+            row = gradients_by_name[name].rows()[i]
+            assert torch.allclose(row, point_gradient.flatten(), atol=1e-12), name
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn2"])
@@ -70,10 +74,11 @@ def test_squares_of_gradients_without_writing_them_out(kind):
     torch.manual_seed(0)
     model, inputs = case(kind)
     labels = torch.randint(0, 6, (9,))
-    found = per_sample_gradients.gradients(
+    gradients_by_name = per_sample_gradients.gradients(
         model.double(), inputs.double(), labels, mean_cross_entropy
     )
-    for gradients in found.values():
-        rows, scale = gradients.rows(), torch.rand(gradients.rows().shape[1]).double()
+    for gradients in gradients_by_name.values():
+        rows = gradients.rows()
+        scale = torch.rand(rows.shape[1]).double()
         assert torch.allclose(gradients.sum_of_squares(), rows.square().sum(0), atol=1e-14)
         assert torch.allclose(gradients.weighed(scale), rows.square() @ scale, atol=1e-14)

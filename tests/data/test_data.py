@@ -47,46 +47,47 @@ def test_real_data_are_found_without_network(kind, name):
     check_facts(kind, data)
     assert np.bincount(data.train_labels).min() > 80
     # published test labels: the first five of each set
-    first = {"mnist": [7, 2, 1, 0, 4], "cifar10": [3, 8, 8, 0, 6]}[kind]
-    assert data.test_labels[:5].tolist() == first
+    first_labels = {"mnist": [7, 2, 1, 0, 4], "cifar10": [3, 8, 8, 0, 6]}[kind]
+    assert data.test_labels[:5].tolist() == first_labels
 
 
 def test_subset_is_stratified_nested_and_seeded():
     labels = np.repeat([0, 1, 2], [100, 50, 10])
-    chosen = stratified(labels, 32, 0)
-    assert np.bincount(labels[chosen]).tolist() == [20, 10, 2]
-    assert set(stratified(labels, 16, 0)) < set(chosen)
-    assert not np.array_equal(chosen, stratified(labels, 32, 1))
+    subset = stratified(labels, 32, 0)
+    assert np.bincount(labels[subset]).tolist() == [20, 10, 2]
+    assert set(stratified(labels, 16, 0)) < set(subset)
+    assert not np.array_equal(subset, stratified(labels, 32, 1))
 
 
 def test_a_part_of_the_test_points_leaves_training_as_it_is():
-    every, some = build("digits"), build("digits", test_subset=100)
-    assert len(some.test_labels) == some.description["test_points"] == 100
-    assert np.ptp(np.bincount(some.test_labels)) <= 1
-    there = {
+    full_data = build("digits")
+    small_data = build("digits", test_subset=100)
+    assert len(small_data.test_labels) == small_data.description["test_points"] == 100
+    assert np.ptp(np.bincount(small_data.test_labels)) <= 1
+    label_of_image = {
         image.tobytes(): label
-        for image, label in zip(every.test_images, every.test_labels, strict=True)
+        for image, label in zip(full_data.test_images, full_data.test_labels, strict=True)
     }
-    pairs = zip(some.test_images, some.test_labels, strict=True)
-    assert all(there[image.tobytes()] == label for image, label in pairs)
-    assert np.array_equal(some.train_images, every.train_images)
-    assert some.description["sha256"] != every.description["sha256"]
+    pairs = zip(small_data.test_images, small_data.test_labels, strict=True)
+    assert all(label_of_image[image.tobytes()] == label for image, label in pairs)
+    assert np.array_equal(small_data.train_images, full_data.train_images)
+    assert small_data.description["sha256"] != full_data.description["sha256"]
 
 
 def test_held_out_points_are_not_in_base_training():
     data = build("digits", subset=200, held_out=0.2)
     assert len(data.held_out_ids) == 40 and len(data.base_ids) == 160
     assert not np.intersect1d(data.held_out_ids, data.base_ids).size
-    larger = build("digits", subset=200, held_out=0.3)
-    assert set(data.held_out_ids) < set(larger.held_out_ids)
+    larger_data = build("digits", subset=200, held_out=0.3)
+    assert set(data.held_out_ids) < set(larger_data.held_out_ids)
 
 
 def test_saved_data_come_back_and_truncated_arrays_are_named(tmp_path):
     data = build("digits", subset=100)
     dataset.save(data, tmp_path)
-    again = dataset.load(tmp_path)
-    assert np.array_equal(again.train_images, data.train_images)
-    assert again.description["sha256"] == data.description["sha256"]
+    loaded_data = dataset.load(tmp_path)
+    assert np.array_equal(loaded_data.train_images, data.train_images)
+    assert loaded_data.description["sha256"] == data.description["sha256"]
     file = tmp_path / "train_images.npy"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(Exception, match=r"train_images.npy: cannot be read"):
@@ -103,16 +104,16 @@ REAL = [("digits", None, 144), ("mnist", "MNIST", 5000), ("cifar10", "cifar-10-b
 def test_the_validation_split_is_disjoint_and_stratified(kind, folder, count):
     """By position in the source: MNIST and CIFAR-10 have a few images twice."""
     source = registry.find("data", kind)()
-    raw = source.load(raw_data(folder) if folder else "unused")
+    source_data = source.load(raw_data(folder) if folder else "unused")
     data = dataset.build(source, kind, raw_data(folder) if folder else "unused")
     train_points = source.facts().train_points
     assert len(data.validation_labels) == data.description["validation_points"] == count
     assert len(data.train_labels) == data.description["train_points"] == train_points - count
-    joined = sorted(pixels_of(data.train_images, data.validation_images))
-    assert joined == sorted(pixels_of(raw.train_images))
-    assert np.array_equal(data.test_images, raw.test_images)
+    split_pixels = sorted(pixels_of(data.train_images, data.validation_images))
+    assert split_pixels == sorted(pixels_of(source_data.train_images))
+    assert np.array_equal(data.test_images, source_data.test_images)
     classes = source.facts().classes
-    shares = np.bincount(raw.train_labels, minlength=classes) * (count / train_points)
+    shares = np.bincount(source_data.train_labels, minlength=classes) * (count / train_points)
     sizes = np.bincount(data.validation_labels, minlength=classes)
     assert (np.abs(sizes - shares) < 1).all()
 
@@ -129,33 +130,39 @@ def test_the_validation_split_is_disjoint_and_stratified(kind, folder, count):
     ids=str,
 )
 def test_the_validation_split_is_the_same_for_every_subset_and_seed(options):
-    whole, part = build("digits"), build("digits", **options)
-    assert np.array_equal(whole.validation_images, part.validation_images)
-    assert np.array_equal(whole.validation_labels, part.validation_labels)
-    assert not set(pixels_of(part.validation_images)) & set(pixels_of(part.train_images))
+    full_data = build("digits")
+    small_data = build("digits", **options)
+    assert np.array_equal(full_data.validation_images, small_data.validation_images)
+    assert np.array_equal(full_data.validation_labels, small_data.validation_labels)
+    assert not set(pixels_of(small_data.validation_images)) & set(
+        pixels_of(small_data.train_images)
+    )
 
 
 def test_no_validation_split_leaves_all_points_for_training():
-    raw = registry.find("data", "digits")().load("unused")
+    source_data = registry.find("data", "digits")().load("unused")
     data = build("digits", validation=0)
     assert data.validation_images.shape == (0, 8, 8, 1) and not len(data.validation_labels)
-    assert np.array_equal(data.train_images, raw.train_images)
-    assert np.array_equal(data.train_labels, raw.train_labels)
+    assert np.array_equal(data.train_images, source_data.train_images)
+    assert np.array_equal(data.train_labels, source_data.train_labels)
 
 
 def test_the_size_of_the_validation_split_can_be_chosen():
-    small, large = build("digits", validation=50), build("digits", validation=100)
-    assert (len(small.validation_labels), len(small.train_labels)) == (50, 1387)
-    assert set(pixels_of(small.validation_images)) < set(pixels_of(large.validation_images))
-    assert small.fingerprint != large.fingerprint
+    small_data = build("digits", validation=50)
+    large_data = build("digits", validation=100)
+    assert (len(small_data.validation_labels), len(small_data.train_labels)) == (50, 1387)
+    assert set(pixels_of(small_data.validation_images)) < set(
+        pixels_of(large_data.validation_images)
+    )
+    assert small_data.fingerprint != large_data.fingerprint
 
 
 def test_saved_data_keep_their_validation_split(tmp_path):
     data = build("digits", subset=100)
     dataset.save(data, tmp_path)
-    again = dataset.load(tmp_path)
-    assert np.array_equal(again.validation_images, data.validation_images)
-    assert np.array_equal(again.validation_labels, data.validation_labels)
+    loaded_data = dataset.load(tmp_path)
+    assert np.array_equal(loaded_data.validation_images, data.validation_images)
+    assert np.array_equal(loaded_data.validation_labels, data.validation_labels)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +210,7 @@ def writer(**contents):
     return download
 
 
-def forbidden(directory):
+def forbidden_download(directory):
     raise AssertionError("must not download")
 
 
@@ -219,14 +226,14 @@ def no_waiting(monkeypatch):
 def test_missing_files_are_downloaded_and_complete_copies_are_not(tmp_path):
     complete(tmp_path, CHECKSUMS, writer(a=b"A", b=b"B"), "sha256")
     assert tree(tmp_path) == ["raw/a", "raw/b"]
-    complete(tmp_path, CHECKSUMS, forbidden, "sha256")
+    complete(tmp_path, CHECKSUMS, forbidden_download, "sha256")
 
 
 def test_an_altered_file_is_refused_and_kept(tmp_path):
     complete(tmp_path, CHECKSUMS, writer(a=b"A", b=b"B"), "sha256")
     (tmp_path / "raw" / "b").write_bytes(b"")
     with pytest.raises(DataError, match="raw/b: truncated or altered"):
-        complete(tmp_path, CHECKSUMS, forbidden, "sha256")
+        complete(tmp_path, CHECKSUMS, forbidden_download, "sha256")
 
 
 @pytest.mark.parametrize("download", [writer(a=b"A"), writer(a=b"A", b=b"bad")])
@@ -239,22 +246,22 @@ def test_a_bad_download_leaves_nothing(tmp_path, download):
 def test_downloads_are_tried_again(tmp_path):
     attempts = []
 
-    def flaky(directory):
+    def flaky_download(directory):
         attempts.append(1)
         if len(attempts) < 3:
             raise OSError("no route to host")
         writer(a=b"A", b=b"B")(directory)
 
-    complete(tmp_path, CHECKSUMS, flaky, "sha256")
+    complete(tmp_path, CHECKSUMS, flaky_download, "sha256")
     assert len(attempts) == 3
 
 
 def test_without_network_the_error_says_what_to_do(tmp_path):
-    def offline(directory):
+    def offline_download(directory):
         raise OSError("no route to host")
 
     with pytest.raises(DataError, match=r"no route to host.*UNLEARN_DATA"):
-        complete(tmp_path, CHECKSUMS, offline, "sha256")
+        complete(tmp_path, CHECKSUMS, offline_download, "sha256")
 
 
 def test_truncated_mnist_is_refused(tmp_path):
@@ -274,8 +281,8 @@ def test_an_altered_cifar_batch_is_never_unpickled(tmp_path):
     for file in (folder / "cifar-10-batches-py").iterdir():
         (target / file.name).symlink_to(file.resolve())
     (target / "data_batch_3").unlink()
-    evil = b"cos\nsystem\n(S'touch " + str(tmp_path / "owned").encode() + b"'\ntR."
-    (target / "data_batch_3").write_bytes(evil)
+    malicious_pickle = b"cos\nsystem\n(S'touch " + str(tmp_path / "owned").encode() + b"'\ntR."
+    (target / "data_batch_3").write_bytes(malicious_pickle)
     with pytest.raises(DataError, match="data_batch_3: truncated or altered"):
         build("cifar10", tmp_path)
     assert not (tmp_path / "owned").exists()

@@ -29,49 +29,51 @@ def test_features_are_of_one_image(name, side):
     """Changing or removing an image changes no other's features, to the bit."""
     (kind,) = kinds(name)
     pixels = images(side=side)
-    found = kind.extract(pixels)
-    assert found.shape == (30, kind.size(pixels.shape[1:])) and found.dtype == np.float32
-    assert np.isfinite(found).all() and (found.std(0) > 0).mean() > 0.9
-    other = pixels.copy()
-    other[7] = other[7].transpose(1, 0, 2)
-    again = kind.extract(other)
-    assert np.array_equal(np.delete(again, 7, 0), np.delete(found, 7, 0))
-    assert not np.array_equal(again[7], found[7])
-    assert np.array_equal(kind.extract(np.delete(pixels, 7, 0)), np.delete(found, 7, 0))
+    features = kind.extract(pixels)
+    assert features.shape == (30, kind.size(pixels.shape[1:])) and features.dtype == np.float32
+    assert np.isfinite(features).all() and (features.std(0) > 0).mean() > 0.9
+    changed_pixels = pixels.copy()
+    changed_pixels[7] = changed_pixels[7].transpose(1, 0, 2)
+    changed_features = kind.extract(changed_pixels)
+    assert np.array_equal(np.delete(changed_features, 7, 0), np.delete(features, 7, 0))
+    assert not np.array_equal(changed_features[7], features[7])
+    assert np.array_equal(kind.extract(np.delete(pixels, 7, 0)), np.delete(features, 7, 0))
     assert kind.extract(np.zeros_like(pixels[:2])).shape[0] == 2  # without any contrast
 
 
-def small(**change):
+def small_data():
     data = build("cifar10", raw_data("cifar-10-batches-py"), subset=300, held_out=0.4)
-    few = {f"test_{part}": getattr(data, f"test_{part}")[:300] for part in ("images", "labels")}
-    return type(data)(**vars(data) | few)
+    test_fields = {
+        f"test_{part}": getattr(data, f"test_{part}")[:300] for part in ("images", "labels")
+    }
+    return type(data)(**vars(data) | test_fields)
 
 
 def test_private_points_have_no_influence_on_others():
-    data = small()
-    found = with_features(data, kinds("random_conv", "hog"))
+    data = small_data()
+    features = with_features(data, kinds("random_conv", "hog"))
     pixels = data.train_images.copy()
     pixels[data.base_ids[0]] = 0
-    other = with_features(
-        type(data)(**vars(data) | {"train_images": pixels}), kinds("random_conv", "hog")
-    )
-    rest = np.delete(np.arange(300), data.base_ids[0])
-    assert np.array_equal(found.train_images[rest], other.train_images[rest])
-    assert np.array_equal(found.test_images, other.test_images)
-    assert not np.array_equal(found.train_images, other.train_images)
-    assert found.description["sha256"] != other.description["sha256"]
+    changed_data = type(data)(**vars(data) | {"train_images": pixels})
+    changed_features = with_features(changed_data, kinds("random_conv", "hog"))
+    unchanged_ids = np.delete(np.arange(300), data.base_ids[0])
+    unchanged_images = changed_features.train_images[unchanged_ids]
+    assert np.array_equal(features.train_images[unchanged_ids], unchanged_images)
+    assert np.array_equal(features.test_images, changed_features.test_images)
+    assert not np.array_equal(features.train_images, changed_features.train_images)
+    assert features.description["sha256"] != changed_features.description["sha256"]
 
 
 def test_features_have_the_scale_of_public_points():
-    data = small()
-    found = with_features(data, kinds("random_conv"))
-    public = found.train_images[data.held_out_ids][:, 0, 0] * np.sqrt(2048)
-    varied = public.std(0) > 0
-    assert np.allclose(public.mean(0), 0, atol=1e-3)
-    assert np.allclose(public[:, varied].std(0), 1, atol=1e-3)
-    assert found.train_images.shape == (300, 1, 1, 2048)
-    assert np.array_equal(found.train_labels, data.train_labels)
-    assert (found.description["levels"], found.description["std"]) == (1, (1.0,))
+    data = small_data()
+    features = with_features(data, kinds("random_conv"))
+    public_features = features.train_images[data.held_out_ids][:, 0, 0] * np.sqrt(2048)
+    varied_columns = public_features.std(0) > 0
+    assert np.allclose(public_features.mean(0), 0, atol=1e-3)
+    assert np.allclose(public_features[:, varied_columns].std(0), 1, atol=1e-3)
+    assert features.train_images.shape == (300, 1, 1, 2048)
+    assert np.array_equal(features.train_labels, data.train_labels)
+    assert (features.description["levels"], features.description["std"]) == (1, (1.0,))
 
 
 def test_weights_that_were_not_published_are_refused(tmp_path, monkeypatch):
@@ -92,17 +94,17 @@ def test_weights_that_were_not_published_are_refused(tmp_path, monkeypatch):
 
 
 def config(model="logistic", request=None, method="deltagrad", recipe=None, **data):
-    found = yaml.safe_load(yaml.safe_dump(TINY))
+    study = yaml.safe_load(yaml.safe_dump(TINY))
     descent = {"epochs": 20, "batch_size": 150, "lr": 1.0, "momentum": 0, "schedule": "constant"}
-    found["recipes"]["quick"] = descent | (recipe or {})
-    found["datasets"]["digits"] |= {"held_out": 0.5, "features": "random_conv"} | data
-    found["experiments"]["accuracy"] |= {
+    study["recipes"]["quick"] = descent | (recipe or {})
+    study["datasets"]["digits"] |= {"held_out": 0.5, "features": "random_conv"} | data
+    study["experiments"]["accuracy"] |= {
         "model": model,
         "method": method,
         "request": request or {"name": "random", "rate": [0.05, 0.1]},
         "figure": {"x": "rate", "y": ["accuracy/test", "l2/weights"]},
     }
-    return found
+    return study
 
 
 def test_features_are_computed_once_in_a_rule_of_their_own(project):
@@ -117,8 +119,9 @@ def test_features_are_computed_once_in_a_rule_of_their_own(project):
     assert np.load(folder / "train_images.npy").shape == (200, 1, 1, 2048)
     assert project.planned(f"{RESULTS}/tables/accuracy.csv") == []
     project.edit("unlearn/data/features/random_conv.py", "THRESHOLD = 1.0", "THRESHOLD = 0.5")
-    again = project.planned()
-    assert "features" in again and "data" not in again and "train seeds0-1" in again
+    jobs_after_edit = project.planned()
+    assert "features" in jobs_after_edit and "data" not in jobs_after_edit
+    assert "train seeds0-1" in jobs_after_edit
     project.edit("unlearn/data/features/random_conv.py", "THRESHOLD = 0.5", "THRESHOLD = 1.0")
     project.edit("unlearn/data/features/hog.py", "CELL = 8", "CELL = 4")
     assert project.planned(f"{RESULTS}/tables/accuracy.csv") == []

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tests.support.jobs import build, task
+from tests.support.jobs import build
+from tests.support.jobs import task as new_task
 from unlearn.core import registry
 from unlearn.training.state import state_of
 
@@ -20,7 +21,8 @@ def test_parameter_counts_of_the_architectures():
     def count(kind, shape, **parameters):
         return sum(p.numel() for p in network(kind, shape, **parameters).parameters())
 
-    grey, colour = (28, 28, 1), (32, 32, 3)
+    grey = (28, 28, 1)
+    colour = (32, 32, 3)
     assert count("logistic", grey) == 7_850
     assert count("mlp", grey, hidden=128) == 101_770
     assert count("cnn1", grey, width=None) == 15_770
@@ -40,23 +42,25 @@ def test_the_architectures_are_those_of_the_files():
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3)])
 def test_architectures_take_every_data_set(kind, shape):
     height, width, channels = shape
-    model, same = network(kind, shape, 7), network(kind, shape, 7)
+    model = network(kind, shape, 7)
+    twin = network(kind, shape, 7)
     assert model(torch.zeros(2, channels, height, width)).shape == (2, 7)
     assert all(
-        torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True)
+        torch.equal(parameter, twin_parameter)
+        for parameter, twin_parameter in zip(model.parameters(), twin.parameters(), strict=True)
     )
 
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_initial_weights_are_a_function_of_the_seed(kind):
     """And building a network takes nothing from the random numbers of anybody else."""
-    here = task(build("digits", subset=20), model=kind)
+    task = new_task(build("digits", subset=20), model=kind)
     torch.manual_seed(5)
-    state = torch.random.get_rng_state()
-    first, again, other = (state_of(here.new_model(seed)) for seed in (1, 1, 2))
-    assert torch.equal(state, torch.random.get_rng_state())
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not all(torch.equal(first[name], other[name]) for name in first)
+    generator_state = torch.random.get_rng_state()
+    state, repeated_state, other_state = (state_of(task.new_model(seed)) for seed in (1, 1, 2))
+    assert torch.equal(generator_state, torch.random.get_rng_state())
+    assert all(torch.equal(state[name], repeated_state[name]) for name in state)
+    assert not all(torch.equal(state[name], other_state[name]) for name in state)
 
 
 @pytest.mark.parametrize("kind", NAMES)

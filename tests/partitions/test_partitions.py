@@ -21,11 +21,13 @@ def points(data):
     return sharding.PartitionedPoints(data.train_labels, data.base_ids, 10, data.train_images)
 
 
-def shards_of(data, present=None, **own):
-    full = options(**own)
-    slices, by_id = full.pop("slices"), sharding.guarantee(**full).by_id
-    shard_of = sharding.shards_of(points(data), present_ids=present, **full)
-    return shard_of, sharding.slices_of(points(data), shard_of, by_id=by_id, slices=slices, **full)
+def shards_of(data, present_ids=None, **parameters):
+    partition_options = options(**parameters)
+    slices = partition_options.pop("slices")
+    by_id = sharding.guarantee(**partition_options).by_id
+    shard_of = sharding.shards_of(points(data), present_ids=present_ids, **partition_options)
+    partition_options |= {"by_id": by_id, "slices": slices}
+    return shard_of, sharding.slices_of(points(data), shard_of, **partition_options)
 
 
 @pytest.mark.parametrize("shards", [1, 2, 7, 160])
@@ -45,25 +47,28 @@ def test_uniform_shards_and_slices_differ_by_one_point(digits, shards, slices):
 
 
 def test_the_seed_of_the_partition_decides(digits):
-    one, two, again = (shards_of(digits, partition_seed=s)[0] for s in (0, 1, 0))
-    assert np.array_equal(one, again) and not np.array_equal(one, two)
+    shard_of, other_shard_of, repeated_shard_of = (
+        shards_of(digits, partition_seed=seed)[0] for seed in (0, 1, 0)
+    )
+    assert np.array_equal(shard_of, repeated_shard_of)
+    assert not np.array_equal(shard_of, other_shard_of)
 
 
 def test_the_prior_decides_about_distribution_aware_shards(digits):
-    own = {"partition": "distribution_aware", "min_shard": 4}
-    base = shards_of(digits, **own)[0]
+    parameters = {"partition": "distribution_aware", "min_shard": 4}
+    shard_of = shards_of(digits, **parameters)[0]
     for change in (
         {"prior_seed": 1},
         {"prior": "exponential", "prior_shape": 0.05},
         {"prior_shape": 0.3},
     ):
-        assert not np.array_equal(shards_of(digits, **own | change)[0], base)
+        assert not np.array_equal(shards_of(digits, **parameters | change)[0], shard_of)
 
 
 def test_centroids_can_be_fewer_than_shards(digits):
-    few = digits.base_ids[:4]
-    own = {"partition": "kmeans", "kmeans_fit": "refit", "features": "pca", "shards": 5}
-    shard_of, _ = shards_of(digits, present=few, **own)
+    present_ids = digits.base_ids[:4]
+    parameters = {"partition": "kmeans", "kmeans_fit": "refit", "features": "pca", "shards": 5}
+    shard_of, _ = shards_of(digits, present_ids=present_ids, **parameters)
     assert set(shard_of) <= set(range(4))
 
 
@@ -81,30 +86,37 @@ def test_labels_go_together(digits):
 @pytest.mark.parametrize("fit", ["public", "frozen", "refit"])
 @pytest.mark.parametrize("features", ["pixels", "pca", "random_projection"])
 def test_kmeans_takes_the_nearest_centroid(digits, fit, features):
-    own = {"partition": "kmeans", "shards": 4, "kmeans_fit": fit, "features": features}
-    shard_of, _ = shards_of(digits, components=8, **own)
+    parameters = {"partition": "kmeans", "shards": 4, "kmeans_fit": fit, "features": features}
+    shard_of, _ = shards_of(digits, components=8, **parameters)
     assert set(shard_of) <= set(range(4)) and len(set(shard_of)) > 1
     pixels = digits.train_images.reshape(200, -1) / 255.0
-    within = sum(pixels[shard_of == s].var(0).sum() * (shard_of == s).mean() for s in set(shard_of))
-    assert within < 0.95 * pixels.var(0).sum()
-    fewer = np.setdiff1d(digits.base_ids, digits.base_ids[:40])
-    again, _ = shards_of(digits, present=fewer, components=8, **own)
-    assert np.array_equal(shard_of, again) is (fit != "refit")
+    variance_within_shards = sum(
+        pixels[shard_of == s].var(0).sum() * (shard_of == s).mean() for s in set(shard_of)
+    )
+    assert variance_within_shards < 0.95 * pixels.var(0).sum()
+    present_ids = np.setdiff1d(digits.base_ids, digits.base_ids[:40])
+    new_shard_of, _ = shards_of(digits, present_ids=present_ids, components=8, **parameters)
+    assert np.array_equal(shard_of, new_shard_of) is (fit != "refit")
 
 
 @pytest.mark.parametrize("partition", ["uniform", "label", "kmeans", "distribution_aware"])
 def test_what_a_deleted_point_contains_decides_about_nobody_else(digits, partition):
     """The promise behind `exact`: other pixels and another label of one point move that point."""
-    own = {"partition": partition, "shards": 5, "slices": 3, "min_shard": 4}
+    parameters = {"partition": partition, "shards": 5, "slices": 3, "min_shard": 4}
     point = digits.base_ids[17]
-    images, labels = digits.train_images.copy(), digits.train_labels.copy()
+    images = digits.train_images.copy()
+    labels = digits.train_labels.copy()
     images[point] = 255 - images[point]
     labels[point] = (labels[point] + 5) % 10
     fields = {name: getattr(digits, name) for name in digits.__dataclass_fields__}
-    other = type(digits)(**fields | {"train_images": images, "train_labels": labels})
-    others = np.delete(np.arange(200), point)
-    for before, after in zip(shards_of(digits, **own), shards_of(other, **own), strict=True):
-        assert np.array_equal(before[others], after[others])
+    changed_digits = type(digits)(**fields | {"train_images": images, "train_labels": labels})
+    unchanged_ids = np.delete(np.arange(200), point)
+    partition_of_digits = shards_of(digits, **parameters)
+    partition_of_changed_digits = shards_of(changed_digits, **parameters)
+    for numbers, changed_numbers in zip(
+        partition_of_digits, partition_of_changed_digits, strict=True
+    ):
+        assert np.array_equal(numbers[unchanged_ids], changed_numbers[unchanged_ids])
 
 
 @pytest.mark.parametrize(
@@ -126,60 +138,62 @@ def test_guarantees_have_a_reason(parameters, level):
 # -- distribution-aware ----------------------------------------------------------------------------
 
 
-def expected_points(data, **own):
+def expected_points(data, **parameters):
     """Points that one request drawn from the prior retrains on average, the point included."""
-    shard_of, _ = shards_of(data, min_shard=1, **own)
-    p = request_prior.probabilities(own["prior"], data.base_ids, 0, own["prior_shape"])
-    there = shard_of[data.base_ids]
-    return sum((there == s).sum() * p[there == s].sum() for s in np.unique(there))
+    shard_of, _ = shards_of(data, min_shard=1, **parameters)
+    prior = parameters["prior"]
+    p = request_prior.probabilities(prior, data.base_ids, 0, parameters["prior_shape"])
+    shards = shard_of[data.base_ids]
+    return sum((shards == s).sum() * p[shards == s].sum() for s in np.unique(shards))
 
 
 def test_equal_mass_costs_as_much_as_uniform_shards_and_min_cost_less(digits):
-    own = {"partition": "distribution_aware", "shards": 4}
-    own |= {"prior": "exponential", "prior_shape": 0.05}
-    equal = expected_points(digits, cuts="equal_mass", **own)
-    assert equal == pytest.approx(160 / 4, rel=0.05)
-    assert expected_points(digits, cuts="min_cost", **own) < 0.95 * equal
+    parameters = {"partition": "distribution_aware", "shards": 4}
+    parameters |= {"prior": "exponential", "prior_shape": 0.05}
+    equal_mass_cost = expected_points(digits, cuts="equal_mass", **parameters)
+    assert equal_mass_cost == pytest.approx(160 / 4, rel=0.05)
+    assert expected_points(digits, cuts="min_cost", **parameters) < 0.95 * equal_mass_cost
 
 
 @pytest.mark.parametrize("prior", ["pareto", "exponential"])
-@pytest.mark.parametrize("least", [1, 3])
-def test_min_cost_is_the_best_of_all_cuts(prior, least):
+@pytest.mark.parametrize("min_points", [1, 3])
+def test_min_cost_is_the_best_of_all_cuts(prior, min_points):
     p = np.sort(request_prior.probabilities(prior, np.arange(18), 0, SHAPES[prior]))
     mass = np.concatenate([[0], np.cumsum(p)])
 
     def cost(ends):
         cuts = [0, *ends, 18]
-        return sum((b - a) * (mass[b] - mass[a]) for a, b in itertools.pairwise(cuts))
+        shards = itertools.pairwise(cuts)
+        return sum((end - begin) * (mass[end] - mass[begin]) for begin, end in shards)
 
-    allowed = [
+    candidates = [
         ends
         for ends in itertools.combinations(range(1, 18), 3)
-        if min(np.diff([0, *ends, 18])) >= least
+        if min(np.diff([0, *ends, 18])) >= min_points
     ]
-    found = distribution_aware._min_cost(np.cumsum(p), 4, least)
-    assert min(np.diff([0, *found, 18])) >= least
-    assert cost(found) == pytest.approx(min(map(cost, allowed)))
+    best_ends = distribution_aware._min_cost(np.cumsum(p), 4, min_points)
+    assert min(np.diff([0, *best_ends, 18])) >= min_points
+    assert cost(best_ends) == pytest.approx(min(map(cost, candidates)))
 
 
 @pytest.mark.parametrize("cuts", ["equal_mass", "min_cost"])
 @pytest.mark.parametrize("prior", ["uniform", "pareto", "exponential"])
 def test_every_shard_has_its_least_points(digits, cuts, prior):
-    own = {"partition": "distribution_aware", "shards": 8, "min_shard": 5}
-    shard_of, _ = shards_of(digits, cuts=cuts, prior=prior, prior_shape=SHAPES[prior], **own)
+    parameters = {"partition": "distribution_aware", "shards": 8, "min_shard": 5}
+    shard_of, _ = shards_of(digits, cuts=cuts, prior=prior, prior_shape=SHAPES[prior], **parameters)
     sizes = np.bincount(shard_of[digits.base_ids], minlength=8)
     assert sizes.min() >= 5 and sizes.sum() == 160
-    likely = request_prior.probabilities(prior, digits.base_ids, 0, SHAPES[prior])
-    order = shard_of[digits.base_ids][np.argsort(likely, kind="stable")]
+    probabilities = request_prior.probabilities(prior, digits.base_ids, 0, SHAPES[prior])
+    order = shard_of[digits.base_ids][np.argsort(probabilities, kind="stable")]
     assert (np.diff(order) >= 0).all()  # contiguous blocks
 
 
 def test_likely_points_come_in_the_last_slices(digits):
-    own = {"slice_order": "request_probability", "shards": 4, "slices": 3}
-    own |= {"prior": "exponential", "prior_shape": 0.05}
-    shard_of, slice_of = shards_of(digits, **own)
+    parameters = {"slice_order": "request_probability", "shards": 4, "slices": 3}
+    parameters |= {"prior": "exponential", "prior_shape": 0.05}
+    shard_of, slice_of = shards_of(digits, **parameters)
     p = request_prior.probabilities("exponential", digits.base_ids, 0, 0.05)
     for shard in range(4):
-        there = shard_of[digits.base_ids] == shard
-        by_slice = [p[there & (slice_of[digits.base_ids] == r)] for r in range(3)]
+        is_in_shard = shard_of[digits.base_ids] == shard
+        by_slice = [p[is_in_shard & (slice_of[digits.base_ids] == r)] for r in range(3)]
         assert by_slice[0].max() <= by_slice[1].min() <= by_slice[1].max() <= by_slice[2].min()

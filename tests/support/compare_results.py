@@ -42,31 +42,32 @@ def scores(path: Path, rename: Rename) -> list[str]:
     return sorted(rename(",".join(row)) for row in rows)
 
 
-def differences(old: Path, new: Path, rename: Rename) -> Iterator[str]:
+def differences(old_results: Path, new_results: Path, rename: Rename) -> Iterator[str]:
     """A line for every artefact that is missing or different."""
     patterns = ("scores/**/scores.csv", "**/*.safetensors", "**/logits.npy", "**/votes.npy")
     patterns += ("data/**/*.npy", "noise/**/*.npy")
     for pattern in patterns:
-        for path in sorted(old.glob(pattern)):
-            place = path.relative_to(old).as_posix()
-            other = new / rename(place)
-            if not other.exists():
-                yield f"missing: {rename(place)}"
-            elif not same(path, other, rename):
-                yield f"differs: {rename(place)}"
+        for old_path in sorted(old_results.glob(pattern)):
+            name = rename(old_path.relative_to(old_results).as_posix())
+            new_path = new_results / name
+            if not new_path.exists():
+                yield f"missing: {name}"
+            elif not is_same_artefact(old_path, new_path, rename):
+                yield f"differs: {name}"
 
 
-def same(path: Path, other: Path, rename: Rename) -> bool:
+def is_same_artefact(old_path: Path, new_path: Path, rename: Rename) -> bool:
     """Whether two artefacts hold the same."""
-    if path.suffix == ".csv":
-        return scores(path, rename) == scores(other, lambda text: text)
-    if path.suffix == ".npy":
-        return path.read_bytes() == other.read_bytes()
-    first, second = load_file(path), load_file(other)
-    return first.keys() == second.keys() and all(
-        first[name].dtype == second[name].dtype
-        and np.array_equal(first[name].view(np.uint8), second[name].view(np.uint8))
-        for name in first
+    if old_path.suffix == ".csv":
+        return scores(old_path, rename) == scores(new_path, lambda text: text)
+    if old_path.suffix == ".npy":
+        return old_path.read_bytes() == new_path.read_bytes()
+    old_tensors = load_file(old_path)
+    new_tensors = load_file(new_path)
+    return old_tensors.keys() == new_tensors.keys() and all(
+        old_tensors[name].dtype == new_tensors[name].dtype
+        and np.array_equal(old_tensors[name].view(np.uint8), new_tensors[name].view(np.uint8))
+        for name in old_tensors
     )
 
 
@@ -77,11 +78,11 @@ def main() -> int:
     parser.add_argument("new", type=Path)
     parser.add_argument("--rename", nargs="*", default=[], metavar="REGEX=>TEXT")
     arguments = parser.parse_args()
-    found = list(differences(arguments.old, arguments.new, renaming(arguments.rename)))
-    print("\n".join(found))
+    lines = list(differences(arguments.old, arguments.new, renaming(arguments.rename)))
+    print("\n".join(lines))
     count = sum(1 for _ in arguments.old.glob("scores/**/scores.csv"))
-    print(f"{count} cells compared, {len(found)} differences")
-    return 1 if found or not count else 0
+    print(f"{count} cells compared, {len(lines)} differences")
+    return 1 if lines or not count else 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tests.support.jobs import task
+from tests.support.jobs import task as new_task
 from tests.support.project import ROOT
 from unlearn.core import registry
 from unlearn.training.loop import fit
@@ -17,9 +17,9 @@ from unlearn.training.state import state_of
 
 
 def test_gradient_evaluations_are_counted(digits):
-    here = task(digits, epochs=2)
-    fit(here, here.new_model(0), np.arange(100), here.recipe, 0)
-    assert here.meter.gradient_evaluations == 200
+    task = new_task(digits, epochs=2)
+    fit(task, task.new_model(0), np.arange(100), task.recipe, 0)
+    assert task.meter.gradient_evaluations == 200
 
 
 def test_flops_of_known_layers():
@@ -27,8 +27,8 @@ def test_flops_of_known_layers():
     mlp = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
     assert sum(flops_per_sample(mlp, torch.zeros(1, 784))) == 409_088
     conv = nn.Conv2d(1, 16, 3, padding=1)
-    flat = nn.Sequential(conv, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    assert flops_per_sample(flat, torch.zeros(1, 1, 28, 28)) == (225_792, 225_792)
+    cnn = nn.Sequential(conv, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert flops_per_sample(cnn, torch.zeros(1, 1, 28, 28)) == (225_792, 225_792)
 
 
 def test_flops_are_those_of_torch_s_counter_without_its_compiler():
@@ -42,26 +42,26 @@ def test_flops_are_those_of_torch_s_counter_without_its_compiler():
         from unlearn.training import meter
         model = registry.find("models", "resnet9")(width=2).build((8, 8, 3), 10).eval()
         image = torch.randn(1, 3, 8, 8)
-        ours = meter.flops_per_sample(model, image)
+        flops = meter.flops_per_sample(model, image)
         assert "torch._dynamo" not in sys.modules
         with FlopCounterMode(display=False) as forward:
             logits = model(image)
         with FlopCounterMode(display=False) as backward:
             functional.cross_entropy(logits, torch.zeros(1, dtype=int)).backward()
-        assert ours == (forward.get_total_flops(), backward.get_total_flops())
+        assert flops == (forward.get_total_flops(), backward.get_total_flops())
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
 
 
 def test_counting_flops_changes_nothing_of_the_model():
     model = registry.find("models", "resnet9")(width=2).build((8, 8, 1), 10)
-    before = state_of(model)
+    state = state_of(model)
     flops_per_sample(model, torch.randn(1, 1, 8, 8))
     assert model.training
-    assert all(torch.equal(before[n], t) for n, t in model.state_dict().items())
+    assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
 
 
@@ -83,15 +83,15 @@ def test_counting_flops_runs_no_hook_of_a_user():
 
 
 def test_measure_sees_time_and_memory(digits):
-    here = task(digits)
+    task = new_task(digits)
 
     def work():
         block = np.ones(25_000_000)  # 200 MB
         return float(block.sum())
 
-    _, large = measure(here.machine, Meter(), work)
-    _, small = measure(here.machine, Meter(), lambda: None)
-    assert large["peak_memory_bytes"] - small["peak_memory_bytes"] > 150e6
-    assert large["wall_seconds"] > 0 and large["cpu_seconds"] > 0
-    _, asleep = measure(here.machine, Meter(), lambda: time.sleep(0.3))
-    assert asleep["wall_seconds"] >= 0.3 and asleep["cpu_seconds"] < 0.1
+    _, large_cost = measure(task.machine, Meter(), work)
+    _, small_cost = measure(task.machine, Meter(), lambda: None)
+    assert large_cost["peak_memory_bytes"] - small_cost["peak_memory_bytes"] > 150e6
+    assert large_cost["wall_seconds"] > 0 and large_cost["cpu_seconds"] > 0
+    _, sleep_cost = measure(task.machine, Meter(), lambda: time.sleep(0.3))
+    assert sleep_cost["wall_seconds"] >= 0.3 and sleep_cost["cpu_seconds"] < 0.1

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.jobs import task
+from tests.support.jobs import task as new_task
 from unlearn.algorithms.losses import cross_entropy
 from unlearn.core import seeding
 from unlearn.training.data import normalised
@@ -17,42 +17,44 @@ from unlearn.training.meter import flops_per_sample
 from unlearn.training.stack_optimizer import takes_stack_steps
 from unlearn.training.state import state_of
 
-EVERYONE = np.arange(200)
-KEPT = np.setdiff1d(EVERYONE, [3, 50, 51, 120])
+IDS = np.arange(200)
+RETAINED_IDS = np.setdiff1d(IDS, [3, 50, 51, 120])
 
 
-def trained(here, model, ids=KEPT, seed=0, **options):
+def trained_model(task, model, ids=RETAINED_IDS, seed=0, **options):
     """`model` after a loop as a method would write it: one epoch."""
-    optimizer = here.optimizer(model, **{"lr": 0.1} | options)
-    for batch in here.minibatches(ids, seed):
+    optimizer = task.optimizer(model, **{"lr": 0.1} | options)
+    for batch in task.minibatches(ids, seed):
         optimizer.step(cross_entropy(model(batch.images), batch.labels))
     return model
 
 
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def is_same_state(state, other_state):
+    return state.keys() == other_state.keys() and all(
+        torch.equal(state[name], other_state[name]) for name in state
+    )
 
 
 # -- minibatches -----------------------------------------------------------------------------------
 
 
 def test_minibatches_are_full_by_default(digits):
-    here = task(digits)
-    batches = list(here.minibatches(KEPT, 5, 1))
+    task = new_task(digits)
+    batches = list(task.minibatches(RETAINED_IDS, 5, 1))
     assert [len(batch.ids) for batch in batches] == [32] * 6 + [4]
     assert [batch.index for batch in batches] == list(range(7))
     order = np.concatenate([batch.ids for batch in batches])
-    assert np.array_equal(order, seeding.shuffled(KEPT, seeding.derive(5, "epoch", 1)))
+    assert np.array_equal(order, seeding.shuffled(RETAINED_IDS, seeding.derive(5, "epoch", 1)))
     for batch in batches:
-        assert torch.equal(batch.images, here.data.images(batch.ids))
-        assert torch.equal(batch.labels, here.data.labels(batch.ids))
+        assert torch.equal(batch.images, task.data.images(batch.ids))
+        assert torch.equal(batch.labels, task.data.labels(batch.ids))
 
 
 def test_the_order_depends_on_seed_and_epoch(digits):
-    here = task(digits)
+    task = new_task(digits)
 
     def order(*key):
-        return np.concatenate([batch.ids for batch in here.minibatches(KEPT, *key)])
+        return np.concatenate([batch.ids for batch in task.minibatches(RETAINED_IDS, *key)])
 
     orders = [order(0, 0), order(0, 1), order(1, 0)]
     assert np.array_equal(order(0), orders[0])
@@ -60,45 +62,48 @@ def test_the_order_depends_on_seed_and_epoch(digits):
 
 
 def test_minibatches_have_the_size_that_is_asked_for(digits):
-    batches = task(digits).minibatches(KEPT, 0, batch_size=50)
+    batches = new_task(digits).minibatches(RETAINED_IDS, 0, batch_size=50)
     assert [len(batch.ids) for batch in batches] == [50, 50, 50, 46]
 
 
 def test_minibatches_of_too_few_points_are_left_out(digits):
-    ids = EVERYONE[:33]
-    assert [len(b.ids) for b in task(digits).minibatches(ids, 0)] == [32, 1]
-    assert [len(b.ids) for b in task(digits, model="resnet9").minibatches(ids, 0)] == [32]
-    here = task(digits, model="resnet9")
-    assert [len(b.ids) for b in here.minibatches(ids, 0, min_points=1)] == [32, 1]
+    ids = IDS[:33]
+    assert [len(b.ids) for b in new_task(digits).minibatches(ids, 0)] == [32, 1]
+    assert [len(b.ids) for b in new_task(digits, model="resnet9").minibatches(ids, 0)] == [32]
+    task = new_task(digits, model="resnet9")
+    assert [len(b.ids) for b in task.minibatches(ids, 0, min_points=1)] == [32, 1]
 
 
 def test_augmentation_can_be_left_out(digits):
-    here = task(digits, crop=1, flip=True)
-    (plain,) = here.minibatches(KEPT, 0, batch_size=500, augment=False)
-    (moved,) = here.minibatches(KEPT, 0, batch_size=500)
-    assert np.array_equal(plain.ids, moved.ids)
-    assert torch.equal(plain.images, here.data.images(plain.ids))
-    assert not torch.equal(plain.images, moved.images)
+    task = new_task(digits, crop=1, flip=True)
+    (plain_batch,) = task.minibatches(RETAINED_IDS, 0, batch_size=500, augment=False)
+    (augmented_batch,) = task.minibatches(RETAINED_IDS, 0, batch_size=500)
+    assert np.array_equal(plain_batch.ids, augmented_batch.ids)
+    assert torch.equal(plain_batch.images, task.data.images(plain_batch.ids))
+    assert not torch.equal(plain_batch.images, augmented_batch.images)
 
 
 def test_minibatches_among_all_points_are_those_of_fit(digits):
     """Deleted points leave gaps, nothing else moves, crops and flips are the same."""
-    here = task(digits, model="cnn1", epochs=3, crop=1, flip=True)
-    model = here.new_model(0)
-    images = []
-    model.register_forward_hook(lambda _, inputs, logits: images.append(inputs[0].clone()))
-    fit(here, model, KEPT, here.recipe, 7)
+    task = new_task(digits, model="cnn1", epochs=3, crop=1, flip=True)
+    model = task.new_model(0)
+    images_of_fit = []
+    model.register_forward_hook(lambda _, inputs, logits: images_of_fit.append(inputs[0].clone()))
+    fit(task, model, RETAINED_IDS, task.recipe, 7)
     batches = [
         batch
         for epoch in range(3)
-        for batch in here.minibatches(KEPT, 7, epoch, among=here.data.ids)
+        for batch in task.minibatches(RETAINED_IDS, 7, epoch, among=task.data.ids)
     ]
-    assert len(batches) == len(images) == 21
-    assert all(torch.equal(b.images, fitted) for b, fitted in zip(batches, images, strict=True))
+    assert len(batches) == len(images_of_fit) == 21
+    assert all(
+        torch.equal(batch.images, images)
+        for batch, images in zip(batches, images_of_fit, strict=True)
+    )
     assert [len(batch.ids) for batch in batches] != [32] * 21
 
 
-@pytest.mark.parametrize("among", [None, EVERYONE], ids=["full", "gaps"])
+@pytest.mark.parametrize("among", [None, IDS], ids=["full", "gaps"])
 @pytest.mark.parametrize(
     ("model", "recipe"),
     [
@@ -110,22 +115,24 @@ def test_minibatches_among_all_points_are_those_of_fit(digits):
     ids=str,
 )
 def test_a_visible_loop_is_fit_to_the_bit(digits, model, recipe, among):
-    here = task(digits, model=model, **recipe)
-    short, visible = here.new_model(0), here.new_model(0)
-    fit(here, short, KEPT, here.recipe, 3, among=KEPT if among is None else among)
-    batches = math.ceil(len(KEPT if among is None else among) / here.recipe.batch_size)
-    optimizer = here.optimizer(
-        visible,
-        lr=here.recipe.lr,
-        schedule=here.recipe.schedule,
-        nesterov=here.recipe.nesterov,
-        steps=here.recipe.epochs * batches,
+    task = new_task(digits, model=model, **recipe)
+    model_of_fit = task.new_model(0)
+    model_of_loop = task.new_model(0)
+    ordered_ids = RETAINED_IDS if among is None else among
+    fit(task, model_of_fit, RETAINED_IDS, task.recipe, 3, among=ordered_ids)
+    batch_count = math.ceil(len(ordered_ids) / task.recipe.batch_size)
+    optimizer = task.optimizer(
+        model_of_loop,
+        lr=task.recipe.lr,
+        schedule=task.recipe.schedule,
+        nesterov=task.recipe.nesterov,
+        steps=task.recipe.epochs * batch_count,
     )
-    for epoch in range(here.recipe.epochs):
-        for batch in here.minibatches(KEPT, 3, epoch, among=among):
-            loss = cross_entropy(visible(batch.images), batch.labels)
-            assert optimizer.step(loss, epoch * batches + batch.index)
-    assert same(state_of(short), state_of(visible))
+    for epoch in range(task.recipe.epochs):
+        for batch in task.minibatches(RETAINED_IDS, 3, epoch, among=among):
+            loss = cross_entropy(model_of_loop(batch.images), batch.labels)
+            assert optimizer.step(loss, epoch * batch_count + batch.index)
+    assert is_same_state(state_of(model_of_fit), state_of(model_of_loop))
 
 
 # -- optimisers ------------------------------------------------------------------------------------
@@ -142,51 +149,53 @@ OPTIMIZERS = [
 @pytest.mark.parametrize("options", OPTIMIZERS, ids=str)
 @pytest.mark.parametrize("kind", ["mlp", "cnn1"])
 def test_only_the_named_parameters_change(digits, kind, options):
-    here = task(digits, model=kind)
-    model = here.new_model(0)
-    before = state_of(model)
-    last = list(before)[-2:]
-    after = state_of(trained(here, model, only=last, **options))
-    for name in before:
-        assert torch.equal(before[name], after[name]) == (name not in last), name
+    task = new_task(digits, model=kind)
+    model = task.new_model(0)
+    initial_state = state_of(model)
+    last_names = list(initial_state)[-2:]
+    final_state = state_of(trained_model(task, model, only=last_names, **options))
+    for name in initial_state:
+        assert torch.equal(initial_state[name], final_state[name]) == (name not in last_names), name
 
 
 def test_parameters_that_were_frozen_are_trained_where_they_are_named(digits):
     """A method may train one part after the other."""
-    here = task(digits)
-    model = here.new_model(0)
+    task = new_task(digits)
+    model = task.new_model(0)
     names = list(state_of(model))
-    trained(here, model, only=names[2:])
-    before = state_of(model)
-    after = state_of(trained(here, model, only=names[:2]))
+    trained_model(task, model, only=names[2:])
+    initial_state = state_of(model)
+    final_state = state_of(trained_model(task, model, only=names[:2]))
     for name in names:
-        assert torch.equal(before[name], after[name]) == (name not in names[:2]), name
+        assert torch.equal(initial_state[name], final_state[name]) == (name not in names[:2]), name
 
 
 @pytest.mark.parametrize("options", OPTIMIZERS, ids=str)
 @pytest.mark.parametrize("kind", ["mlp", "cnn1"])
 def test_masked_coordinates_do_not_change(digits, kind, options):
-    here = task(digits, model=kind)
-    model = here.new_model(0)
-    before = state_of(model)
+    task = new_task(digits, model=kind)
+    model = task.new_model(0)
+    initial_state = state_of(model)
     torch.manual_seed(0)
-    mask = {name: torch.rand(tensor.shape) < 0.5 for name, tensor in before.items()}
+    mask = {name: torch.rand(tensor.shape) < 0.5 for name, tensor in initial_state.items()}
     del mask[list(mask)[-1]]  # without a mask all of it is free
-    after = state_of(trained(here, model, mask=mask, **options))
-    for name in before:
-        free = mask.get(name, torch.ones_like(before[name], dtype=torch.bool))
-        assert torch.equal(before[name][~free], after[name][~free]), name
-        assert (before[name][free] != after[name][free]).float().mean() > 0.5, name
+    final_state = state_of(trained_model(task, model, mask=mask, **options))
+    for name in initial_state:
+        is_free = mask.get(name, torch.ones_like(initial_state[name], dtype=torch.bool))
+        assert torch.equal(initial_state[name][~is_free], final_state[name][~is_free]), name
+        assert (initial_state[name][is_free] != final_state[name][is_free]).float().mean() > 0.5, (
+            name
+        )
 
 
 def test_a_mask_that_is_free_everywhere_changes_nothing(digits):
-    here = task(digits, model="cnn1")
+    task = new_task(digits, model="cnn1")
     states = []
     for is_masked in (False, True):
-        model = here.new_model(0)
+        model = task.new_model(0)
         ones = {name: torch.ones(p.shape, dtype=bool) for name, p in model.named_parameters()}
-        states.append(state_of(trained(here, model, mask=ones if is_masked else None)))
-    assert same(*states)
+        states.append(state_of(trained_model(task, model, mask=ones if is_masked else None)))
+    assert is_same_state(*states)
 
 
 @pytest.mark.parametrize(
@@ -209,190 +218,193 @@ def test_a_mask_that_is_free_everywhere_changes_nothing(digits):
     ids=str,
 )
 def test_optimisers_that_cannot_be_are_refused(digits, options, message):
-    here = task(digits, model="logistic")
+    task = new_task(digits, model="logistic")
     with pytest.raises(ValueError, match=message):
-        here.optimizer(here.new_model(0), **{"lr": 0.1} | options)
+        task.optimizer(task.new_model(0), **{"lr": 0.1} | options)
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_not_finite_ends_training(digits, bad):
-    here = task(digits, model="cnn1")
-    model = here.new_model(0)
-    optimizer = here.optimizer(model, lr=0.1)
-    (batch,) = here.minibatches(KEPT, 0, batch_size=500)
+@pytest.mark.parametrize("factor", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_ends_training(digits, factor):
+    task = new_task(digits, model="cnn1")
+    model = task.new_model(0)
+    optimizer = task.optimizer(model, lr=0.1)
+    (batch,) = task.minibatches(RETAINED_IDS, 0, batch_size=500)
     assert optimizer.step(cross_entropy(model(batch.images), batch.labels))
-    before = state_of(model)
-    assert not here.meter.diverged
+    state = state_of(model)
+    assert not task.meter.diverged
     with pytest.warns(UserWarning, match="training has diverged and ends here"):
-        assert not optimizer.step(bad * cross_entropy(model(batch.images), batch.labels))
-    assert here.meter.diverged and optimizer.diverged
+        assert not optimizer.step(factor * cross_entropy(model(batch.images), batch.labels))
+    assert task.meter.diverged and optimizer.diverged
     assert not optimizer.step(cross_entropy(model(batch.images), batch.labels))
-    assert same(before, state_of(model))
-    assert here.meter.optimizer_steps == 1
+    assert is_same_state(state, state_of(model))
+    assert task.meter.optimizer_steps == 1
 
 
 def test_a_gradient_that_is_not_finite_is_not_stepped_along_where_it_is_clipped(digits):
-    here = task(digits, model="logistic")
-    model = here.new_model(0)
-    optimizer = here.optimizer(model, lr=0.1, clip=1.0)
-    before = state_of(model)
-    (batch,) = here.minibatches(KEPT, 0, batch_size=500)
+    task = new_task(digits, model="logistic")
+    model = task.new_model(0)
+    optimizer = task.optimizer(model, lr=0.1, clip=1.0)
+    initial_state = state_of(model)
+    (batch,) = task.minibatches(RETAINED_IDS, 0, batch_size=500)
     loss = cross_entropy(model(batch.images), batch.labels)
     model[1].bias.register_hook(lambda gradient: gradient * math.nan)
     with pytest.warns(UserWarning, match="diverged"):
         assert not optimizer.step(loss)
-    assert here.meter.diverged and same(before, state_of(model))
+    assert task.meter.diverged and is_same_state(initial_state, state_of(model))
 
 
 # -- the meter -------------------------------------------------------------------------------------
 
 
-def per_sample(here, model):
+def flops_of_sample(task, model):
     """FLOPs forward and backward of one image."""
-    return flops_per_sample(model, here.data.images(EVERYONE[:1]))
+    return flops_per_sample(model, task.data.images(IDS[:1]))
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn1", "resnet9"])
 def test_a_loop_is_charged_exactly(digits, kind):
-    here = task(digits, model=kind)
-    model = here.new_model(0)
-    optimizer = here.optimizer(model, lr=0.01)
+    task = new_task(digits, model=kind)
+    model = task.new_model(0)
+    optimizer = task.optimizer(model, lr=0.01)
     for epoch in range(2):
-        for batch in here.minibatches(KEPT, 0, epoch):
+        for batch in task.minibatches(RETAINED_IDS, 0, epoch):
             optimizer.step(cross_entropy(model(batch.images), batch.labels))
-    here.meter.settle()
-    forward, backward = per_sample(here, here.new_model(0))
-    assert here.meter.gradient_evaluations == 2 * len(KEPT)
-    assert here.meter.optimizer_steps == 14
-    assert here.meter.flops == 2 * len(KEPT) * (forward + backward)
-    assert here.meter.forward_evaluations == 0
+    task.meter.settle()
+    forward, backward = flops_of_sample(task, task.new_model(0))
+    assert task.meter.gradient_evaluations == 2 * len(RETAINED_IDS)
+    assert task.meter.optimizer_steps == 14
+    assert task.meter.flops == 2 * len(RETAINED_IDS) * (forward + backward)
+    assert task.meter.forward_evaluations == 0
 
 
 def test_fit_is_charged_what_a_loop_is_charged(digits):
     for kind in ("mlp", "cnn1"):
-        here = task(digits, model=kind, epochs=1)
-        fit(here, here.new_model(0), EVERYONE, here.recipe, 0)
-        other = task(digits, model=kind)
-        trained(other, other.new_model(0), ids=EVERYONE)
+        task = new_task(digits, model=kind, epochs=1)
+        fit(task, task.new_model(0), IDS, task.recipe, 0)
+        loop_task = new_task(digits, model=kind)
+        trained_model(loop_task, loop_task.new_model(0), ids=IDS)
         for name in ("gradient_evaluations", "forward_evaluations", "flops", "optimizer_steps"):
-            assert getattr(here.meter, name) == getattr(other.meter, name), name
+            assert getattr(task.meter, name) == getattr(loop_task.meter, name), name
 
 
 def test_passes_of_a_teacher_go_forward_only(digits):
-    here = task(digits)
-    teacher, student = here.new_model(1), here.new_model(0)
-    optimizer = here.optimizer(student, lr=0.01)
-    for batch in here.minibatches(KEPT, 0):
+    task = new_task(digits)
+    teacher = task.new_model(1)
+    student = task.new_model(0)
+    optimizer = task.optimizer(student, lr=0.01)
+    for batch in task.minibatches(RETAINED_IDS, 0):
         with torch.no_grad():
             targets = teacher(batch.images).softmax(1)
         optimizer.step(nn.functional.cross_entropy(student(batch.images), targets))
-    here.meter.settle()
-    forward, backward = per_sample(here, here.new_model(0))
-    assert here.meter.gradient_evaluations == here.meter.forward_evaluations == len(KEPT)
-    assert here.meter.flops == len(KEPT) * (2 * forward + backward)
+    task.meter.settle()
+    forward, backward = flops_of_sample(task, task.new_model(0))
+    assert task.meter.gradient_evaluations == task.meter.forward_evaluations == len(RETAINED_IDS)
+    assert task.meter.flops == len(RETAINED_IDS) * (2 * forward + backward)
 
 
 def test_passes_without_a_step_go_forward_only(digits):
     """With gradients, but no optimiser asked for them."""
-    here = task(digits)
+    task = new_task(digits)
     for seed in range(5):  # networks that are gone before anything is settled
-        here.new_model(seed)(here.data.images(EVERYONE[:10]))
-    trained(here, here.new_model(0))
-    here.meter.settle()
-    forward, backward = per_sample(here, here.new_model(0))
-    assert here.meter.forward_evaluations == 50
-    assert here.meter.gradient_evaluations == len(KEPT)
-    assert here.meter.flops == 50 * forward + len(KEPT) * (forward + backward)
+        task.new_model(seed)(task.data.images(IDS[:10]))
+    trained_model(task, task.new_model(0))
+    task.meter.settle()
+    forward, backward = flops_of_sample(task, task.new_model(0))
+    assert task.meter.forward_evaluations == 50
+    assert task.meter.gradient_evaluations == len(RETAINED_IDS)
+    assert task.meter.flops == 50 * forward + len(RETAINED_IDS) * (forward + backward)
 
 
 def test_all_passes_since_the_last_step_are_charged_to_it(digits):
-    here = task(digits)
-    model = here.new_model(0)
-    optimizer = here.optimizer(model, lr=0.01)
+    task = new_task(digits)
+    model = task.new_model(0)
+    optimizer = task.optimizer(model, lr=0.01)
     losses = [
-        cross_entropy(model(here.data.images(ids)), here.data.labels(ids))
-        for ids in (EVERYONE[:10], EVERYONE[10:25])
+        cross_entropy(model(task.data.images(ids)), task.data.labels(ids))
+        for ids in (IDS[:10], IDS[10:25])
     ]
     optimizer.step(losses[0] - 0.1 * losses[1])
-    assert here.meter.gradient_evaluations == 25 and here.meter.optimizer_steps == 1
+    assert task.meter.gradient_evaluations == 25 and task.meter.optimizer_steps == 1
 
 
 def test_frozen_layers_cost_no_backward_pass(digits):
-    here = task(digits)
-    model = here.new_model(0)
-    optimizer = here.optimizer(model, lr=0.01, only=["3.weight", "3.bias"])
-    optimizer.step(cross_entropy(model(here.data.images(KEPT)), here.data.labels(KEPT)))
-    whole = sum(per_sample(here, here.new_model(0)))
-    assert 0 < here.meter.flops < 0.7 * len(KEPT) * whole
+    task = new_task(digits)
+    model = task.new_model(0)
+    optimizer = task.optimizer(model, lr=0.01, only=["3.weight", "3.bias"])
+    logits = model(task.data.images(RETAINED_IDS))
+    optimizer.step(cross_entropy(logits, task.data.labels(RETAINED_IDS)))
+    flops_of_all_layers = sum(flops_of_sample(task, task.new_model(0)))
+    assert 0 < task.meter.flops < 0.7 * len(RETAINED_IDS) * flops_of_all_layers
 
 
 def test_predictions_for_scores_are_not_charged(digits):
-    here = task(digits)
-    logits = predict(here, here.new_model(0), here.data.train_images)
-    here.meter.settle()
+    task = new_task(digits)
+    logits = predict(task, task.new_model(0), task.data.train_images)
+    task.meter.settle()
     assert logits.shape == (200, 10)
-    assert here.meter.flops == here.meter.forward_evaluations == 0
+    assert task.meter.flops == task.meter.forward_evaluations == 0
 
 
 def test_a_model_for_work_by_hand_is_not_charged(digits):
-    here = task(digits)
-    here.bare_model(state_of(here.new_model(0)))(here.data.images(KEPT))
-    here.meter.settle()
-    assert here.meter.flops == here.meter.forward_evaluations == 0
+    task = new_task(digits)
+    task.bare_model(state_of(task.new_model(0)))(task.data.images(RETAINED_IDS))
+    task.meter.settle()
+    assert task.meter.flops == task.meter.forward_evaluations == 0
 
 
 # -- precision -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def lower(digits):
+def bfloat16_run(digits):
     """A task in bfloat16, a network, and the types of what its first layer gives out."""
-    here = task(digits, model="cnn1", precision="bfloat16")
-    model = here.new_model(0)
-    types = []
-    model[0].register_forward_hook(lambda layer, inputs, output: types.append(output.dtype))
-    return here, model, types
+    task = new_task(digits, model="cnn1", precision="bfloat16")
+    model = task.new_model(0)
+    dtypes = []
+    model[0].register_forward_hook(lambda layer, inputs, output: dtypes.append(output.dtype))
+    return task, model, dtypes
 
 
-def test_passes_with_gradients_run_in_lower_precision_and_give_float32(lower):
-    here, model, types = lower
-    logits = model(here.data.images(KEPT))
-    assert types == [torch.bfloat16] and logits.dtype == torch.float32
-    cross_entropy(logits, here.data.labels(KEPT)).backward()
+def test_passes_with_gradients_run_in_lower_precision_and_give_float32(bfloat16_run):
+    task, model, dtypes = bfloat16_run
+    logits = model(task.data.images(RETAINED_IDS))
+    assert dtypes == [torch.bfloat16] and logits.dtype == torch.float32
+    cross_entropy(logits, task.data.labels(RETAINED_IDS)).backward()
     assert all(p.dtype == p.grad.dtype == torch.float32 for p in model.parameters())
 
 
-def test_passes_without_gradients_run_in_float32(lower):
-    here, model, types = lower
+def test_passes_without_gradients_run_in_float32(bfloat16_run):
+    task, model, dtypes = bfloat16_run
     with torch.no_grad():
-        logits = model(here.data.images(KEPT))
-    assert types == [torch.float32] and logits.dtype == torch.float32
-    plain = here.bare_model(state_of(model))(here.data.images(KEPT))
-    assert torch.equal(logits, plain.detach())
-    assert torch.equal(predict(here, model, here.data.train_images[KEPT]), logits)
+        logits = model(task.data.images(RETAINED_IDS))
+    assert dtypes == [torch.float32] and logits.dtype == torch.float32
+    plain_logits = task.bare_model(state_of(model))(task.data.images(RETAINED_IDS))
+    assert torch.equal(logits, plain_logits.detach())
+    assert torch.equal(predict(task, model, task.data.train_images[RETAINED_IDS]), logits)
 
 
-def test_a_pass_that_fails_leaves_the_precision_as_it_was(lower):
-    here, model, types = lower
+def test_a_pass_that_fails_leaves_the_precision_as_it_was(bfloat16_run):
+    task, model, dtypes = bfloat16_run
     with pytest.raises(RuntimeError):
         model(torch.zeros(1, 7, 8, 8))
     assert not torch.is_autocast_enabled("cpu")
-    assert model(here.data.images(KEPT)).dtype == torch.float32
-    assert types[-1] == torch.bfloat16
+    assert model(task.data.images(RETAINED_IDS)).dtype == torch.float32
+    assert dtypes[-1] == torch.bfloat16
 
 
 def test_a_loop_in_lower_precision_is_fit_to_the_bit(digits):
-    here = task(digits, model="cnn1", precision="bfloat16", epochs=1, schedule="constant")
-    short = here.new_model(0)
-    fit(here, short, EVERYONE, here.recipe, 0)
-    assert same(state_of(short), state_of(trained(here, here.new_model(0), ids=EVERYONE)))
+    task = new_task(digits, model="cnn1", precision="bfloat16", epochs=1, schedule="constant")
+    model = task.new_model(0)
+    fit(task, model, IDS, task.recipe, 0)
+    model_of_loop = trained_model(task, task.new_model(0), ids=IDS)
+    assert is_same_state(state_of(model), state_of(model_of_loop))
 
 
 def test_float32_machines_give_what_a_plain_network_gives(digits):
-    here = task(digits, model="cnn1")
-    model = here.new_model(0)
-    images = normalised(here.data.train_images, here.data)
-    assert torch.equal(model(images), here.bare_model(state_of(model))(images))
+    task = new_task(digits, model="cnn1")
+    model = task.new_model(0)
+    images = normalised(task.data.train_images, task.data)
+    assert torch.equal(model(images), task.bare_model(state_of(model))(images))
 
 
 # -- the fast path of fit --------------------------------------------------------------------------
@@ -424,23 +436,24 @@ HOOKS = {
 @pytest.mark.parametrize("kind", ["mlp", "logistic"])
 def test_hooks_are_respected_by_fit(digits, kind, hook):
     """A path without autograd must not be taken where anything is hooked to a layer."""
-    here = task(digits, model=kind, weight_decay=0.0)
-    model = here.new_model(0)
-    assert takes_stack_steps(model, here.recipe, here.machine)
+    task = new_task(digits, model=kind, weight_decay=0.0)
+    model = task.new_model(0)
+    assert takes_stack_steps(model, task.recipe, task.machine)
     layer = model[-1]
     HOOKS[hook](layer)
-    assert not takes_stack_steps(model, here.recipe, here.machine)
-    before = layer.weight.detach().clone()
-    fit(here, model, EVERYONE, here.recipe, 0)
-    assert torch.equal(layer.weight[:5], before[:5])
-    assert (layer.weight[5:] != before[5:]).float().mean() > 0.5
+    assert not takes_stack_steps(model, task.recipe, task.machine)
+    initial_weight = layer.weight.detach().clone()
+    fit(task, model, IDS, task.recipe, 0)
+    assert torch.equal(layer.weight[:5], initial_weight[:5])
+    assert (layer.weight[5:] != initial_weight[5:]).float().mean() > 0.5
 
 
 def test_a_frozen_layer_is_respected_by_fit(digits):
-    here = task(digits)
-    model = here.new_model(0)
+    task = new_task(digits)
+    model = task.new_model(0)
     model[1].weight.requires_grad_(False)
-    before = state_of(model)
-    fit(here, model, EVERYONE, here.recipe, 0)
-    after = state_of(model)
-    assert [name for name in before if torch.equal(before[name], after[name])] == ["1.weight"]
+    initial_state = state_of(model)
+    fit(task, model, IDS, task.recipe, 0)
+    final_state = state_of(model)
+    names = [name for name in initial_state if torch.equal(initial_state[name], final_state[name])]
+    assert names == ["1.weight"]

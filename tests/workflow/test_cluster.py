@@ -28,36 +28,40 @@ def test_slurm_gives_the_same_bytes(small, small_once, slurm):
     cells = [request for request in requests if "Partition=gpu" in request]
     assert len(cells) == 1 and "gres:gpu:1" in cells[0]
     assert not any("gres:gpu" in request for request in requests if request not in cells)
-    again = small.snakemake("-n", "--workflow-profile", profile, **slurm.environment)
-    assert "Nothing to be done" in again.stdout + again.stderr
+    plan = small.snakemake("-n", "--workflow-profile", profile, **slurm.environment)
+    assert "Nothing to be done" in plan.stdout + plan.stderr
     assert small.planned() == []  # neither has a local call anything to do
 
 
 @pytest.mark.slow
 def test_the_demo_through_slurm(tmp_path, slurm):
     """Every score, table and figure but for timing and memory; few submissions."""
-    here, there = (new_project(tmp_path / name) for name in ("here", "there"))
-    for project in (here, there):
+    local_project = new_project(tmp_path / "here")
+    slurm_project = new_project(tmp_path / "there")
+    for project in (local_project, slurm_project):
         shutil.copy(ROOT / "configs/demo.yaml", project.root / "study.yaml")
-    profile = there.profile("slurm", **one_node.SITE)
+    profile = slurm_project.profile("slurm", **one_node.SITE)
     begin = time.monotonic()
-    there.snakemake("--workflow-profile", profile, **slurm.environment)
+    slurm_project.snakemake("--workflow-profile", profile, **slurm.environment)
     end = time.monotonic()
-    here.snakemake("--cores", "2")
-    cells = len(list(there.root.glob("results/demo/unlearned/**/costs.json")))
+    local_project.snakemake("--cores", "2")
+    cells = len(list(slurm_project.root.glob("results/demo/unlearned/**/costs.json")))
     seconds = {"seconds": round(end - begin), "seconds at home": round(time.monotonic() - end)}
     print(json.dumps({"cells": cells, "submissions": slurm.submitted()} | seconds))
     assert slurm.submitted() <= cells / 20 + ROUNDS
-    one, two = (project.root / "results" / "demo" for project in (here, there))
-    paths = [path.relative_to(one) for path in one.glob("scores/**/scores.csv")]
+    local_results = local_project.root / "results/demo"
+    slurm_results = slurm_project.root / "results/demo"
+    paths = [path.relative_to(local_results) for path in local_results.glob("scores/**/scores.csv")]
     assert len(paths) == cells
     for path in paths:
-        assert stable(one / path) == stable(two / path)
-    untimed = [t.name for t in one.glob("tables/*.csv") if "_seconds," not in t.read_text()]
-    assert len(untimed) > 5
-    for name in untimed:
-        assert (one / "tables" / name).read_bytes() == (two / "tables" / name).read_bytes()
-    assert "Nothing to be done" in there.snakemake("-n", "--cores", "1").stdout
+        assert stable(local_results / path) == stable(slurm_results / path)
+    tables = local_results.glob("tables/*.csv")
+    untimed_names = [table.name for table in tables if "_seconds," not in table.read_text()]
+    assert len(untimed_names) > 5
+    for name in untimed_names:
+        table = local_results / "tables" / name
+        assert table.read_bytes() == (slurm_results / "tables" / name).read_bytes()
+    assert "Nothing to be done" in slurm_project.snakemake("-n", "--cores", "1").stdout
 
 
 def test_any_scheduler_gives_the_same_bytes(small, small_once):

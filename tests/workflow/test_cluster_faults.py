@@ -15,7 +15,7 @@ from tests.support.results import same_results
 
 pytestmark = pytest.mark.xdist_group("cluster_faults")
 
-MISBEHAVE = '''
+SITECUSTOMIZE = '''
 """Read by every Python that starts: makes chosen cells misbehave, the first time or always."""
 import os
 import pathlib
@@ -47,18 +47,18 @@ if "scripts.unlearn" in sys.orig_argv:
     if "/gradient_ascent/random-rate=0.2/" in command:
         fill(3000)  # always too much
 '''
-MEMORY = 900  # megabytes, times the attempt
+MEMORY_MB = 900  # times the attempt
 
 
 def start(project, *arguments, **environment):
     """Snakemake in the background, and the file of what it says."""
     log = project.root / "called.log"
-    with open(log, "w") as out:
+    with open(log, "w") as file:
         # where tests run in the background of a shell, it made their children deaf to Ctrl-C
         call = ["env", "--default-signal=INT", sys.executable, "-m", "snakemake"]
         call += ["--configfile", "study.yaml", *arguments]
         process = subprocess.Popen(
-            call, cwd=project.root, env=os.environ | environment, stdout=out, stderr=out
+            call, cwd=project.root, env=os.environ | environment, stdout=file, stderr=file
         )
     return process, log
 
@@ -77,14 +77,15 @@ def cancel(slurm, log):
 
 def test_faults(project, finished_once, slurm, tmp_path):
     """Jobs killed, too slow, too large, the node away; then Snakemake and SLURM themselves killed."""
-    (tmp_path / "sitecustomize.py").write_text(MISBEHAVE)
+    (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE)
     project.write_study(TINY)
+    unlearn_resources = {"mem_mb": f"attempt * {MEMORY_MB}", "runtime": "attempt"}
     profile = project.profile(
         "slurm",
         **one_node.SITE,
         **{
             "group-components": {"cells": 1, "scores": 100, "preparation": 50},
-            "set-resources": {"unlearn": {"mem_mb": f"attempt * {MEMORY}", "runtime": "attempt"}},
+            "set-resources": {"unlearn": unlearn_resources},
         },
     )
     call = ("--workflow-profile", profile)
@@ -94,15 +95,16 @@ def test_faults(project, finished_once, slurm, tmp_path):
     time.sleep(2)
     slurm.start("slurmd")
     assert process.wait(600) != 0
-    said = log.read_text()
-    assert "exceeded memory limit" in said and "DUE TO TIME LIMIT" in said and "Killed" in said
-    last = said[said.rindex("Error in rule ") :]
-    assert "unlearned/digits/cnn1/gradient_ascent/random-rate=0.2" in last
+    log_text = log.read_text()
+    assert "exceeded memory limit" in log_text and "DUE TO TIME LIMIT" in log_text
+    assert "Killed" in log_text
+    last_error = log_text[log_text.rindex("Error in rule ") :]
+    assert "unlearned/digits/cnn1/gradient_ascent/random-rate=0.2" in last_error
     jobs = slurm.call("scontrol", "show", "job", "--oneliner")
     assert [jobs.count(f"TimeLimit=00:0{n}:00") for n in (1, 2, 3)] == [8, 4, 1]
-    assert [jobs.count(f"MinMemoryNode={n * MEMORY}M") for n in (1, 2, 3)] == [8, 4, 1]
-    there = {path: path.stat().st_mtime_ns for path in project.results().rglob("costs.json")}
-    assert len(there) == 1 + 7  # nothing but the cell that never fits is missing
+    assert [jobs.count(f"MinMemoryNode={n * MEMORY_MB}M") for n in (1, 2, 3)] == [8, 4, 1]
+    time_of_path = {path: path.stat().st_mtime_ns for path in project.results().rglob("costs.json")}
+    assert len(time_of_path) == 1 + 7  # nothing but the cell that never fits is missing
 
     process, log = start(project, *call, **slurm.environment)
     wait(slurm.jobs, process)
@@ -120,6 +122,6 @@ def test_faults(project, finished_once, slurm, tmp_path):
     project.snakemake("--unlock")
     project.snakemake(*call, **slurm.environment)
     same_results(project, finished_once)
-    assert {path: path.stat().st_mtime_ns for path in there} == there
+    assert {path: path.stat().st_mtime_ns for path in time_of_path} == time_of_path
     assert not list(project.results().rglob("*.partial"))
     assert project.planned() == []
