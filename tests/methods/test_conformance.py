@@ -111,7 +111,12 @@ def request(digits, ids) -> Step:
 
 
 def instance(name, **options) -> Method:
-    return registry.find("methods", name)(**options)
+    method = registry.find("methods", name)
+    return method(**dict(method.conformance) | options)
+
+
+def method_options(name) -> str:
+    return str(dict(registry.find("methods", name).conformance) or " at its defaults")
 
 
 def serve(name, digits, trained, step, seed=0, model="mlp"):
@@ -339,10 +344,11 @@ class TestEveryMethod:
         work = meter.gradient_evaluations + meter.forward_evaluations + meter.optimizer_steps
         served_names = task.trainer.served(trained)
         changed = any(not np.array_equal(state[key], trained[key]) for key in served_names)
-        if changed and not instance(name).reads:  # arithmetic on weights is no work on points
-            assert work == meter.flops == 0
-        else:
-            assert changed is (work > 0) is (meter.flops > 0)
+        if not instance(name).reads:  # arithmetic on weights is no work on points
+            assert work == meter.flops == 0, f"{name} reads no points and charges {work}"
+        elif changed:
+            assert work > 0, f"{name} changes weights and charges nothing"
+        assert (work > 0) is (meter.flops > 0), f"{name} charges {work} passes, no FLOPs"
 
     def test_does_not_read_what_it_does_not_declare(self, name, digits, trained_models):
         """Points whose use is not declared can be destroyed without being missed."""
@@ -364,7 +370,9 @@ def test_changes_the_model(name, model, digits, trained_models):
     trained = trained_models[model, name]
     state, task = serve(name, digits, trained, request(digits, ninth_ids(digits)), model=model)
     weights = task.trainer.compared(task) or task.trainer.served(trained)
-    assert any(not np.array_equal(state[k], trained[k]) for k in weights)
+    changed = any(not np.array_equal(state[k], trained[k]) for k in weights)
+    advice = "name parameters that do in the attribute `conformance`"
+    assert changed, f"{name}{method_options(name)} changes nothing if a ninth is deleted; {advice}"
     pixels = torch.from_numpy(digits.test_images).to(task.machine.device)
     before = task.trainer.predict(task, trained, pixels)
     after = task.trainer.predict(task, state, pixels)

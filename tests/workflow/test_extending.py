@@ -174,3 +174,25 @@ def test_adding_a_data_set_a_sampler_and_a_model(project):
     assert set(scores["dataset"]) == {"letters"} and set(scores["sampler"]) == {"oldest"}
     assert set(scores["model"]) == {"patches-width=4"}
     assert set(scores["rate"]) == {0.1}
+
+
+def test_adding_a_trainer(project):
+    """The page's trainer passes the contract's tests, and a method reads what it has stored."""
+    trainer = block("python", "class WeightSizes")
+    (project.root / "unlearn/trainers/weight_sizes.py").write_text(trainer)
+    call = [sys.executable, "-m", "pytest", "-n", "0", "tests/trainers/test_contract.py"]
+    process = subprocess.run(
+        [*call, "-k", "weight_sizes"], cwd=project.root, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0 and "passed" in process.stdout, process.stdout
+    shrink = block("python", "class Shrink")
+    reader = shrink.replace("    reads = ", '    trainer = "weight_sizes"\n    reads = ')
+    reader = reader.replace("original.items()}", 'original.items() if "size/" + name in original}')
+    assert reader.count("weight_sizes") == 1
+    (project.root / "unlearn/methods/shrink.py").write_text(reader)
+    study = yaml.safe_load(yaml.safe_dump(TINY))
+    study["experiments"]["accuracy"]["method"] = "shrink"
+    project.write_study(study)
+    project.run("scores.csv")
+    scores = pd.read_csv(project.results("scores.csv"))
+    assert set(scores["variant"]) == {"original", "retrain", "shrink"}

@@ -72,7 +72,7 @@ def line_name(row: Mapping, figure: Mapping) -> str:
 
     The name is the method if a parameter of methods is on an axis, else the variant. A control of a
     trainer other than the standard one names the trainer. A colour that is not about methods comes
-    first, and is the whole name where one method alone is drawn.
+    first, and is the whole name where one method alone is drawn or the x axis names the variants.
     """
     by_parameter = any(column.startswith("method.") for column in axes(figure))
     by_method = by_parameter or figure["colour"] == "method"
@@ -83,7 +83,8 @@ def line_name(row: Mapping, figure: Mapping) -> str:
     value = column_value(row, colour)
     if value is None:
         return name
-    if figure["methods"] == [name] and not colour.startswith("method."):
+    is_named_on_axis = figure["x"] in ("variant", "method") or figure["methods"] == [name]
+    if is_named_on_axis and not colour.startswith("method."):
         return title(colour, value)
     if colour.startswith("method.") and row["method"] not in CONTROLS:
         return f"{name}, {colour.partition('.')[2]} {text(value)}"

@@ -148,6 +148,7 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) 
             _draw_point(axis, row, cost, style)
     _draw_frontier(axis, frontier_points(points, baselines))
     axis.set_xscale(spec["xscale"])
+    _style.format_ticks(axis.xaxis)
     distances = [
         *(point.distance for point in points),
         *(baseline.distance for baseline in baselines.values()),
