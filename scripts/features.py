@@ -14,18 +14,20 @@ from unlearn.data.features.standardised import with_features
 def main(arguments: argparse.Namespace) -> None:
     """Compute the features and write the data set beside `--output`."""
     dataset = load(Path(arguments.dataset).parent)
-    names = json.loads(arguments.features)
-    kinds = [registry.find("features", name)() for name in names]
+    blocks = json.loads(arguments.features)
+    kinds = [registry.create("features", block) for block in blocks]
     try:
         featured = with_features(dataset, kinds)
     except FeaturesError as error:
-        raise command.CommandError(f"{'+'.join(names)}: {error}") from error
+        raise command.CommandError(
+            f"{'+'.join(block['kind'] for block in blocks)}: {error}"
+        ) from error
     save(featured, Path(arguments.output).parent)
 
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument("--dataset", required=True, help="dataset.json of the images")
-    parser.add_argument("--features", required=True, help="JSON: names of modules")
+    parser.add_argument("--features", required=True, help="JSON: kind and parameters of each")
     parser.add_argument("--output", required=True, help="dataset.json")
     command.run(main, parser)

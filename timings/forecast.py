@@ -28,7 +28,7 @@ from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
 from unlearn.storage.files import read_json, write_text
-from unlearn.study.load import Study, load_study
+from unlearn.study.load import Study, StudyError, load_study
 
 RECORD = Path(__file__).with_name("recorded.csv")
 START_SECONDS = 4.0
@@ -169,7 +169,10 @@ def load(paths: list[Path]) -> Study:
     config: dict = {}
     for path in paths:
         update_config(config, load_configfile(path))
-    return load_study(config, " + ".join(map(str, paths)))
+    try:
+        return load_study(config, " + ".join(map(str, paths)))
+    except StudyError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def main() -> None:

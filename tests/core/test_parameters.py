@@ -296,3 +296,25 @@ def test_a_component_is_made_again_from_its_values(component):
     except ValueError:  # a sampler needs a rate or a count, and so on
         one = component(**{"ids": [1]})
     assert component(**one.values()) == one
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        (2, 10),
+        ("banana", 1),
+        ("log", 10, 2),
+        ("log", 0, 1),
+        [1, 2],
+        ("choice", ()),
+        ("uniform", 1, 9),
+    ],
+)
+def test_a_search_space_that_is_none_is_refused(search):
+    with pytest.raises(ValueError, match="search: .* is not allowed"):
+        parameter(2.0, above=0, maximum=5, search=search)
+
+
+@pytest.mark.parametrize("search", [("log", 0.1, 1), ("uniform", 1, 5), ("choice", (1, 2))])
+def test_a_search_space_lies_within_the_limits(search):
+    parameter(2.0, above=0, maximum=5, search=search)

@@ -1,6 +1,7 @@
 """The conformance suite: what every method must do. New methods are found by themselves."""
 
 import hashlib
+import inspect
 import re
 import subprocess
 import sys
@@ -140,8 +141,8 @@ def ninth_ids(digits):
 
 
 def source(name) -> str:
-    path = Path(registry.FAMILIES["methods"].folder / f"{name}.py")
-    return path.read_text(encoding="utf-8")
+    """The file of a method, in this package or an installed one."""
+    return Path(inspect.getsourcefile(registry.find("methods", name))).read_text(encoding="utf-8")
 
 
 def test_methods_are_importable_and_can_be_made_without_torch():

@@ -207,6 +207,9 @@ def _task(
 
 def _check_method(model: Model, method: Method, added_ids: Sequence[int]) -> None:
     """ValueError for a method that cannot serve this model or request."""
+    if not isinstance(method, Method):
+        advice = f"; give an instance, {method.__name__}()" if isinstance(method, type) else ""
+        raise TypeError(f"method: {method!r} is no method{advice}")
     trainer = type(model.task.trainer).__name__
     needed = method.trainer
     if needed is not None and not isinstance(model.task.trainer, registry.find("trainers", needed)):

@@ -36,6 +36,26 @@ class Limits:
     search: tuple | None = None
     """`("log", low, high)`, `("uniform", low, high)` or `("choice", values)`; None is not tuned."""
 
+    def __post_init__(self) -> None:
+        if self.search is not None and not self._is_search_space():
+            raise ValueError(
+                f"search: {self.search!r} is not allowed; allowed: ('log', low, high) with low "
+                "above 0, ('uniform', low, high), ('choice', (value, ...)), within the limits"
+            )
+
+    def _is_search_space(self) -> bool:
+        """Whether the search space has one of the three forms and lies within the limits."""
+        if not isinstance(self.search, tuple) or len(self.search) < 2:
+            return False
+        kind, *values = self.search
+        if kind == "choice":
+            (options,) = values if len(values) == 1 else ((),)
+            return isinstance(options, tuple) and all(map(self.allow, options)) and bool(options)
+        if kind not in ("log", "uniform") or len(values) != 2:
+            return False
+        low, high = values
+        return low < high and (kind == "uniform" or low > 0) and all(map(self.allow, values))
+
     def schema(self) -> dict:
         """The limits in the words of JSON Schema."""
         words = {

@@ -81,7 +81,11 @@ def find(family: str, name: str) -> type[Parameters]:
     if entry_point is None:
         source = importlib.import_module(module(family, name))
         return getattr(source, class_name(FAMILIES[family], name))
-    component = entry_point.load()
+    try:
+        component = entry_point.load()
+    except Exception as error:  # whatever the package raises when it is imported
+        message = f"{entry_point.value} cannot be loaded: {type(error).__name__}: {error}"
+        raise ContractError(f"entry point {name} of {family}: {message}") from error
     bases = {base.__name__ for base in getattr(component, "__mro__", ())}
     if FAMILIES[family].base not in bases:
         raise ContractError(f"entry point {name} of {family}: {entry_point.value} is no component")

@@ -19,7 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 PARAMETER_FUNCTION = "parameter"
-"""The function whose default and help texts do not count."""
+"""The function whose default, help text and search space do not count."""
+
+UNCOUNTED_KEYWORDS = ("help", "search")
 
 
 def digests(*modules: str, root: Path = ROOT) -> list[str]:
@@ -71,12 +73,13 @@ def _outside_package(root: Path, name: str) -> str:
 
 
 def _package_files(package: str) -> list[Path]:
-    """The source files of an installed package or module."""
+    """The files of an installed package or module, data files included."""
     spec = importlib.util.find_spec(package)
     folders = spec.submodule_search_locations
     if not folders:
         return [Path(spec.origin)]
-    return sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+    files = (path for folder in folders for path in Path(folder).rglob("*") if path.is_file())
+    return sorted(path for path in files if "__pycache__" not in path.parts)
 
 
 @cache
@@ -84,14 +87,16 @@ def _package_digest(package: str) -> str:
     """One digest for all files of an installed package."""
     sha = hashlib.sha256()
     for path in _package_files(package):
-        sha.update(f"{path.name}\n".encode() + _meaning(path))
+        content = _meaning(path) if path.suffix == ".py" else path.read_bytes()
+        sha.update(f"{path.name}\n".encode() + content)
     return sha.hexdigest()[:8]
 
 
 @cache
 def _package_imports(package: str) -> tuple[str, ...]:
     """What the files of an installed package import."""
-    names = [_imported_names(path, package) for path in _package_files(package)]
+    sources = [path for path in _package_files(package) if path.suffix == ".py"]
+    names = [_imported_names(path, package) for path in sources]
     return tuple(dict.fromkeys(name for part in names for name in part))
 
 
@@ -156,7 +161,7 @@ def _meaning(path: Path) -> bytes:
             body[:] = [statement for statement in body if not _is_text(statement)]
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == PARAMETER_FUNCTION:
             node.args = []
-            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "help"]
+            node.keywords = [k for k in node.keywords if k.arg not in UNCOUNTED_KEYWORDS]
     return ast.dump(tree).encode()
 
 

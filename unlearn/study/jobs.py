@@ -14,6 +14,7 @@ from typing import Any
 
 from unlearn.core import registry
 from unlearn.evaluation import placement
+from unlearn.jobs import description
 from unlearn.jobs.description import FleetJob, NoiseJob
 from unlearn.study import sections
 from unlearn.study.components import Experiment, Study
@@ -41,13 +42,15 @@ class Jobs:
         """The code of a data set's source."""
         return registry.modules("data", self.data(dataset))
 
-    def features(self, dataset: str) -> list[str]:
+    def features(self, dataset: str) -> list[dict[str, Any]]:
         """The kinds of features that models see."""
-        return list(self.study.datasets[dataset].features)
+        return [
+            description.block("features", name) for name in self.study.datasets[dataset].features
+        ]
 
     def features_modules(self, dataset: str) -> list[str]:
         """The code of the features."""
-        return [registry.module("features", name) for name in self.features(dataset)]
+        return [m for kind in self.features(dataset) for m in registry.modules("features", kind)]
 
     def noise(self, noise: str) -> NoiseJob:
         """Noise for training images."""
