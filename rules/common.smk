@@ -100,7 +100,7 @@ ARRAYS = [
 ]
 ARRAYS += [
     os.path.join(os.path.dirname(DATASET), f"{ids}_ids.npy")
-    for ids in ("held_out", "sample")
+    for ids in ("source", "held_out", "sample")
 ]
 
 

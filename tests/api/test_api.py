@@ -184,3 +184,67 @@ def test_arrays_that_make_no_data_set_are_refused(change, message):
     arrays |= dict.fromkeys(("train_labels", "test_labels"), LABELS)
     with pytest.raises(ValueError, match=message):
         api.from_arrays(**arrays | change)
+
+
+def test_points_of_own_arrays_are_found_again(dataset):
+    """The validation split takes points away, so places in the dataset are not those in arrays."""
+    digits = build("digits", subset=300)
+    places = dataset.source_ids[[0, 7, 100]]
+    ids = dataset.ids_of_source(places)
+    assert list(ids) == [0, 7, 100]
+    assert np.array_equal(dataset.train_images[ids], digits.train_images[places])
+    absent = np.setdiff1d(np.arange(300), dataset.source_ids)
+    assert len(absent) == 20
+    for place in (absent[0], 300):
+        with pytest.raises(ValueError, match=f"point {place} of the source is not among"):
+            dataset.ids_of_source([place])
+
+
+def test_a_student_of_another_architecture_is_followed_by_another_request(dataset):
+    """The oracle of the second request is of the architecture of the original."""
+    original = api.train(dataset, Mlp(hidden=8), recipe=RECIPE, trainer=TeacherTrainer())
+    method = InfluenceDistillation(student="logistic", epochs=1, weights="uniform")
+    first = api.unlearn(original, method, [0])
+    assert len(list(first.network().parameters())) == 2
+    second = api.unlearn(first, method, [1])
+    oracle = api.retrain(api.retrain(original, [0]), [1])
+    assert len(list(oracle.network().parameters())) == 4
+    assert np.isfinite(api.evaluate(second, oracle).loc[("kl", "test"), "unlearned"])
+
+
+class Picky(Finetune.__base__):
+    """Refuses every setting."""
+
+    serves = ("add",)
+
+    def supports(self, setting):
+        """Never."""
+        return "never"
+
+
+class Misspelt(Finetune.__base__):
+    """Returns a tensor that no network has."""
+
+    def unlearn(self, task, original, request, seed):
+        """A misspelt name."""
+        return api_update({"1.wieght": original["1.weight"]})
+
+
+def api_update(*arguments, **keywords):
+    from unlearn.methods.base import Update
+
+    return Update(*arguments, **keywords)
+
+
+def test_what_a_study_refuses_the_library_refuses(original):
+    with pytest.raises(ValueError, match="Picky cannot delete points"):
+        api.unlearn(original, Picky(), [0])
+    with pytest.raises(ValueError, match="Picky: never"):
+        api.unlearn(original, Picky(), [])
+    with pytest.raises(ValueError, match=r"no network has a tensor 1\.wieght"):
+        api.unlearn(original, Misspelt(), [0])
+    with pytest.raises(TypeError, match=r"give an instance, Finetune\(\)"):
+        api.unlearn(original, Finetune, [0])
+    unlearned = api.unlearn(original, Finetune(epochs=1), [0])
+    with pytest.raises(ValueError, match="it is no model that `retrain` returned"):
+        api.evaluate(unlearned, unlearned)

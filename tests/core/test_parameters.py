@@ -311,7 +311,7 @@ def test_a_component_is_made_again_from_its_values(component):
     ],
 )
 def test_a_search_space_that_is_none_is_refused(search):
-    with pytest.raises(ValueError, match="search: .* is not allowed"):
+    with pytest.raises(ValueError, match=r"search: .* is not allowed"):
         parameter(2.0, above=0, maximum=5, search=search)
 
 

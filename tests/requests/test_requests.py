@@ -35,6 +35,9 @@ class Points:
     def noised_ids(self):
         return self.base_ids[:0]
 
+    def ids_of_source(self, source_ids):
+        return source_ids
+
 
 def facts(held_out=HELD_OUT):
     return DataFacts("made up", 10, (8, 8, 1), points=len(LABELS), held_out=len(held_out))

@@ -1,5 +1,6 @@
 """What a method is given: minibatches, optimisers, a meter that counts by itself."""
 
+import copy
 import itertools
 import math
 
@@ -457,3 +458,106 @@ def test_a_frozen_layer_is_respected_by_fit(digits):
     final_state = state_of(model)
     names = [name for name in initial_state if torch.equal(initial_state[name], final_state[name])]
     assert names == ["1.weight"]
+
+
+# -- loops that a review has found to go wrong without a word
+
+
+def quadratic(model):
+    return sum(parameter.square().sum() for parameter in model.parameters())
+
+
+def test_two_optimizers_of_one_model_train_what_each_is_for(digits):
+    task = new_task(digits, model="mlp", momentum=0.0)
+    model = task.new_model(0)
+    before = state_of(model)
+    head = task.optimizer(model, lr=0.1, only=["3.weight"])
+    body = task.optimizer(model, lr=0.1, only=["1.weight"])
+    for batch in task.minibatches(digits.base_ids, 0):
+        for optimizer in (head, body):
+            optimizer.step(cross_entropy(model(batch.images), batch.labels))
+    after = state_of(model)
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    assert changed == {"1.weight", "3.weight"}
+    everything = task.optimizer(model, lr=0.1)
+    batch = next(task.minibatches(digits.base_ids, 0))
+    everything.step(cross_entropy(model(batch.images), batch.labels))
+    assert not torch.equal(model.state_dict()["1.bias"].cpu(), after["1.bias"])
+
+
+def test_a_part_of_the_weights_is_charged_as_a_part(digits):
+    """The gradient of the last layer alone takes less arithmetic than that of all layers."""
+    flops = {}
+    for names in (None, ["3.weight", "3.bias"]):
+        task = new_task(digits, model="mlp")
+        model = task.new_model(0)
+        optimizer = task.optimizer(model, lr=0.1, only=names)
+        batch = next(task.minibatches(digits.base_ids, 0))
+        optimizer.step(cross_entropy(model(batch.images), batch.labels))
+        assert task.meter.gradient_evaluations == len(batch.labels)
+        flops[names is None] = task.meter.flops
+    assert 0 < flops[False] < flops[True]
+
+
+def test_a_schedule_advances_by_itself(digits):
+    task = new_task(digits, model="logistic")
+    model = task.new_model(0)
+    optimizer = task.optimizer(model, lr=0.1, schedule="cosine", steps=3)
+    rates = []
+    batch = next(task.minibatches(digits.base_ids, 0))
+    for _ in range(3):
+        rates.append(optimizer.rate(optimizer.steps_taken))
+        optimizer.step(cross_entropy(model(batch.images), batch.labels))
+    assert rates[0] == 0.1 and rates[0] > rates[1] > rates[2] > 0
+    with pytest.raises(ValueError, match="step: 3 is beyond the 3 steps of the schedule"):
+        optimizer.step(cross_entropy(model(batch.images), batch.labels))
+
+
+def test_weights_that_are_a_slice_are_stepped_on_like_others(digits):
+    task = new_task(digits, model="logistic", momentum=0.9)
+    models = [task.new_model(0), task.new_model(0)]
+    weight = models[1][1].weight
+    wide = torch.zeros(10, 100)
+    wide[:, :64] = weight.detach()
+    models[1][1].weight = torch.nn.Parameter(wide[:, :64])
+    batch = next(task.minibatches(digits.base_ids, 0))
+    for model in models:
+        optimizer = task.optimizer(model, lr=0.1)
+        for _ in range(2):
+            optimizer.step(cross_entropy(model(batch.images), batch.labels))
+    assert torch.equal(models[0][1].weight, models[1][1].weight)
+
+
+@pytest.mark.parametrize("wrap", [copy.deepcopy, torch.nn.Sequential], ids=["copy", "wrapper"])
+def test_copies_and_wrappers_are_charged(digits, wrap):
+    task = new_task(digits, model="mlp")
+    model = wrap(task.new_model(0))
+    optimizer = task.optimizer(model, lr=0.1)
+    batch = next(task.minibatches(digits.base_ids, 0))
+    optimizer.step(cross_entropy(model(batch.images), batch.labels))
+    task.meter.settle()
+    assert task.meter.gradient_evaluations == len(batch.labels)
+    assert task.meter.forward_evaluations == 0
+
+
+def test_work_that_would_be_free_is_refused(digits):
+    task = new_task(digits, model="mlp")
+    model = task.new_model(0)
+    optimizer = task.optimizer(model, lr=0.1)
+    with pytest.raises(RuntimeError, match="has made no forward pass that was charged"):
+        optimizer.step(quadratic(model))
+    with task.meter.by_hand():
+        assert optimizer.step(quadratic(model))
+    images = task.data.images(digits.base_ids[:4])
+    weights = dict(model.named_parameters())
+    call = torch.func.vmap(lambda image: torch.func.functional_call(model, weights, (image[None],)))
+    with pytest.raises(RuntimeError, match=r"use `task\.bare_model`"):
+        call(images)
+
+
+def test_points_outside_the_order_are_refused(digits):
+    task = new_task(digits, model="mlp")
+    ids = digits.base_ids
+    for wrong, among in ((ids, ids[:50]), (np.append(ids, ids[:1]), None)):
+        with pytest.raises(ValueError, match="they must be among those that are cut"):
+            next(task.minibatches(wrong, 0, among=among))

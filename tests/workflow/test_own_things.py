@@ -56,8 +56,11 @@ def test_a_served_model_forgets_a_list_of_points_of_arrays(project):
     """Own arrays, own checkpoint, own ids; each file that changes runs its jobs again."""
     write_arrays(project.root / "mine.npz")
     torch.save(network().state_dict(), project.root / "served.pt")
-    (project.root / "deletions.txt").write_text("3\n14\n\n15\n")
+    (project.root / "deletions.txt").touch()
     project.write_study(study(dataset="mine", model="served", request=REQUEST, seeds=1))
+    project.run("data/mine/dataset.json")
+    places = np.load(project.results("data/mine/source_ids.npy"))[[3, 14, 15]]
+    (project.root / "deletions.txt").write_text("{}\n{}\n\n{}\n".format(*places))
     project.run("scores.csv")
     scores = pd.read_csv(project.results("scores.csv"))
     assert set(scores["points"]) == {3}
@@ -67,7 +70,7 @@ def test_a_served_model_forgets_a_list_of_points_of_arrays(project):
     costs = scores.query("metric == 'gradient_evaluations' and split == 'learn'")["value"]
     assert (costs == 0).all()
     assert not [job for job in project.planned("results/tiny/scores.csv")]
-    (project.root / "deletions.txt").write_text("3\n14\n")
+    (project.root / "deletions.txt").write_text("{}\n{}\n".format(*places))
     assert "request ids-file=deletions.txt" in " ".join(project.planned("results/tiny/scores.csv"))
     project.run("scores.csv")
     torch.save(network(1).state_dict(), project.root / "served.pt")
@@ -128,7 +131,7 @@ def test_what_does_not_fit_is_refused_before_anything_runs(project):
     project.write_study(study(dataset="mine", model="mlp", request=REQUEST))
     refused(project, "ids-file=deletions.txt: there is no file deletions.txt")
     project.write_study(study(dataset="mine", model="mlp", request={"name": "ids", "ids": [[300]]}))
-    refused(project, "ids: 300 is not allowed; allowed: 0 to 199")
+    refused(project, "ids: 300 is not allowed; allowed: 0 to 299")
     project.write_study(study(dataset="pictures", model="mlp"))
     refused(project, "there is no such folder")
 
@@ -146,3 +149,38 @@ def test_files_that_are_broken_are_named(project):
     torch.save(network(), project.root / "served.pt")
     process = project.snakemake("--cores", "1", "--keep-going", check=False)
     assert "served.pt: cannot be read as a checkpoint" in process.stdout + process.stderr
+
+
+def test_ids_are_places_in_the_user_s_own_arrays(project):
+    """Though the validation split takes points away; one that is not trained on is refused."""
+    write_arrays(project.root / "mine.npz")
+    project.write_study(study(dataset="mine", model="mlp"))
+    project.run("data/mine/dataset.json")
+    places = np.load(project.results("data/mine/source_ids.npy"))
+    assert len(places) == 200
+    (project.root / "deletions.txt").write_text("\n".join(map(str, places[[5, 60]])))
+    project.write_study(study(dataset="mine", model="mlp", request=REQUEST))
+    project.run("requests/mine/ids-file=deletions.txt/request.npz")
+    with np.load(project.results("requests/mine/ids-file=deletions.txt/request.npz")) as request:
+        assert list(request["delete_0"]) == [5, 60]
+    absent = np.setdiff1d(np.arange(300), places)[0]
+    (project.root / "deletions.txt").write_text(f"{absent}\n")
+    path = "requests/mine/ids-file=deletions.txt/request.npz"
+    done = project.run(path, check=False)
+    assert (
+        f"point {absent} of the source is not among the training points"
+        in done.stdout + done.stderr
+    )
+
+
+def test_images_that_would_lose_something_are_refused(project):
+    write_images(project.root / "pictures")
+    first = sorted((project.root / "pictures/train").rglob("*.png"))[0]
+    Image.fromarray(np.full((8, 8), 60000, np.uint16)).save(first)
+    project.write_study(study(dataset="pictures", model="mlp"))
+    refused(project, "allowed: grey and colour images of 8 bits without transparency")
+
+
+def test_a_number_is_no_list_to_extend(project):
+    project.write_study(SMALL | {"seeds+": [7, 8]})
+    refused(project, "seeds: 2 is a number, not a list")

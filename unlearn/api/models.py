@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from unlearn.core import registry
+from unlearn.core.setting import DataFacts, Setting
 from unlearn.data.dataset import Dataset
 from unlearn.jobs.measure import Measure
-from unlearn.jobs.setup import task_of
+from unlearn.jobs.setup import task_of, with_validation
 from unlearn.methods.base import Method
 from unlearn.methods.retrain import Retrain
 from unlearn.models.base import Architecture
@@ -59,15 +60,22 @@ class Model:
     """What training and each step took: seconds, gradient evaluations, FLOPs, ..."""
     original: Model | None = None
     """The model before the first request; None for a trained one."""
+    method: Method | None = None
+    """The method that has served the last request; None for a trained model."""
+
+    @property
+    def network_task(self) -> Task:
+        """The task as the networks of this state see it: students may have other layers."""
+        return self.task if self.method is None else self.method.student_task(self.task)
 
     def network(self) -> nn.Module:
         """The network with these weights, in evaluation mode."""
-        return self.task.bare_model(self.state).eval()
+        return self.network_task.bare_model(self.state).eval()
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Logits N x classes for uint8 images N x H x W x C."""
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.task.machine.device)
-        return self.task.trainer.predict(self.task, self.state, pixels).numpy()
+        return self.task.trainer.predict(self.network_task, self.state, pixels).numpy()
 
     def steps(self) -> list[Step]:
         """The steps of the request."""
@@ -143,33 +151,36 @@ def unlearn(
     Args:
         model: A trained model, or an unlearned one: requests follow each other.
         method: The method with its hyper-parameters, such as `Finetune(epochs=2)`.
-        forget_ids: The training points to delete: positions in the training arrays.
+        forget_ids: The training points to delete: places in `model.dataset.train_labels`.
+            `model.dataset.ids_of_source(places)` turns places in your own arrays into these.
         added_ids: Held-out points to add.
 
     Raises:
         ValueError: Ids that cannot be deleted or added, a method for models of another trainer,
             or a request that the method cannot serve.
     """
-    _check_method(model, method, added_ids)
     request = Request(
         [*model.request.deletions, _sorted_ids(forget_ids)],
         [*model.request.additions, _sorted_ids(added_ids)],
     )
+    _check_method(model, method, request)
     steps = len(model.dataset.train_labels), model.dataset.base_ids
     step = list(request.steps(*steps))[-1]
-    student_task = method.student_task(model.task)
-    measure = Measure(model.task, None, student_task)
+    reads_validation = "validation" in method.reads
+    task = with_validation(model.task, model.dataset) if reads_validation else model.task
+    measure = Measure(task, None, method.student_task(task))
     state = measure.unlearning(
-        lambda: method.unlearn(model.task, model.state, step, model.seed), before=model.state
+        lambda: method.unlearn(task, model.state, step, model.seed), before=model.state
     )
     return Model(
         model.dataset,
-        student_task,
+        model.task,
         state,
         model.seed,
         request=request,
         costs=(*model.costs, *measure.costs),
         original=model.original or model,
+        method=method,
     )
 
 
@@ -201,24 +212,44 @@ def _task(
         trainer or StandardTrainer(),
         device=device,
         precision=precision,
-        reads_validation=True,
     )
 
 
-def _check_method(model: Model, method: Method, added_ids: Sequence[int]) -> None:
+def _check_method(model: Model, method: Method, request: Request) -> None:
     """ValueError for a method that cannot serve this model or request."""
     if not isinstance(method, Method):
         advice = f"; give an instance, {method.__name__}()" if isinstance(method, type) else ""
         raise TypeError(f"method: {method!r} is no method{advice}")
     trainer = type(model.task.trainer).__name__
-    needed = method.trainer
-    if needed is not None and not isinstance(model.task.trainer, registry.find("trainers", needed)):
+    declared = method.trainer
+    if declared and not isinstance(model.task.trainer, registry.find("trainers", declared)):
         raise ValueError(
-            f"method: {type(method).__name__} unlearns models of trainer {needed}, this one is of "
-            f"{trainer}"
+            f"method: {type(method).__name__} unlearns models of trainer {declared}, this one is "
+            f"of {trainer}"
         )
-    if len(added_ids) and "add" not in method.serves:
-        raise ValueError(f"method: {type(method).__name__} cannot add points")
+    added = len(request.additions[-1]) > 0
+    deleted = len(request.deletions[-1]) > 0
+    for verb, needed in (("delete", deleted), ("add", added)):
+        if needed and verb not in method.serves:
+            raise ValueError(f"method: {type(method).__name__} cannot {verb} points")
+    dataset = model.dataset
+    data = DataFacts(
+        name=dataset.description["name"],
+        classes=dataset.description["classes"],
+        shape=tuple(dataset.train_images.shape[1:]),
+        points=len(dataset.train_labels),
+        held_out=len(dataset.held_out_ids),
+    )
+    setting = Setting(
+        data=data,
+        model=model.task.architecture,
+        recipe=model.task.recipe,
+        trainer=model.task.trainer,
+        method=method,
+    )
+    reason = model.task.trainer.supports(setting) or method.supports(setting)
+    if reason:
+        raise ValueError(f"method: {type(method).__name__}: {reason}")
 
 
 def _sorted_ids(ids: Sequence[int]) -> np.ndarray:

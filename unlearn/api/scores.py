@@ -12,6 +12,7 @@ from unlearn.api.models import Model
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, ScoredFleet, TrainedFleet
 from unlearn.evaluation.score import score
 from unlearn.jobs.predict import Predictor
+from unlearn.methods.retrain import Retrain
 from unlearn.requests.request import Request
 
 
@@ -29,6 +30,8 @@ def evaluate(unlearned: Model, oracle: Model) -> pd.DataFrame:
     Raises:
         ValueError: Models of different data sets or requests.
     """
+    if not isinstance(oracle.method, Retrain):
+        raise ValueError("oracle: it is no model that `retrain` returned")
     for name in ("deletions", "additions"):
         pairs = zip(getattr(unlearned.request, name), getattr(oracle.request, name), strict=False)
         same = len(unlearned.request.deletions) == len(oracle.request.deletions)
@@ -68,9 +71,9 @@ def _scores(model: Model, unlearned: Model, oracle: Model) -> dict[tuple[str, st
 
 def _scored_fleet(model: Model, request: Request, record: Mapping[str, Any]) -> ScoredFleet:
     """A fleet of one model, as scoring reads it; `record` names the costs of doing nothing."""
-    predictor = Predictor(model.task, model.dataset, request)
+    predictor = Predictor(model.network_task, model.dataset, request)
     predictor.add(model.state)
-    names = model.task.trainer.compared(model.task)
+    names = model.task.trainer.compared(model.network_task)
     steps = len(model.request.deletions)
     costs = model.costs[-steps:] if steps else [dict.fromkeys(record, 0)]
     total = {name: sum(cost.get(name, 0) for cost in costs) for name in costs[-1]}

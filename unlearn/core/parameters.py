@@ -217,7 +217,7 @@ def fields(component: type) -> dict[str, Field]:
 
 def _field(annotation: Any, field: dataclasses.Field) -> Field:
     kinds = [annotation]
-    if isinstance(annotation, types.UnionType):
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
     optional = len(kinds) < len(typing.get_args(annotation))
     kind = typing.get_origin(kinds[0]) or kinds[0]

@@ -102,7 +102,7 @@ def module(family: str, name: str) -> str:
 def class_name(family: Family, name: str) -> str:
     """The name of the one class in a component's file that derives from the family's base."""
     text = (family.folder / f"{name}.py").read_text(encoding="utf-8")
-    classes = re.findall(rf"^class (\w+)\((?:\w+\.)?{family.base}\):", text, re.MULTILINE)
+    classes = re.findall(rf"^class (\w+)\((?:\w+\.)?{family.base}\b.*\):", text, re.MULTILINE)
     if len(classes) != 1:
         message = f"needs one class that derives from {family.base}, has {len(classes)}"
         raise ContractError(f"{family.package}.{name} {message}")
@@ -121,13 +121,19 @@ def modules(family: str, block: dict) -> list[str]:
 
 def _files(family: Family) -> list[Path]:
     """The files that hold a component: those with a class that derives from the family's base."""
-    pattern = rf"^class \w+\((?:\w+\.)?{family.base}\):"
+    pattern = rf"^class \w+\((?:\w+\.)?{family.base}\b.*\):"
     files = sorted(family.folder.glob("[a-z]*.py"))
     return [path for path in files if re.search(pattern, path.read_text("utf-8"), re.MULTILINE)]
 
 
 @cache
 def _entry_points(family: str) -> dict[str, importlib.metadata.EntryPoint]:
-    return {
-        point.name: point for point in importlib.metadata.entry_points(group=f"unlearn.{family}")
-    }
+    """The entry points of a family by name; ContractError for a name that two packages use."""
+    points: dict[str, importlib.metadata.EntryPoint] = {}
+    for point in importlib.metadata.entry_points(group=f"unlearn.{family}"):
+        other = points.setdefault(point.name, point)
+        if other.value != point.value:
+            raise ContractError(
+                f"entry point {point.name} of {family}: {other.value} and {point.value} share it"
+            )
+    return points

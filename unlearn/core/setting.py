@@ -16,6 +16,8 @@ class DataFacts:
     """Training points, including those that are held out."""
     held_out: int
     """Training points that are kept out of base training."""
+    source_points: int | None = None
+    """Training points of the source, before validation split and subset; None where unknown."""
     noised: float | None = None
     """The share of the points in base training whose images carry noise; None without noise."""
     features: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ ARRAYS = (
     "validation_labels",
     "test_images",
     "test_labels",
+    "source_ids",
     "held_out_ids",
     "sample_ids",
 )
@@ -41,6 +42,8 @@ class Dataset:
     validation_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    source_ids: np.ndarray
+    """The place of every training point in the training arrays of the source."""
     held_out_ids: np.ndarray
     """Sorted ids of the training points kept out of base training."""
     sample_ids: np.ndarray
@@ -66,6 +69,23 @@ class Dataset:
         noise = self.description.get("noise") or {"share": 0, "seed": 0}
         return stratified_share(self.train_labels, self.base_ids, noise["share"], noise["seed"])
 
+    def ids_of_source(self, source_ids: np.ndarray) -> np.ndarray:
+        """The ids of training points that are at these places in the source, in their order.
+
+        Raises ValueError for a place whose point is not trained on: it is in the validation split,
+        or `subset` does not keep it.
+        """
+        source_ids = np.asarray(source_ids, dtype=np.int64)
+        ids = np.searchsorted(self.source_ids, source_ids)
+        ids = np.minimum(ids, len(self.source_ids) - 1)
+        absent = source_ids[self.source_ids[ids] != source_ids]
+        if len(absent):
+            raise ValueError(
+                f"point {absent[0]} of the source is not among the training points: it is in the "
+                "validation split, or the subset leaves it out"
+            )
+        return ids
+
     def evaluated_ids(self, request: Request | None = None) -> np.ndarray:
         """Sorted ids of the training points that models are evaluated on.
 
@@ -88,10 +108,12 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
     validation_ids = stratified(train_labels, source.validation_size, VALIDATION_SEED)
     validation_images = train_images[validation_ids]
     validation_labels = train_labels[validation_ids]
-    train_images = np.delete(train_images, validation_ids, axis=0)
-    train_labels = np.delete(train_labels, validation_ids)
+    source_ids = np.setdiff1d(np.arange(len(train_labels)), validation_ids)
+    train_images = train_images[source_ids]
+    train_labels = train_labels[source_ids]
     if source.subset is not None:
         ids = stratified(train_labels, source.subset, source.subset_seed)
+        source_ids = source_ids[ids]
         train_images = train_images[ids]
         train_labels = train_labels[ids]
     if source.test_subset is not None:
@@ -111,6 +133,7 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
         validation_labels,
         test_images,
         test_labels,
+        source_ids,
         held_out_ids,
         sample_ids,
     )

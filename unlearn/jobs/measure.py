@@ -40,8 +40,10 @@ class Measure:
         self._warm_up(task)
         if student_task is not task:
             self._warm_up(student_task)
-        tensors = student_task.new_model(0).state_dict().values()
-        self.model_bytes = sum(tensor.nbytes for tensor in tensors)
+        tensors = student_task.new_model(0).state_dict()
+        self.network_names = frozenset(tensors)
+        """The names of the tensors of an unlearned network."""
+        self.model_bytes = sum(tensor.nbytes for tensor in tensors.values())
 
     def _warm_up(self, task: Task) -> None:
         task.meter = Meter(self.flops_by_model)
@@ -65,11 +67,25 @@ class Measure:
             start_seconds = _read_seconds(before)
             update = call()
             read_seconds = _read_seconds(before) - start_seconds
+            self._check(update, before)
             state = Overlay(before, update)
             changes = {name: np.asarray(tensor) for name, tensor in state.written.items()}
             return state, changes, read_seconds
 
         return self._measured(outcome)
+
+    def _check(self, update: Update, before: State) -> None:
+        """ValueError for a tensor that no network has, or that cannot be removed."""
+        names = self.network_names | set(before)
+        unknown = [name for name in update.tensors if name not in names and "/" not in name]
+        absent = sorted(update.removed - set(before))
+        if unknown:
+            raise ValueError(
+                f"update: no network has a tensor {unknown[0]}; what is stored beside it has a "
+                "name with a slash"
+            )
+        if absent:
+            raise ValueError(f"update: {absent[0]} cannot be removed, the state does not have it")
 
     def flag(self, diverged: bool) -> None:
         """Record that the last call gave a model that is not finite, where it did."""

@@ -1,5 +1,7 @@
 """From the description of a job to the task of its trainer and method."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -65,10 +67,6 @@ def task_of(
 
     machine = machine_for(architecture)
     description = dataset.description
-    validation = None
-    if reads_validation:
-        images = on_device(dataset.validation_images)
-        validation = (images, on_device(dataset.validation_labels))
     data = Data(
         on_device(dataset.train_images),
         on_device(dataset.train_labels),
@@ -77,9 +75,8 @@ def task_of(
         mean=tuple(description["mean"]),
         std=tuple(description["std"]),
         levels=description["levels"],
-        validation=validation,
     )
-    return Task(
+    task = Task(
         data,
         architecture,
         recipe=recipe,
@@ -88,3 +85,12 @@ def task_of(
         machine_for=machine_for,
         progress=Progress(label),
     )
+    return with_validation(task, dataset) if reads_validation else task
+
+
+def with_validation(task: Task, dataset: Dataset) -> Task:
+    """The task for a method that declares to read the validation split."""
+    device = task.machine.device
+    images = torch.from_numpy(dataset.validation_images).to(device)
+    labels = torch.from_numpy(dataset.validation_labels).to(device)
+    return replace(task, data=replace(task.data, validation=(images, labels)))

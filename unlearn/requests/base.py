@@ -21,6 +21,9 @@ class PointSet(Protocol):
     noised_ids: np.ndarray
     """Sorted ids of base training whose images carry noise."""
 
+    def ids_of_source(self, source_ids: np.ndarray) -> np.ndarray:
+        """The ids of points at these places in the source; ValueError if one is not trained on."""
+
 
 class Sampler(Parameters):
     """Chooses the points that a request deletes or adds; one file each."""

@@ -10,7 +10,7 @@ from unlearn.requests.request import Request, deletion
 
 
 class Ids(Sampler):
-    """The training points with these ids: positions in the training arrays, counted from 0.
+    """The training points with these ids: places in the training arrays of the source, from 0.
 
     Give `ids` or `file`, a text file with one id a line.
     """
@@ -40,7 +40,8 @@ class Ids(Sampler):
     def check(self, setting: Setting) -> None:
         """Raise ValueError for an id that the data set does not have, or for all of them."""
         if self.ids is not None:
-            self._check_ids(setting.data.points, setting.data.base_points)
+            data = setting.data
+            self._check_ids(data.source_points or data.points, data.base_points)
 
     def with_ids(self, ids: np.ndarray) -> "Ids":
         """This sampler with the content of its file."""
@@ -53,8 +54,9 @@ class Ids(Sampler):
         """
         if self.ids is None:
             raise ValueError(f"file: {self.file} is not read yet")
-        self._check_ids(len(dataset.train_labels), len(dataset.base_ids))
-        return deletion(np.array(self.ids, dtype=np.int64), self.steps)
+        ids = np.array(self.ids, dtype=np.int64)
+        self._check_ids(int(ids.max()) + 1, len(dataset.base_ids))
+        return deletion(dataset.ids_of_source(ids), self.steps)
 
     def _check_ids(self, points: int, base_points: int) -> None:
         if max(self.ids) >= points:

@@ -32,6 +32,11 @@ def open_image(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
+            if image.mode not in ("L", "RGB", "P", "1"):
+                raise UserFileError(
+                    f"{path}: mode {image.mode} is not allowed; allowed: grey and colour images "
+                    "of 8 bits without transparency"
+                )
             pixels = image if image.mode in ("L", "RGB") else image.convert("RGB")
             array = np.asarray(pixels)
     except (OSError, UnidentifiedImageError) as error:

@@ -3,8 +3,7 @@
 A job must run again when the code it imports changed, and only then. `closure` follows the
 imports of a module through the project, parent packages and imports inside functions included,
 and `digests` gives a short hash for each module found. Comments, docstrings, formatting, what only
-type checkers see, and the help texts and defaults of parameters do not count. Values of parameters
-are in the parameters of the job.
+type checkers see, and the help texts and search spaces of parameters do not count.
 
 A module outside the project, such as a method of an installed package, is digested with all
 modules of its package.
@@ -19,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 PARAMETER_FUNCTION = "parameter"
-"""The function whose default, help text and search space do not count."""
+"""The function that declares a field: its help text and search space do not count."""
 
 UNCOUNTED_KEYWORDS = ("help", "search")
 
@@ -88,7 +87,7 @@ def _package_digest(package: str) -> str:
     sha = hashlib.sha256()
     for path in _package_files(package):
         content = _meaning(path) if path.suffix == ".py" else path.read_bytes()
-        sha.update(f"{path.name}\n".encode() + content)
+        sha.update(f"{path.parent.name}/{path.name}\n".encode() + content)
     return sha.hexdigest()[:8]
 
 
@@ -159,15 +158,24 @@ def _meaning(path: Path) -> bytes:
             body.clear()
         if isinstance(body, list):
             body[:] = [statement for statement in body if not _is_text(statement)]
-        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == PARAMETER_FUNCTION:
-            node.args = []
-            node.keywords = [k for k in node.keywords if k.arg not in UNCOUNTED_KEYWORDS]
+        if isinstance(node, ast.ClassDef):
+            _drop_uncounted_keywords(node)
     return ast.dump(tree).encode()
 
 
 def _is_for_type_checkers(node: ast.AST) -> bool:
     """Whether a node is `if TYPE_CHECKING:`."""
     return isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING"
+
+
+def _drop_uncounted_keywords(component: ast.ClassDef) -> None:
+    """Take the help texts and search spaces out of the fields of a class."""
+    for statement in component.body:
+        call = getattr(statement, "value", None)
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(call, ast.Call):
+            continue
+        if getattr(call.func, "id", None) == PARAMETER_FUNCTION:
+            call.keywords = [k for k in call.keywords if k.arg not in UNCOUNTED_KEYWORDS]
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -47,6 +47,7 @@ def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) 
         shape=shape,
         points=points,
         held_out=held_out,
+        source_points=facts.train_points,
         noised=values["noised"] if has_noise else None,
         features=names,
         public_features=tuple(n for n in names if registry.find("features", n).standardise),

@@ -72,6 +72,10 @@ def extended(config: Mapping, path: str = "") -> dict:
         else:
             merged[key] = extended(value, where) if isinstance(value, Mapping) else value
     for key, extension in extensions.items():
+        if isinstance(merged.get(key), bool | int | float):
+            raise InvalidError(
+                f"{path}.{key}+".strip("."), f"{key}: {merged[key]} is a number, not a list"
+            )
         if key not in merged:
             raise InvalidError(f"{path}.{key}+".strip("."), f"there is no {key} to extend")
         merged[key] = [*_as_list(merged[key]), *extension]

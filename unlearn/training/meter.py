@@ -5,7 +5,7 @@ import resource
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,11 @@ class Meter:
         finally:
             self._by_hand -= 1
 
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether forward passes are not charged by themselves now."""
+        return self._by_hand > 0
+
     def forward_pass(self, model: nn.Module, images: torch.Tensor) -> None:
         """Record a forward pass; whether it served a gradient shows when an optimiser steps."""
         if self._by_hand:
@@ -65,18 +70,39 @@ class Meter:
             self.forwards(model, images)
             return
         forward, backward = self._per_sample(model, images)
-        pending = self._pending.setdefault(model, PendingWork())
+        pending = self._pending.setdefault(model, PendingWork(images[:1].detach()))
         pending.samples += len(images)
         pending.forward_flops += len(images) * forward
         pending.backward_flops += len(images) * backward
 
-    def optimizer_step(self, model: nn.Module) -> None:
-        """Charge the forward passes of `model` since its last step as gradient evaluations."""
+    def optimizer_step(
+        self, model: nn.Module, trained: Sequence[nn.Parameter] | None = None
+    ) -> None:
+        """Charge the forward passes of `model` since its last step as gradient evaluations.
+
+        Args:
+            model: The network, or one that contains it.
+            trained: The parameters that get a gradient; None for all.
+
+        Raises:
+            RuntimeError: There was no such pass, so that the step would be free of charge.
+        """
         if self._by_hand:
             return
-        pending = self._pending.pop(model, PendingWork())
-        self.gradient_evaluations += pending.samples
-        self.flops += pending.forward_flops + pending.backward_flops
+        passed = [part for part in model.modules() if part in self._pending]
+        if not passed:
+            raise RuntimeError(
+                "an optimiser steps, but its model has made no forward pass that was charged: call "
+                "the model itself, or charge by hand within `task.meter.by_hand()`"
+            )
+        for part in passed:
+            pending = self._pending.pop(part)
+            self.gradient_evaluations += pending.samples
+            backward_flops = pending.backward_flops
+            if trained is not None:
+                with _gradients_of(part, trained):
+                    backward_flops = pending.samples * self._per_sample(part, pending.example)[1]
+            self.flops += pending.forward_flops + backward_flops
         self.optimizer_steps += 1
 
     def settle(self) -> None:
@@ -121,9 +147,25 @@ class Meter:
 class PendingWork:
     """Forward passes of a model since its last optimiser step."""
 
+    example: torch.Tensor
+    """One of the images."""
     samples: int = 0
     forward_flops: int = 0
     backward_flops: int = 0
+
+
+@contextlib.contextmanager
+def _gradients_of(model: nn.Module, trained: Sequence[nn.Parameter]) -> Iterator[None]:
+    """A block in which only these parameters of a network require a gradient."""
+    kept = {id(parameter) for parameter in trained}
+    frozen = [p for p in model.parameters() if p.requires_grad and id(p) not in kept]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
 
 
 class _FlopCounter(TorchDispatchMode):

@@ -56,6 +56,8 @@ def minibatches(
     size = recipe.batch_size
     is_trained = np.zeros(len(data.train_labels), dtype=bool)
     is_trained[ids] = True
+    if not np.count_nonzero(is_trained) == np.count_nonzero(is_trained[among]) == len(ids):
+        raise ValueError("ids: they must be among those that are cut into minibatches, each once")
     augment = augmentation(recipe, data)
     stride = size * max(1, FETCHED_POINTS // size)
     order = seeding.shuffled(among, epoch_seed)

@@ -64,10 +64,15 @@ class Optimizer:
         self.meter = meter
         self.clip = clip
         self.steps = steps
+        self.steps_taken = 0
         self.diverged = False
         """Whether a loss or a gradient was not finite; later steps then do nothing."""
         named = _trained_parameters(model, only)
         self.parameters = list(named.values())
+        self.trains_all = only is None
+        for parameter in self.parameters:
+            if not _is_dense(parameter):  # a slice of a larger tensor
+                parameter.data = parameter.data.contiguous()
         self.frozen = _frozen_coordinates(named, mask or {})
         kinds = ("momentum",) if recipe.momentum else ()
         if recipe.optimizer == "adam":
@@ -101,13 +106,21 @@ class Optimizer:
         """The learning rate of a step, counted from 0 over the whole schedule."""
         return learning_rate(self.recipe.schedule, self.recipe.lr, step, self.steps or 1)
 
-    def step(self, loss: torch.Tensor, step: int = 0) -> bool:
-        """Descend along the gradient of `loss`; `step` is the place in the schedule.
+    def step(self, loss: torch.Tensor, step: int | None = None) -> bool:
+        """Descend along the gradient of `loss`.
 
-        A loss that is not finite is not stepped along, nor, where gradients are clipped, is such a
-        gradient: the weights stay as they are, `diverged` and that of the meter become true, and
-        this and all later steps return False.
+        `step` is the place in the schedule, by default the number of steps so far. A loss that is
+        not finite is not stepped along, nor, where gradients are clipped, is such a gradient. The
+        weights then stay as they are, `diverged` and that of the meter become true, and this and
+        all later steps return False.
+
+        Raises:
+            ValueError: A step beyond the end of the schedule.
+            RuntimeError: The network has made no forward pass since the last step.
         """
+        step = self.steps_taken if step is None else step
+        if self.recipe.schedule != "constant" and self.steps is not None and step >= self.steps:
+            raise ValueError(f"step: {step} is beyond the {self.steps} steps of the schedule")
         if self.diverged or not torch.isfinite(loss.detach()):
             return self._give_up()
         return self.descend(loss, step)
@@ -115,10 +128,12 @@ class Optimizer:
     def descend(self, loss: torch.Tensor, step: int) -> bool:
         """`step` without a look at the loss, which takes time on a GPU."""
         self.model.zero_grad()
-        loss.backward()
-        self.meter.optimizer_step(self.model)
+        loss.backward(inputs=None if self.trains_all else self.parameters)
+        self.meter.optimizer_step(self.model, None if self.trains_all else self.parameters)
+        self.steps_taken += 1
         for parameter, frozen in self.frozen:
-            parameter.grad[frozen] = 0  # so that the norm is that of the coordinates that move
+            if parameter.grad is not None:
+                parameter.grad[frozen] = 0  # the norm is that of the coordinates that move
         if self.clip is not None:
             norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
             if not torch.isfinite(norm + loss.detach()):
@@ -180,17 +195,16 @@ class Optimizer:
 
 
 def _trained_parameters(model: nn.Module, only: Collection[str] | None) -> dict[str, nn.Parameter]:
-    """The parameters that are trained; all others are frozen."""
+    """The parameters that an optimiser changes: those of `only`, or all that are not frozen."""
     named = dict(model.named_parameters())
     for name in only or ():
         if name not in named:
             raise ValueError(
                 f"only: the model has no parameter {name}; allowed: {', '.join(named)}"
             )
-    for name, parameter in named.items():
-        if only is not None:
-            parameter.requires_grad_(name in only)
-    return {name: parameter for name, parameter in named.items() if parameter.requires_grad}
+        named[name].requires_grad_(True)
+    names = [name for name, parameter in named.items() if parameter.requires_grad]
+    return {name: named[name] for name in names if only is None or name in only}
 
 
 def _frozen_coordinates(
@@ -208,6 +222,13 @@ def _frozen_coordinates(
             )
         frozen.append((named[name], ~free.to(named[name].device)))
     return frozen
+
+
+def _is_dense(tensor: torch.Tensor) -> bool:
+    """Whether the values of a tensor lie in memory without gaps, in whatever order."""
+    pairs = zip(tensor.shape, tensor.stride(), strict=True)
+    last = sum((size - 1) * stride for size, stride in pairs)
+    return last + 1 == tensor.numel() or tensor.numel() == 0
 
 
 def _flat(like: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:

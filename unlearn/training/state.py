@@ -30,7 +30,9 @@ class Update:
         self.whole = hasattr(changes, "state_dict")
         """Whether the new state consists of `tensors` alone."""
         tensors = state_of(changes) if self.whole else changes
-        self.tensors: dict[str, torch.Tensor | np.ndarray] = dict(tensors or {})
+        self.tensors: dict[str, torch.Tensor | np.ndarray] = {
+            name: _on_cpu(tensor) for name, tensor in (tensors or {}).items()
+        }
         self.removed = frozenset(remove)
 
     @classmethod
@@ -103,3 +105,8 @@ def rows(state: State, name: str) -> np.ndarray:
 def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
     """A copy of all parameters and buffers, on the CPU."""
     return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def _on_cpu(tensor: torch.Tensor | np.ndarray) -> torch.Tensor | np.ndarray:
+    """A tensor that numpy can read: on the CPU, without a gradient."""
+    return tensor.detach().cpu() if hasattr(tensor, "detach") else tensor
