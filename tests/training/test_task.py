@@ -479,9 +479,9 @@ def test_two_optimizers_of_one_model_train_what_each_is_for(digits):
     after = state_of(model)
     changed = {name for name in after if not torch.equal(after[name], before[name])}
     assert changed == {"1.weight", "3.weight"}
-    everything = task.optimizer(model, lr=0.1)
+    whole = task.optimizer(model, lr=0.1)
     batch = next(task.minibatches(digits.base_ids, 0))
-    everything.step(cross_entropy(model(batch.images), batch.labels))
+    whole.step(cross_entropy(model(batch.images), batch.labels))
     assert not torch.equal(model.state_dict()["1.bias"].cpu(), after["1.bias"])
 
 

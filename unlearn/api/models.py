@@ -103,7 +103,7 @@ def train(
         device: `auto`, `cpu` or `cuda`.
         precision: `auto`, `float32` or `bfloat16`.
     """
-    task = _task(dataset, network, recipe, trainer, device, precision)
+    task = _task(dataset, network, recipe, trainer, device=device, precision=precision)
     measure = Measure(task, None)
     state = measure.training(lambda: task.trainer.train(task, dataset.base_ids, seed))
     return Model(dataset, task, state, seed, costs=tuple(measure.costs))
@@ -133,7 +133,7 @@ def pretrained(
     Raises:
         RuntimeError: Weights of another architecture.
     """
-    task = _task(dataset, network, recipe, None, device, precision)
+    task = _task(dataset, network, recipe, None, device=device, precision=precision)
     if isinstance(weights, nn.Module):
         weights = weights.state_dict()
     elif not isinstance(weights, Mapping):
@@ -201,17 +201,12 @@ def _task(
     network: Network,
     recipe: Recipe | None,
     trainer: Trainer | None,
-    device: str,
-    precision: str,
+    **hardware: str,
 ) -> Task:
+    """The task of a network; `hardware` is device and precision."""
     architecture = network if isinstance(network, Architecture) else UserNetwork(network)
     return task_of(
-        dataset,
-        architecture,
-        recipe or Recipe(),
-        trainer or StandardTrainer(),
-        device=device,
-        precision=precision,
+        dataset, architecture, recipe or Recipe(), trainer or StandardTrainer(), **hardware
     )
 
 

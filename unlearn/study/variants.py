@@ -31,7 +31,7 @@ def resolve_variants(
     chosen_variants = [_variant(resolver, version, path) for version in resolver.choices(choice)]
     trainers = {v.trainer.name: _control_trainer(resolver, v.trainer) for v in chosen_variants}
     controls = [
-        _new_variant(resolver, control_name(kind, trainer), kind, {}, trainer, path)
+        _new_variant(resolver, Part(control_name(kind, trainer), kind, {}), trainer, path)
         for trainer in trainers.values()
         for kind in CONTROLS
     ]
@@ -51,22 +51,19 @@ def _variant(resolver: Resolver, choice: Any, path: str) -> Variant:
     parameters = sections.own_parameters("methods", kind, values)
     rest = {key: value for key, value in values.items() if key not in parameters}
     trainer = _trainer(resolver, sections.trainer_of(kind), rest, path)
-    return _new_variant(resolver, name, kind, parameters, trainer, path)
+    return _new_variant(resolver, Part(name, kind, parameters), trainer, path)
 
 
-def _new_variant(
-    resolver: Resolver, name: str, kind: str, parameters: Mapping, trainer: Part, path: str
-) -> Variant:
-    """The variant of a method with its parameters and its trainer.
+def _new_variant(resolver: Resolver, method_part: Part, trainer: Part, path: str) -> Variant:
+    """The variant of a method and the trainer whose models it unlearns.
 
     Args:
         resolver: Finds components.
-        name: The name of the variant.
-        kind: The registered name of the method.
-        parameters: Those of the method.
-        trainer: The trainer whose models it unlearns.
+        method_part: Name, registered name and parameters of the method.
+        trainer: The trainer.
         path: Where the method stands, for error messages.
     """
+    name, kind, parameters = method_part.name, method_part.kind, method_part.parameters
     method = resolver.component("methods", kind, parameters, path, name)
     return Variant(
         name,
@@ -119,6 +116,7 @@ def _references(
             method = registry.find("methods", variant.kind)
             values = method(**parameters).values()
             name = canonical_name(variant.kind, values, method().values())
-            reference = _new_variant(resolver, name, variant.kind, values, variant.trainer, path)
+            part = Part(name, variant.kind, values)
+            reference = _new_variant(resolver, part, variant.trainer, path)
         resolver.study.references.setdefault(variant.name, {})[suffix] = reference.name
         yield reference

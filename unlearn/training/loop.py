@@ -9,6 +9,7 @@ retrained model differ by the deleted points only (with mixup by their neighbour
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -75,6 +76,7 @@ def fit(
         )
     if steps is None:
         steps = recipe.epochs * math.ceil(len(among) / recipe.batch_size)
+    schedule = _Schedule(task, ids, recipe, seed, among, steps)
     task.progress.begin(steps, label)
     fast = takes_stack_steps(model, recipe, task.machine)
     kind = StackOptimizer if fast else Optimizer
@@ -84,7 +86,7 @@ def fit(
         work,
         kind(model, recipe, task.machine, meter=task.meter, steps=steps, state=state) as optimizer,
     ):
-        for step, images, labels in _schedule(task, model, ids, recipe, seed, among, steps):
+        for step, images, labels in schedule.minibatches(_min_points(model)):
             work.add(images)
             if fast:
                 optimizer.fit_batch(images, labels, step)
@@ -127,33 +129,36 @@ def _min_points(model: nn.Module) -> int:
     return 2 if has_batch_statistics(model) else 1
 
 
-def _schedule(
-    task: Task,
-    model: nn.Module,
-    ids: np.ndarray,
-    recipe: Recipe,
-    seed: int,
-    among: np.ndarray,
-    steps: int,
-) -> Iterator[Minibatch]:
-    """The minibatches of all epochs of a schedule, with their place in it.
+@dataclass(frozen=True)
+class _Schedule:
+    """The minibatches of a training; see `fit` for the fields."""
 
-    `steps` is the length of the schedule in minibatches; for the others see `fit`.
-    """
-    batches = math.ceil(len(among) / recipe.batch_size)
-    for epoch in range(math.ceil(steps / batches) if batches else 0):
-        first = epoch * batches
-        epoch_seed = seeding.derive(seed, "epoch", epoch)
-        for batch in minibatches(
-            task.data, ids, recipe, epoch_seed, among, _min_points(model), limit=steps - first
-        ):
-            step = first + batch.index
-            if recipe.mixup:
-                key = seeding.derive(epoch_seed, "mixup", step)
-                mixed = mix(batch.images, batch.labels, recipe.mixup, task.data.classes, key)
-                yield step, *mixed
-            else:
-                yield step, batch.images, batch.labels
+    task: Task
+    ids: np.ndarray
+    recipe: Recipe
+    seed: int
+    among: np.ndarray
+    steps: int
+
+    def minibatches(self, min_points: int) -> Iterator[Minibatch]:
+        """The minibatches of all epochs, with their place; smaller ones are left out."""
+        data = self.task.data
+        recipe = self.recipe
+        batches = math.ceil(len(self.among) / recipe.batch_size)
+        for epoch in range(math.ceil(self.steps / batches) if batches else 0):
+            first = epoch * batches
+            epoch_seed = seeding.derive(self.seed, "epoch", epoch)
+            limit = self.steps - first
+            for batch in minibatches(
+                data, self.ids, recipe, epoch_seed, self.among, min_points, limit
+            ):
+                step = first + batch.index
+                if recipe.mixup:
+                    key = seeding.derive(epoch_seed, "mixup", step)
+                    mixed = mix(batch.images, batch.labels, recipe.mixup, data.classes, key)
+                    yield step, *mixed
+                else:
+                    yield step, batch.images, batch.labels
 
 
 def predict(task: Task, model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
