@@ -117,9 +117,9 @@ def test_faults(project, finished_once, slurm, tmp_path):
     wait(lambda: slurm.jobs() == [])  # SLURM needs a moment to clean up
     process, log = start(project, *call, **slurm.environment)
     wait(slurm.jobs, process)
-    seen = time.time()
+    submission_time = time.time()
     # A controller that dies before it saves a job gives its number away twice.
-    wait(lambda: (slurm.folder / "state" / "job_state").stat().st_mtime > seen)
+    wait(lambda: (slurm.folder / "state" / "job_state").stat().st_mtime > submission_time)
     process.send_signal(signal.SIGKILL)
     process.wait()
     slurm.stop("slurmctld", signal.SIGKILL)

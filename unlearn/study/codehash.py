@@ -99,6 +99,7 @@ def _package_imports(package: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for part in names for name in part))
 
 
+@cache
 def _source(root: Path, name: str) -> Path | None:
     path = root.joinpath(*name.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
@@ -131,7 +132,7 @@ def _imported_names(path: Path, package: str) -> list[str]:
 
 
 def _run_nodes(tree: ast.AST) -> list[ast.AST]:
-    """All nodes but those below `if TYPE_CHECKING:`."""
+    """All statements but those below `if TYPE_CHECKING:`; an expression holds no import."""
     nodes = []
     queue = [tree]
     while queue:
@@ -140,7 +141,7 @@ def _run_nodes(tree: ast.AST) -> list[ast.AST]:
         if _is_for_type_checkers(node):
             queue += node.orelse
         else:
-            queue += ast.iter_child_nodes(node)
+            queue += (n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.expr))
     return nodes
 
 
