@@ -21,6 +21,9 @@ include: "rules/pictures.smk"
 include: "rules/report.smk"
 
 
+from scripts import fork_server
+
+
 report: os.path.abspath(OVERVIEW)
 
 
@@ -42,6 +45,9 @@ onstart:
     limiter = workflow.scheduler.job_rate_limiter
     if limiter and limiter.max_jobs >= 100 * limiter.timespan:
         workflow.scheduler.job_rate_limiter = None
+    # Servers have this interpreter's libraries and this machine's cores.
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        fork_server.launch_for(len(list(workflow.dag.needrun_jobs())))
 
 
 rule all:

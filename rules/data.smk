@@ -7,8 +7,6 @@ rule data:
         arrays=ARRAYS,
     log:
         f"{LOGS}/data/{{dataset}}.log",
-    benchmark:
-        f"{LOGS}/data/{{dataset}}.benchmark.jsonl"
     wildcard_constraints:
         dataset=one_of(PLAIN),
     priority: 40
@@ -23,7 +21,7 @@ rule data:
         dataset=dataset_block,
         code=data_code,
     shell:
-        'python -m scripts.data --dataset {params.dataset:q} --folder "$UNLEARN_DATA"'
+        'python -m scripts.start torch data --dataset {params.dataset:q} --folder "$UNLEARN_DATA"'
         " --output {output.dataset:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
@@ -36,8 +34,6 @@ rule features:
         arrays=ARRAYS,
     log:
         f"{LOGS}/features/{{dataset}}.log",
-    benchmark:
-        f"{LOGS}/features/{{dataset}}.benchmark.jsonl"
     wildcard_constraints:
         dataset=one_of(FEATURED),
     priority: 38
@@ -51,7 +47,7 @@ rule features:
         features=features_of,
         code=features_code,
     shell:
-        "python -m scripts.features --dataset {input.dataset:q}"
+        "python -m scripts.start torch features --dataset {input.dataset:q}"
         " --features {params.features:q} --output {output.dataset:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"
 
@@ -65,8 +61,6 @@ rule noise:
         values=NOISE.replace(".json", ".npy"),
     log:
         f"{LOGS}/noise/{{dataset}}/{{noise}}.log",
-    benchmark:
-        f"{LOGS}/noise/{{dataset}}/{{noise}}.benchmark.jsonl"
     wildcard_constraints:
         dataset=one_of(PLAIN),
     priority: 39
@@ -81,7 +75,7 @@ rule noise:
         job=noise_job,
         code=noise_code,
     shell:
-        "python -m scripts.noise --dataset {input.dataset:q} --job {params.job:q}"
+        "python -m scripts.start torch noise --dataset {input.dataset:q} --job {params.job:q}"
         " --output {output.noise:q} --values {output.values:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"
 
@@ -96,8 +90,6 @@ rule noised:
         arrays=ARRAYS,
     log:
         f"{LOGS}/noised/{{dataset}}.log",
-    benchmark:
-        f"{LOGS}/noised/{{dataset}}.benchmark.jsonl"
     wildcard_constraints:
         dataset=one_of(NOISED),
     priority: 38
@@ -111,6 +103,6 @@ rule noised:
         share=noised_share,
         code=code("scripts.noised"),
     shell:
-        "python -m scripts.noised --dataset {input.dataset:q} --noise {input.noise:q}"
+        "python -m scripts.start analysis noised --dataset {input.dataset:q} --noise {input.noise:q}"
         " --share {params.share:q} --output {output.dataset:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

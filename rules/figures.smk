@@ -23,7 +23,7 @@ rule table:
         job=table_job,
         code=metric_code("scripts.table"),
     shell:
-        'python -m scripts.table --results "$(dirname {output.table:q})"/..'
+        'python -m scripts.start analysis table --results "$(dirname {output.table:q})"/..'
         " --scores {params.scores:q} --job {params.job:q}"
         " --output {output.table:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
@@ -54,7 +54,7 @@ rule summary:
         job=summary_job,
         code=metric_code("scripts.summary"),
     shell:
-        "python -m scripts.summary --table {input.table:q} --job {params.job:q}"
+        "python -m scripts.start analysis summary --table {input.table:q} --job {params.job:q}"
         " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"
 
@@ -84,5 +84,5 @@ rule figure:
         job=figure_job,
         code=figure_code,
     shell:
-        "python -m scripts.figure --table {input.table:q} --job {params.job:q}"
+        "python -m scripts.start analysis figure --table {input.table:q} --job {params.job:q}"
         " --svg {output.svg:q} --png {output.png:q} --code {params.code:q} 2>&1 | tee {log:q}"

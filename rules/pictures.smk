@@ -23,7 +23,7 @@ rule picture_table:
         classes=picture_classes,
         code=code("scripts.picture_table"),
     shell:
-        "python -m scripts.picture_table --clean {input.clean:q} --noisy {input.noisy:q}"
+        "python -m scripts.start analysis picture_table --clean {input.clean:q} --noisy {input.noisy:q}"
         " --classes {params.classes:q} --output {output.table:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"
 
@@ -52,5 +52,5 @@ rule picture:
     params:
         code=code("scripts.picture"),
     shell:
-        "python -m scripts.picture --table {input.table:q}"
+        "python -m scripts.start analysis picture --table {input.table:q}"
         " --svg {output.svg:q} --png {output.png:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -33,7 +33,7 @@ rule report:
         costs=costs_of,
         code=metric_code("scripts.report"),
     shell:
-        "python -m scripts.report --config {params.config:q}"
+        "python -m scripts.start workflow report --config {params.config:q}"
         " --experiments {params.experiments:q} --guarantees {params.guarantees:q}"
         " --tables {input.tables:q}"
         " --figures {input.figures:q} {input.pictures:q} {input.summaries:q} --datasets {input.datasets:q} --costs {params.costs:q}"
@@ -62,6 +62,6 @@ rule complete:
         costs=costs_of,
         code=code("scripts.complete"),
     shell:
-        'python -m scripts.complete --results "$(dirname {output.complete:q})"'
+        'python -m scripts.start analysis complete --results "$(dirname {output.complete:q})"'
         " --costs {params.costs:q} --output {output.complete:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -7,8 +7,6 @@ rule request:
         request=REQUEST,
     log:
         f"{LOGS}/requests/{{dataset}}/{{request}}.log",
-    benchmark:
-        f"{LOGS}/requests/{{dataset}}/{{request}}.benchmark.jsonl"
     priority: 35
     conda:
         "../envs/analysis.yaml"
@@ -20,6 +18,6 @@ rule request:
         request=request_block,
         code=request_code,
     shell:
-        "python -m scripts.request --dataset {input.dataset:q} --request {params.request:q}"
+        "python -m scripts.start analysis request --dataset {input.dataset:q} --request {params.request:q}"
         " --ids {input.ids:q}"
         " --output {output.request:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -9,8 +9,6 @@ rule score:
         scores=CELL_SCORES,
     log:
         f"{LOGS}/scores/{CELL}.log",
-    benchmark:
-        f"{LOGS}/scores/{CELL}.benchmark.jsonl"
     priority: 25
     conda:
         "../envs/analysis.yaml"
@@ -22,7 +20,7 @@ rule score:
         job=score_job,
         code=metric_code("scripts.score"),
     shell:
-        "python -m scripts.score --dataset {input.dataset:q} --request {input.request:q}"
+        "python -m scripts.start analysis score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
         " --oracle {input.oracle:q} --references {input.references:q}"
         " --job {params.job:q} --output {output.scores:q} --code {params.code:q} 2>&1 | tee {log:q}"
@@ -47,6 +45,6 @@ rule scores:
         scores=scores_of,
         code=code("scripts.scores"),
     shell:
-        'python -m scripts.scores --results "$(dirname {output.scores:q})"'
+        'python -m scripts.start analysis scores --results "$(dirname {output.scores:q})"'
         " --scores {params.scores:q} --output {output.scores:q}"
         " --code {params.code:q} 2>&1 | tee {log:q}"

@@ -25,7 +25,7 @@ rule train:
         job=train_job,
         code=train_code,
     shell:
-        "python -m scripts.train --dataset {input.dataset:q} --job {params.job:q}"
+        "python -m scripts.start torch train --dataset {input.dataset:q} --job {params.job:q}"
         " --fleet {output.fleet:q} --logits {output.logits:q} --ids {output.ids:q}"
         " --votes {output.votes:q}"
         " --constituents {output.constituents:q} --costs {output.costs:q}"

@@ -12,8 +12,6 @@ rule unlearn:
         costs=f"{UNLEARNED}/costs.json",
     log:
         f"{LOGS}/unlearned/{CELL}.log",
-    benchmark:
-        f"{LOGS}/unlearned/{CELL}.benchmark.jsonl"
     priority: job_priority
     conda:
         "../envs/torch.yaml"
@@ -26,7 +24,7 @@ rule unlearn:
         job=unlearn_job,
         code=unlearn_code,
     shell:
-        "python -m scripts.unlearn --dataset {input.dataset:q} --trained {input.trained:q}"
+        "python -m scripts.start torch unlearn --dataset {input.dataset:q} --trained {input.trained:q}"
         " --request {input.request:q} --job {params.job:q}"
         " --fleet {output.fleet:q} --logits {output.logits:q} --ids {output.ids:q}"
         " --votes {output.votes:q}"

@@ -1,13 +1,14 @@
 """What the jobs of a finished study took, rule by rule: for the memory and time that rules ask for.
 
-From Snakemake's benchmark files; of rule `train`, which may be cached and has none, from what the
-jobs recorded.
+From the last line of every job's log, and from what training and unlearning jobs recorded: to
+measure a method they reset the peak that the last line tells.
 
     python -m timings.resources results/STUDY
 """
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +19,13 @@ FOLDERS = {
     "noise": "noise",
     "noised": "noised",
     "request": "requests",
+    "train": "trained",
     "unlearn": "unlearned",
     "score": "scores",
 }
-"""Rule -> folder of its logs."""
+"""Rule -> folder of its logs, and of its results."""
+
+LAST_LINE = re.compile(r"^resources: ([\d.]+) s, (\d+) MB$", re.M)
 
 
 def main() -> None:
@@ -30,34 +34,36 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     results = parser.parse_args().results
     rows = [
-        {"rule": rule, **job_cost(path)}
+        {"rule": rule} | cost
         for rule, folder in FOLDERS.items()
-        for path in results.glob(f"logs/{folder}/**/*.benchmark.jsonl")
+        for log in sorted(results.glob(f"logs/{folder}/**/*.log"))
+        if (cost := job_cost(log, results / log.relative_to(results / "logs").with_suffix("")))
     ]
-    for path in results.glob("trained/**/costs.json"):
-        record = json.loads(path.read_text())
-        rows.append({"rule": "train", "minutes": minutes(record), "megabytes": peak(record)})
     if not rows:
         parser.error(f"{results}: no finished jobs there")
     table = pd.DataFrame(rows).groupby("rule", sort=False)
     print(table.agg(["count", "median", "max"]).round(1).to_string())
 
 
-def job_cost(path: Path) -> dict:
-    """Minutes and megabytes of one job."""
-    line = json.loads(path.read_text().splitlines()[-1])
-    return {"minutes": line["s"] / 60, "megabytes": line["max_rss"]}
+def job_cost(log: Path, results: Path) -> dict | None:
+    """Minutes and megabytes of one job, from its log and results; None if it has not finished."""
+    lines = LAST_LINE.findall(log.read_text())
+    if not lines:
+        return None
+    seconds, megabytes = lines[-1]
+    return {"minutes": float(seconds) / 60, "megabytes": max(float(megabytes), peak(results))}
 
 
-def minutes(record: dict) -> float:
-    """Of a training job: its models, and their predictions."""
-    trained = sum(model["wall_seconds"] for model in record["models"])
-    return (trained + record["evaluation_seconds"]) / 60
-
-
-def peak(record: dict) -> float:
-    """Resident megabytes of a training job."""
-    return max((m["peak_memory_bytes"] for m in record["models"]), default=0) / 2**20
+def peak(results: Path) -> float:
+    """Megabytes that the models of a job took at most, where it recorded them."""
+    path = results / "costs.json"
+    if not path.exists():
+        return 0.0
+    members = json.loads(path.read_text())["models"]
+    steps = [
+        costs for member in members for costs in (member if isinstance(member, list) else [member])
+    ]
+    return max((costs["peak_memory_bytes"] for costs in steps), default=0) / 2**20
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def fill(megabytes):
 
 
 command = " ".join(sys.orig_argv)
-if "scripts.unlearn" in sys.orig_argv:
+if "scripts.start" in sys.orig_argv and "unlearn" in sys.orig_argv:
     if "/finetune/random-rate=0.1/" in command and first("killed"):
         os.kill(os.getpid(), 9)
     if "/finetune/random-rate=0.2/" in command and first("slow"):

@@ -242,7 +242,7 @@ def measure(machine: Machine, meter: Meter, call: Callable[[], object]) -> tuple
     """Run `call()`, which charges `meter`; its result, and what it cost.
 
     Seconds on the wall and of this process's CPU, the meter's counts, and the peak of the resident
-    memory (on CUDA: of the device's allocator) in bytes.
+    memory without what the system maps from files (on CUDA: of the device's allocator) in bytes.
     """
     _reset_peak_memory(machine)
     machine.synchronize()
@@ -277,7 +277,10 @@ def _peak_memory(machine: Machine) -> int:
         return torch.cuda.max_memory_allocated(machine.device)
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
+        fields = dict(line.split(":", 1) for line in lines)
+        # How much of a library's file a process maps depends on how it was started.
+        kibibytes = int(fields["VmHWM"].split()[0]) - int(fields["RssFile"].split()[0])
+        return kibibytes * 1024
+    except (OSError, KeyError):
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
