@@ -19,6 +19,7 @@ include: "rules/score.smk"
 include: "rules/figures.smk"
 include: "rules/pictures.smk"
 include: "rules/report.smk"
+include: "rules/records.smk"
 
 
 from scripts import fork_server
@@ -61,4 +62,5 @@ rule all:
         scores=SCORES,
         report=REPORT,
         complete=COMPLETE,
+        records=records_of_study(),
     localrule: True

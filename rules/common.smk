@@ -3,11 +3,13 @@
 import os
 import re
 import sys
+from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
 from unlearn.core import registry
+from unlearn.storage import records
 from unlearn.study import codehash, grid
 from unlearn.study.grid import Cell
 from unlearn.study.load import StudyError, load_study
@@ -31,18 +33,26 @@ GRIDS = grid.covering([e.grid for e in STUDY.experiments.values()])
 # Not a parameter: where the raw data lie must not decide what reruns.
 os.environ.setdefault("UNLEARN_DATA", STUDY.settings["data"])
 
+STALE_LIMIT = ".snakemake/stale_limit"
+records.write_limit(Path(STALE_LIMIT))
+
 # -- layout ------------------------------------------------------------------------------------
+# A record stands for its artefact: jobs depend on it, and it names the other files beside it.
 
 RESULTS = os.path.join(STUDY.settings["results"], STUDY.name)
-DATASET = f"{RESULTS}/data/{{dataset}}/dataset.json"
-NOISE = f"{RESULTS}/noise/{{dataset}}/{{noise}}/noise.json"
-REQUEST = f"{RESULTS}/requests/{{dataset}}/{{request}}/request.npz"
+DATA = f"{RESULTS}/data/{{dataset}}"
+DATASET = f"{DATA}/record.json"
+NOISES = f"{RESULTS}/noise/{{dataset}}/{{noise}}"
+NOISE = f"{NOISES}/record.json"
+REQUESTS = f"{RESULTS}/requests/{{dataset}}/{{request}}"
+REQUEST = f"{REQUESTS}/record.json"
 TRAINED = f"{RESULTS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}"
 CELL = "{dataset}/{model}/{variant}/{request}/{fleet}"
 UNLEARNED = f"{RESULTS}/unlearned/{CELL}"
-CELL_SCORES = f"{RESULTS}/scores/{CELL}/scores.csv"
+SCORED = f"{RESULTS}/scores/{CELL}"
 SCORES = f"{RESULTS}/scores.csv"
-TABLE = f"{RESULTS}/tables/{{experiment}}.csv"
+TABLES = f"{RESULTS}/tables"
+TABLE = f"{TABLES}/{{experiment}}.csv"
 SUMMARY = f"{RESULTS}/summaries/{{experiment}}"
 FIGURE = f"{RESULTS}/figures/{{experiment}}"
 PICTURE_TABLE = f"{RESULTS}/tables/{{picture}}.csv"
@@ -94,14 +104,11 @@ DERIVED = [name for name, part in STUDY.datasets.items() if part.source]
 NOISED = [name for name in DERIVED if name not in FEATURED]
 PLAIN = [name for name in STUDY.datasets if name not in DERIVED]
 ARRAYS = [
-    os.path.join(os.path.dirname(DATASET), f"{split}_{array}.npy")
+    f"{DATA}/{split}_{array}.npy"
     for split in ("train", "validation", "test")
     for array in ("images", "labels")
 ]
-ARRAYS += [
-    os.path.join(os.path.dirname(DATASET), f"{ids}_ids.npy")
-    for ids in ("source", "held_out", "sample")
-]
+ARRAYS += [f"{DATA}/{ids}_ids.npy" for ids in ("source", "held_out", "sample")]
 
 
 def cell_of(wildcards):
@@ -110,8 +117,8 @@ def cell_of(wildcards):
 
 
 def data_files(wildcards):
-    """The user's own files that a data set is read from."""
-    return list(STUDY.datasets[wildcards.dataset].component.files())
+    """The user's own files that a data set is read from, and what its record may be older than."""
+    return [*STUDY.datasets[wildcards.dataset].component.files(), STALE_LIMIT]
 
 
 def checkpoint_files(wildcards):
@@ -132,21 +139,28 @@ def noise_of(wildcards):
     return NOISE.format(dataset=part.source, noise=part.noise.name)
 
 
+def noise_of_images(wildcards):
+    """The noise on the images that a data set shows or has features of, if there is any."""
+    part = STUDY.datasets[wildcards.dataset]
+    name = part.source if part.features else part.name
+    if name not in NOISED:
+        return []
+    part = STUDY.datasets[name]
+    return [NOISE.format(dataset=part.source, noise=part.noise.name)]
+
+
 def id_files(wildcards):
     """The user's file that a request is read from, if it is."""
     return list(STUDY.requests[wildcards.request].component.files())
 
 
 def trained_of(wildcards):
-    """The trained fleet that a cell starts from.
-
-    Jobs depend on the small file of a fleet: Snakemake compares it by content, large ones by time.
-    """
+    """The trained fleet that a cell starts from."""
     trainer = STUDY.variants[wildcards.variant].trainer.name
     fleet = TRAINED.format(
         trainer=trainer, **_names(wildcards, "dataset", "model", "fleet")
     )
-    return f"{fleet}/costs.json"
+    return f"{fleet}/record.json"
 
 
 def oracle_of(wildcards):
@@ -168,24 +182,38 @@ def references_of(wildcards):
 
 
 def compared_fleets(wildcards):
-    """The fleet before the request, and what a cell is compared with."""
-    return {
+    """The fleet before the request, what a cell is compared with, and what all of them cost."""
+    fleets = {
         "trained": trained_of(wildcards),
+        "unlearned": f"{UNLEARNED}/record.json".format(**cell_of(wildcards)._asdict()),
         "oracle": oracle_of(wildcards),
         "references": list(references_of(wildcards).values()),
+        "noise": noise_of_images(wildcards),
     }
+    records = [path for paths in fleets.values() for path in _listed(paths)]
+    costs = [os.path.join(os.path.dirname(path), "costs.json") for path in records]
+    return fleets | {"costs": list(dict.fromkeys(costs))}
+
+
+def _listed(paths):
+    """Paths, where there may be one path alone."""
+    return [paths] if isinstance(paths, str) else paths
 
 
 def _fleet_of(variant, wildcards):
     names = _names(wildcards, "dataset", "model", "request", "fleet")
-    return f"{UNLEARNED.format(variant=variant, **names)}/costs.json"
+    return f"{UNLEARNED.format(variant=variant, **names)}/record.json"
 
 
 def score_listing(wildcards):
     """The scores of an experiment's cells, or of all cells, as `grid.files` lists them."""
-    name = getattr(wildcards, "experiment", None)
-    grids = [STUDY.experiments[name].grid] if name else GRIDS
-    return {"grids": grids, "patterns": [_path_in_results(CELL_SCORES)]}
+    return _scored_files(wildcards, "scores.csv")
+
+
+def _scored_files(wildcards, name):
+    experiment = getattr(wildcards, "experiment", None)
+    grids = [STUDY.experiments[experiment].grid] if experiment else GRIDS
+    return {"grids": grids, "patterns": [_path_in_results(f"{SCORED}/{name}")]}
 
 
 def cost_listing(_):
@@ -204,8 +232,8 @@ def _path_in_results(path):
     return os.path.relpath(path, RESULTS)
 
 
-def score_files(wildcards):
-    return grid.files(score_listing(wildcards), RESULTS)
+def score_records(wildcards):
+    return grid.files(_scored_files(wildcards, "record.json"), RESULTS)
 
 
 def cost_files(wildcards):

@@ -3,8 +3,9 @@ rule data:
     input:
         files=data_files,
     output:
-        dataset=DATASET,
+        dataset=f"{DATA}/dataset.json",
         arrays=ARRAYS,
+        record=DATASET,
     log:
         f"{LOGS}/data/{{dataset}}.log",
     wildcard_constraints:
@@ -22,7 +23,7 @@ rule data:
         code=data_code,
     shell:
         'python -m scripts.start torch data --dataset {params.dataset:q} --folder "$UNLEARN_DATA"'
-        " --output {output.dataset:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --output {output.dataset:q} --arrays {output.arrays:q} --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
 rule features:
@@ -30,8 +31,9 @@ rule features:
     input:
         dataset=source_of,
     output:
-        dataset=DATASET,
+        dataset=f"{DATA}/dataset.json",
         arrays=ARRAYS,
+        record=DATASET,
     log:
         f"{LOGS}/features/{{dataset}}.log",
     wildcard_constraints:
@@ -48,8 +50,8 @@ rule features:
         code=features_code,
     shell:
         "python -m scripts.start torch features --dataset {input.dataset:q}"
-        " --features {params.features:q} --output {output.dataset:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --features {params.features:q} --output {output.dataset:q} --arrays {output.arrays:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
 rule noise:
@@ -57,8 +59,10 @@ rule noise:
     input:
         dataset=DATASET,
     output:
-        noise=NOISE,
-        values=NOISE.replace(".json", ".npy"),
+        noise=f"{NOISES}/noise.json",
+        values=f"{NOISES}/noise.npy",
+        costs=f"{NOISES}/costs.json",
+        record=NOISE,
     log:
         f"{LOGS}/noise/{{dataset}}/{{noise}}.log",
     wildcard_constraints:
@@ -76,8 +80,8 @@ rule noise:
         code=noise_code,
     shell:
         "python -m scripts.start torch noise --dataset {input.dataset:q} --job {params.job:q}"
-        " --output {output.noise:q} --values {output.values:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --output {output.noise:q} --values {output.values:q} --costs {output.costs:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
 rule noised:
@@ -86,8 +90,9 @@ rule noised:
         dataset=source_of,
         noise=noise_of,
     output:
-        dataset=DATASET,
+        dataset=f"{DATA}/dataset.json",
         arrays=ARRAYS,
+        record=DATASET,
     log:
         f"{LOGS}/noised/{{dataset}}.log",
     wildcard_constraints:
@@ -104,5 +109,5 @@ rule noised:
         code=code("scripts.noised"),
     shell:
         "python -m scripts.start analysis noised --dataset {input.dataset:q} --noise {input.noise:q}"
-        " --share {params.share:q} --output {output.dataset:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --share {params.share:q} --output {output.dataset:q} --arrays {output.arrays:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -1,7 +1,7 @@
 rule table:
     """Means, 95 % intervals and numbers of seeds of one experiment."""
     input:
-        score_files,
+        score_records,
     output:
         table=report(
             TABLE,
@@ -9,6 +9,7 @@ rule table:
             category="Tables",
             labels={"experiment": "{experiment}"},
         ),
+        record=f"{TABLES}/records/{{experiment}}.json",
     log:
         f"{LOGS}/tables/{{experiment}}.log",
     localrule: True
@@ -25,7 +26,7 @@ rule table:
     shell:
         'python -m scripts.start analysis table --results "$(dirname {output.table:q})"/..'
         " --scores {params.scores:q} --job {params.job:q}"
-        " --output {output.table:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --output {output.table:q} --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
 rule summary:
@@ -41,6 +42,7 @@ rule summary:
         ),
         markdown=f"{SUMMARY}.md",
         latex=f"{SUMMARY}.tex",
+        record=f"{RESULTS}/summaries/records/{{experiment}}.json",
     log:
         f"{LOGS}/summaries/{{experiment}}.log",
     localrule: True
@@ -56,7 +58,7 @@ rule summary:
     shell:
         "python -m scripts.start analysis summary --table {input.table:q} --job {params.job:q}"
         " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
 rule figure:
@@ -71,6 +73,7 @@ rule figure:
             labels={"experiment": "{experiment}"},
         ),
         png=f"{FIGURE}.png",
+        record=f"{RESULTS}/figures/records/{{experiment}}.json",
     log:
         f"{LOGS}/figures/{{experiment}}.log",
     localrule: True
@@ -85,4 +88,4 @@ rule figure:
         code=figure_code,
     shell:
         "python -m scripts.start analysis figure --table {input.table:q} --job {params.job:q}"
-        " --svg {output.svg:q} --png {output.png:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --svg {output.svg:q} --png {output.png:q} --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

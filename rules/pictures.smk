@@ -10,6 +10,7 @@ rule picture_table:
             category="Tables",
             labels={"experiment": "{picture}"},
         ),
+        record=f"{TABLES}/records/{{picture}}.json",
     log:
         f"{LOGS}/tables/{{picture}}.log",
     localrule: True
@@ -25,7 +26,7 @@ rule picture_table:
     shell:
         "python -m scripts.start analysis picture_table --clean {input.clean:q} --noisy {input.noisy:q}"
         " --classes {params.classes:q} --output {output.table:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
 rule picture:
@@ -40,6 +41,7 @@ rule picture:
             labels={"experiment": "{picture}"},
         ),
         png=f"{PICTURE}.png",
+        record=f"{RESULTS}/figures/records/{{picture}}.json",
     log:
         f"{LOGS}/figures/{{picture}}.log",
     localrule: True
@@ -53,4 +55,4 @@ rule picture:
         code=code("scripts.picture"),
     shell:
         "python -m scripts.start analysis picture --table {input.table:q}"
-        " --svg {output.svg:q} --png {output.png:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --svg {output.svg:q} --png {output.png:q} --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -17,6 +17,7 @@ rule report:
         overview=OVERVIEW,
         provenance=f"{RESULTS}/provenance.json",
         study=f"{RESULTS}/study.json",
+        record=f"{RESULTS}/records/report.json",
     log:
         f"{LOGS}/report.log",
     localrule: True
@@ -39,7 +40,7 @@ rule report:
         " --figures {input.figures:q} {input.pictures:q} {input.summaries:q} --datasets {input.datasets:q} --costs {params.costs:q}"
         ' --results "$(dirname {output.report:q})" --report {output.report:q} --overview {output.overview:q}'
         " --provenance {output.provenance:q} --study {output.study:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
 rule complete:
@@ -49,6 +50,7 @@ rule complete:
         report=REPORT,
     output:
         complete=COMPLETE,
+        record=f"{RESULTS}/records/complete.json",
     log:
         f"{LOGS}/complete.log",
     localrule: True
@@ -64,4 +66,4 @@ rule complete:
     shell:
         'python -m scripts.start analysis complete --results "$(dirname {output.complete:q})"'
         " --costs {params.costs:q} --output {output.complete:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

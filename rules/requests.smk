@@ -4,7 +4,8 @@ rule request:
         dataset=DATASET,
         ids=id_files,
     output:
-        request=REQUEST,
+        request=f"{REQUESTS}/request.npz",
+        record=REQUEST,
     log:
         f"{LOGS}/requests/{{dataset}}/{{request}}.log",
     priority: 35
@@ -19,5 +20,5 @@ rule request:
         code=request_code,
     shell:
         "python -m scripts.start analysis request --dataset {input.dataset:q} --request {params.request:q}"
-        " --ids {input.ids:q}"
-        " --output {output.request:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --ids {input.ids:q} --output {output.request:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

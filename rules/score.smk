@@ -4,9 +4,9 @@ rule score:
         unpack(compared_fleets),
         dataset=DATASET,
         request=REQUEST,
-        unlearned=f"{UNLEARNED}/costs.json",
     output:
-        scores=CELL_SCORES,
+        scores=f"{SCORED}/scores.csv",
+        record=f"{SCORED}/record.json",
     log:
         f"{LOGS}/scores/{CELL}.log",
     priority: 25
@@ -22,16 +22,18 @@ rule score:
     shell:
         "python -m scripts.start analysis score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
-        " --oracle {input.oracle:q} --references {input.references:q}"
-        " --job {params.job:q} --output {output.scores:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --oracle {input.oracle:q} --references {input.references:q} --noise {input.noise:q}"
+        " --job {params.job:q} --output {output.scores:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
 rule scores:
     """The scores of all cells in one file."""
     input:
-        score_files,
+        score_records,
     output:
         scores=SCORES,
+        record=f"{RESULTS}/records/scores.json",
     log:
         f"{LOGS}/scores.log",
     localrule: True
@@ -47,4 +49,4 @@ rule scores:
     shell:
         'python -m scripts.start analysis scores --results "$(dirname {output.scores:q})"'
         " --scores {params.scores:q} --output {output.scores:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -10,6 +10,7 @@ rule train:
         votes=f"{TRAINED}/votes.npy",
         constituents=f"{TRAINED}/constituents.safetensors",
         costs=f"{TRAINED}/costs.json",
+        record=f"{TRAINED}/record.json",
     log:
         f"{LOGS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}.log",
     cache: True  # shared between workflows where SNAKEMAKE_OUTPUT_CACHE is set; hashes params
@@ -29,4 +30,4 @@ rule train:
         " --fleet {output.fleet:q} --logits {output.logits:q} --ids {output.ids:q}"
         " --votes {output.votes:q}"
         " --constituents {output.constituents:q} --costs {output.costs:q}"
-        " --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -10,6 +10,7 @@ rule unlearn:
         ids=f"{UNLEARNED}/ids.npy",
         votes=f"{UNLEARNED}/votes.npy",
         costs=f"{UNLEARNED}/costs.json",
+        record=f"{UNLEARNED}/record.json",
     log:
         f"{LOGS}/unlearned/{CELL}.log",
     priority: job_priority
@@ -28,4 +29,5 @@ rule unlearn:
         " --request {input.request:q} --job {params.job:q}"
         " --fleet {output.fleet:q} --logits {output.logits:q} --ids {output.ids:q}"
         " --votes {output.votes:q}"
-        " --costs {output.costs:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --costs {output.costs:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

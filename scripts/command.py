@@ -11,8 +11,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from unlearn.storage.files import ArtifactError, UserFileError
+from unlearn.storage import records
+from unlearn.storage.files import ArtifactError, UserFileError, write_json
 from unlearn.study import codehash, grid
 
 
@@ -20,17 +23,46 @@ class CommandError(Exception):
     """An error whose message says all; it is printed without a traceback."""
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """An argument parser with `--code`, the digests that the rule declares."""
-    arguments = argparse.ArgumentParser(description=description)
-    arguments.add_argument("--code", nargs="*", default=[], help="module@digest, as in the rule")
-    return arguments
+class CommandParser(argparse.ArgumentParser):
+    """The arguments of a command: input files, parameters of the study, and output files.
 
+    Parameters have the names that they have in the rule. The record of the job tells them, the
+    digests of the code and those of the outputs.
+    """
 
-def add_file_list(arguments: argparse.ArgumentParser, name: str) -> None:
-    """An argument that stands for many files, and the folder that they lie in."""
-    arguments.add_argument(name, required=True, help="JSON: what unlearn.study.grid.files lists")
-    arguments.add_argument("--results", required=True, help="folder of the study's results")
+    def __init__(self, description: str):
+        super().__init__(description=description)
+        self.parameters: list[str] = []
+        self.outputs: list[str] = []
+        self.add_argument("--code", nargs="*", default=[], help="module@digest, as in the rule")
+        self.add_argument("--record", help="output: what the files were made from, json")
+
+    def add_parameter(self, name: str, **keywords: Any) -> None:
+        """A required parameter `--name`, which the plan decides."""
+        self.add_argument(f"--{name}", required=True, **keywords)
+        self.parameters.append(name)
+
+    def add_output(
+        self, name: str, content: str, *, is_recorded: bool = True, **keywords: Any
+    ) -> None:
+        """A required output file `--name`; one with costs differs from run to run: no record."""
+        self.add_argument(f"--{name}", required=True, help=f"output: {content}", **keywords)
+        if is_recorded:
+            self.outputs.append(name)
+
+    def add_file_list(self, name: str) -> None:
+        """A parameter that stands for many files, and the folder that they lie in."""
+        self.add_parameter(name, help="JSON: what unlearn.study.grid.files lists")
+        self.add_argument("--results", required=True, help="folder of the study's results")
+
+    def record(self, parsed: argparse.Namespace) -> dict[str, Any]:
+        """The record of a job that has ended well."""
+        values = {name: getattr(parsed, name) for name in self.parameters}
+        files: list[Path] = []
+        for name in self.outputs:
+            paths = getattr(parsed, name)
+            files += map(Path, [paths] if isinstance(paths, str) else paths)
+        return records.content(records.Origin.of_arguments(values, parsed.code), files)
 
 
 def file_list(block: str, results: str) -> list[str]:
@@ -38,11 +70,11 @@ def file_list(block: str, results: str) -> list[str]:
     return grid.files(json.loads(block), os.path.normpath(results))
 
 
-def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
-    """Parse, check the code, call `main(parsed)`, and leave without tearing the process down.
+def run(main: Callable[[argparse.Namespace], None], arguments: CommandParser) -> None:
+    """Parse, check the code, call `main(parsed)`, write the record, and leave at once.
 
-    The last line of its output says what the job took. Leaving at once saves a third of a second
-    that torch needs to unload.
+    The last line of its output says what the job took. Leaving without tearing the process
+    down saves a third of a second that torch needs to unload.
     """
     start = time.perf_counter()
     parsed = arguments.parse_args()
@@ -52,6 +84,8 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         _check_unchanged(declared)
         main(parsed)
         _check_declared(declared)
+        if parsed.record:
+            write_json(parsed.record, arguments.record(parsed))
     except (ArtifactError, CommandError, UserFileError) as error:
         print(f"error: {error}", file=sys.stderr)
         status = 1

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from scripts import command
-from unlearn.storage.files import read_json, write_json
+from unlearn.storage.files import read_costs, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -15,7 +15,7 @@ def main(arguments: argparse.Namespace) -> None:
     errors = {}
     costs = command.file_list(arguments.costs, arguments.results)
     for path in map(Path, costs):
-        record = read_json(path)
+        record = read_costs(path)
         if record["status"] == "failed":
             errors[path.parent] = record["error"]
     for folder in errors:
@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    command.add_file_list(parser, "--costs")
-    parser.add_argument("--output", required=True)
+    parser = command.CommandParser(__doc__)
+    parser.add_file_list("costs")
+    parser.add_output("output", "the number of fleets, json")
     command.run(main, parser)

@@ -22,8 +22,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--dataset", required=True, help="JSON: kind, parameters")
+    parser = command.CommandParser(__doc__)
+    parser.add_parameter("dataset", help="JSON: kind, parameters")
     parser.add_argument("--folder", required=True, help="raw data in torchvision's layout")
-    parser.add_argument("--output", required=True, help="dataset.json")
+    parser.add_output("output", "dataset.json")
+    parser.add_output("arrays", "its arrays, npy", nargs="+")
     command.run(main, parser)

@@ -26,8 +26,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--dataset", required=True, help="dataset.json of the images")
-    parser.add_argument("--features", required=True, help="JSON: kind and parameters of each")
-    parser.add_argument("--output", required=True, help="dataset.json")
+    parser = command.CommandParser(__doc__)
+    parser.add_argument("--dataset", required=True, help="record.json of the images")
+    parser.add_parameter("features", help="JSON: kind and parameters of each")
+    parser.add_output("output", "dataset.json")
+    parser.add_output("arrays", "its arrays, npy", nargs="+")
     command.run(main, parser)

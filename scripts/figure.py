@@ -9,7 +9,7 @@ from scripts import command
 from unlearn.core import registry
 from unlearn.evaluation import tables
 from unlearn.report.figures import _style
-from unlearn.storage.files import replacing
+from unlearn.storage.files import read_text, replacing
 
 
 def draw(table: Path, block: Mapping, outputs: Sequence[Path]) -> None:
@@ -18,7 +18,7 @@ def draw(table: Path, block: Mapping, outputs: Sequence[Path]) -> None:
     `block` is the figure block of an experiment.
     """
     kind = registry.find("figures", block["kind"])()
-    figure = kind.draw(tables.parse(table.read_text(encoding="utf-8")), block)
+    figure = kind.draw(tables.parse(read_text(table)), block)
     for path in outputs:
         with replacing(path) as partial:
             _style.save(figure, partial, path.suffix[1:])
@@ -32,9 +32,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
+    parser = command.CommandParser(__doc__)
     parser.add_argument("--table", required=True)
-    parser.add_argument("--job", required=True, help="JSON: the experiment's figure block")
-    parser.add_argument("--svg", required=True, help="output")
-    parser.add_argument("--png", required=True, help="output")
+    parser.add_parameter("job", help="JSON: the experiment's figure block")
+    parser.add_output("svg", "the figure")
+    parser.add_output("png", "the figure")
     command.run(main, parser)

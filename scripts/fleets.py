@@ -6,6 +6,7 @@ that the next call tries again. Trouble with files or memory is no result: the j
 """
 
 import argparse
+import os
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,12 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from scripts.command import CommandError, CommandParser
 from unlearn.jobs.description import FleetJob, seeds
 from unlearn.jobs.measure import Store
 from unlearn.jobs.result import Result
-from unlearn.storage.files import ArtifactError, UserFileError, digest, write_array, write_json
+from unlearn.storage.files import ArtifactError, UserFileError, digest, write_array, write_costs
 from unlearn.storage.fleet import write_fleet
 from unlearn.training.device import MachineError
+
+CACHE_VARIABLE = "SNAKEMAKE_OUTPUT_CACHE"
+"""Where it is set, Snakemake may give what rule `train` writes to other workflows."""
 
 OUTPUTS = {
     "fleet": "weights, safetensors",
@@ -29,10 +34,10 @@ OUTPUTS = {
 }
 
 
-def add_outputs(parser: argparse.ArgumentParser) -> None:
+def add_outputs(parser: CommandParser) -> None:
     """The output arguments."""
     for name, content in OUTPUTS.items():
-        parser.add_argument(f"--{name}", required=True, help=f"output: {content}")
+        parser.add_output(name, content, is_recorded=name != "costs")
 
 
 def write(
@@ -62,6 +67,10 @@ def write(
         if isinstance(failure, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(failure):
             raise
         traceback.print_exc()
+        if job.method is None and CACHE_VARIABLE in os.environ:
+            raise CommandError(
+                "the shared cache keeps no failed training, so this job fails"
+            ) from None
         result = Result.failed()
         error = f"{type(failure).__name__}: {failure}"
     write_fleet(arguments.fleet, result.states, identity)
@@ -83,7 +92,7 @@ def write(
         "superseded": list(result.superseded),
         "outputs_sha256": digest(result.logits, result.votes, result.ids),
     }
-    write_json(arguments.costs, record)
+    write_costs(arguments.costs, record)
 
 
 def _storage(fleet: Path) -> Store:

@@ -8,7 +8,7 @@ from scripts import command
 from unlearn.data.dataset import load
 from unlearn.jobs.description import NoiseJob
 from unlearn.jobs.perturb import make_noise
-from unlearn.storage.files import digest, write_array, write_json
+from unlearn.storage.files import digest, write_array, write_costs, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -17,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     job = NoiseJob.read(json.loads(arguments.job))
     label = f"{job.noise['kind']} noise on {dataset.description['name']}: "
     try:
-        noise, record = make_noise(dataset, job, label)
+        noise, record, costs = make_noise(dataset, job, label)
     except ValueError as error:
         raise command.CommandError(f"noise: {error}") from error
     if not record["converged"]:
@@ -28,12 +28,14 @@ def main(arguments: argparse.Namespace) -> None:
     write_array(arguments.values, noise)
     record |= {"dataset": dataset.fingerprint, "sha256": digest(noise)}
     write_json(arguments.output, record)
+    write_costs(arguments.costs, costs)
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--dataset", required=True, help="dataset.json")
-    parser.add_argument("--job", required=True, help="JSON: noise, device, precision")
-    parser.add_argument("--values", required=True, help="output: int8, one entry a training point")
-    parser.add_argument("--output", required=True, help="output: how it was made, json")
+    parser = command.CommandParser(__doc__)
+    parser.add_argument("--dataset", required=True, help="record.json of the data set")
+    parser.add_parameter("job", help="JSON: noise, device, precision")
+    parser.add_output("values", "int8, one entry a training point")
+    parser.add_output("output", "how it was made, json")
+    parser.add_output("costs", "what that took, json", is_recorded=False)
     command.run(main, parser)

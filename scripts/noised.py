@@ -13,8 +13,9 @@ from unlearn.storage.files import digest, read_array, read_json
 def main(arguments: argparse.Namespace) -> None:
     """Add the noise to the share of the images that is to carry it."""
     dataset = load(Path(arguments.dataset).parent)
-    record = read_json(arguments.noise)
-    noise = read_array(Path(arguments.noise).with_suffix(".npy"))
+    folder = Path(arguments.noise).parent
+    record = read_json(folder / "noise.json")
+    noise = read_array(folder / "noise.npy")
     if record["dataset"] != dataset.fingerprint:
         raise command.CommandError(f"{arguments.noise}: made for another data set; delete it")
     if record["sha256"] != digest(noise):
@@ -24,9 +25,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--dataset", required=True, help="dataset.json of the images")
-    parser.add_argument("--noise", required=True, help="noise.json")
-    parser.add_argument("--share", required=True, help="JSON: share, seed")
-    parser.add_argument("--output", required=True, help="dataset.json")
+    parser = command.CommandParser(__doc__)
+    parser.add_argument("--dataset", required=True, help="record.json of the images")
+    parser.add_argument("--noise", required=True, help="record.json of the noise")
+    parser.add_parameter("share", help="JSON: share, seed")
+    parser.add_output("output", "dataset.json")
+    parser.add_output("arrays", "its arrays, npy", nargs="+")
     command.run(main, parser)

@@ -24,9 +24,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--clean", required=True, nargs="+", help="dataset.json without noise")
-    parser.add_argument("--noisy", required=True, nargs="+", help="dataset.json with it")
-    parser.add_argument("--classes", required=True, type=int)
-    parser.add_argument("--output", required=True)
+    parser = command.CommandParser(__doc__)
+    parser.add_argument("--clean", required=True, nargs="+", help="record.json without noise")
+    parser.add_argument("--noisy", required=True, nargs="+", help="record.json with it")
+    parser.add_parameter("classes", type=int)
+    parser.add_output("output", "pixels, csv")
     command.run(main, parser)

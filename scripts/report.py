@@ -13,7 +13,14 @@ import pandas as pd
 from scripts import command
 from unlearn.evaluation import tables
 from unlearn.report import landing_page
-from unlearn.storage.files import read_json, replacing, write_json, write_text
+from unlearn.storage.files import (
+    read_costs,
+    read_json,
+    read_text,
+    replacing,
+    write_json,
+    write_text,
+)
 
 PACKAGES = (
     "snakemake",
@@ -31,7 +38,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Gather provenance, write the landing page, have Snakemake make the report."""
     config = json.loads(arguments.config)
     write_json(arguments.study, config)
-    datasets = [read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets]
+    folders = [Path(path).parent for path in arguments.datasets]
+    datasets = [read_json(folder / "dataset.json") | {"name": folder.name} for folder in folders]
     provenance = _provenance(arguments, config["study"], datasets)
     write_json(arguments.provenance, provenance)
     content = landing_page.PageContent(
@@ -55,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
 def _provenance(arguments: argparse.Namespace, study: str, datasets: list[dict]) -> dict:
     """The code, packages, data and machines of the results, and what failed."""
     costs = command.file_list(arguments.costs, arguments.results)
-    records = {path: read_json(path) for path in costs}
+    records = {path: read_costs(path) for path in costs}
     machines = {
         json.dumps(record["machine"], sort_keys=True): record["machine"]
         for record in records.values()
@@ -79,7 +87,7 @@ def _experiments(blocks: dict, paths: list[str]) -> dict[str, tuple[str, dict, p
     experiments = {}
     for path in map(Path, paths):
         block = blocks[path.stem]
-        table = tables.parse(path.read_text(encoding="utf-8"))
+        table = tables.parse(read_text(path))
         experiments[path.stem] = (block["description"], block["figure"], table)
     return experiments
 
@@ -131,13 +139,13 @@ def _facts(provenance: dict) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--config", required=True, help="JSON: the whole configuration")
-    parser.add_argument("--experiments", required=True, help="JSON: description and figure of each")
-    parser.add_argument("--guarantees", required=True, help="JSON: level and reason by variant")
-    command.add_file_list(parser, "--costs")
+    parser = command.CommandParser(__doc__)
+    parser.add_parameter("config", help="JSON: the whole configuration")
+    parser.add_parameter("experiments", help="JSON: description and figure of each")
+    parser.add_parameter("guarantees", help="JSON: level and reason by variant")
+    parser.add_file_list("costs")
     for name in ("tables", "figures", "datasets"):
         parser.add_argument(f"--{name}", required=True, nargs="+")
     for name in ("report", "overview", "provenance", "study"):
-        parser.add_argument(f"--{name}", required=True, help="output")
+        parser.add_output(name, "json, rst or html")
     command.run(main, parser)

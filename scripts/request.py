@@ -28,9 +28,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--dataset", required=True, help="dataset.json")
-    parser.add_argument("--request", required=True, help="JSON: kind, parameters")
+    parser = command.CommandParser(__doc__)
+    parser.add_argument("--dataset", required=True, help="record.json of the data set")
+    parser.add_parameter("request", help="JSON: kind, parameters")
     parser.add_argument("--ids", nargs="?", help="a text file with one id a line")
-    parser.add_argument("--output", required=True)
+    parser.add_output("output", "request.npz")
     command.run(main, parser)

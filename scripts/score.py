@@ -12,7 +12,7 @@ from unlearn.data import dataset
 from unlearn.evaluation import score
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, ScoredFleet, TrainedFleet
 from unlearn.metrics.catalogue import METRICS
-from unlearn.storage.files import CURE, ArtifactError, digest, read_array, read_json, write_text
+from unlearn.storage.files import CURE, ArtifactError, digest, read_array, read_costs, write_text
 from unlearn.storage.fleet import Fleet
 from unlearn.storage.request import read_request, request_digest
 
@@ -22,10 +22,10 @@ COLUMNS = (*score.CELL_COLUMNS, "seed", "metric", "split", "value")
 def main(arguments: argparse.Namespace) -> None:
     """Write the tidy rows of the cell."""
     data = dataset.load(Path(arguments.dataset).parent)
-    request = read_request(arguments.request, data.description["sha256"])
+    request = read_request(Path(arguments.request).with_name("request.npz"), data.fingerprint)
     steps = list(request.steps(len(data.train_labels), data.base_ids))
     job = json.loads(arguments.job)
-    training = read_json(arguments.trained)
+    training = _costs(arguments.trained)
     trained_weights = Fleet(
         Path(arguments.trained).with_name("trained.safetensors"),
         {"dataset": data.description["sha256"]},
@@ -41,10 +41,11 @@ def main(arguments: argparse.Namespace) -> None:
     oracle = unlearned if arguments.oracle == arguments.unlearned else None
     if arguments.oracle and oracle is None:
         oracle = _fleet(arguments.oracle, oracle_identity)
+    noise_costs = _noise_costs(data, arguments.noise)
     fleets = Comparison(
         trained=TrainedFleet(
             weights=trained_weights,
-            costs=[record | _noise_costs(data) for record in training["models"]],
+            costs=[record | noise_costs for record in training["models"]],
         ),
         unlearned=unlearned,
         oracle=oracle,
@@ -75,9 +76,16 @@ def _csv(rows: Iterable[score.Row], cell: dict, changed_points: dict[int, int]) 
     return table.getvalue()
 
 
-def _noise_costs(data: dataset.Dataset) -> dict:
+def _costs(path: str) -> dict:
+    """The `costs.json` beside the record of a fleet."""
+    return read_costs(Path(path).with_name("costs.json"))
+
+
+def _noise_costs(data: dataset.Dataset, path: str | None) -> dict:
     """What making the noise of the images took, as a part of learning."""
-    record = (data.description.get("noise") or {}) if len(data.noised_ids) else {}
+    if path is None or not len(data.noised_ids):
+        return {}
+    record = data.description["noise"] | _costs(path)
     return {
         metric.name: record[metric.noise_field]
         for metric in METRICS.values()
@@ -89,7 +97,7 @@ def _check_machines(paths: Iterable[str]) -> None:
     """CommandError unless all fleets come from the same kind of device and arithmetic."""
     paths_by_kind = {}
     for path in paths:
-        machine = read_json(path)["machine"]
+        machine = _costs(path)["machine"]
         if machine:  # a failed fleet has none
             paths_by_kind[machine["device"], machine["precision"]] = path
     if len(paths_by_kind) > 1:
@@ -101,11 +109,11 @@ def _check_machines(paths: Iterable[str]) -> None:
 
 
 def _fleet(path: str, identity: dict[str, str]) -> ScoredFleet | None:
-    """The fleet that `costs.json` belongs to; None if it failed.
+    """The fleet of a record; None if it failed.
 
     ArtifactError if the weights have another identity or the logits are not those recorded.
     """
-    costs = read_json(path)
+    costs = _costs(path)
     if costs["status"] == "failed":
         return None
     weights = Fleet(Path(path).with_name("unlearned.safetensors"), identity)
@@ -128,13 +136,14 @@ def _fleet(path: str, identity: dict[str, str]) -> ScoredFleet | None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--dataset", required=True, help="dataset.json")
-    parser.add_argument("--request", required=True, help="request.npz")
-    parser.add_argument("--trained", required=True, help="costs.json before the request")
-    parser.add_argument("--unlearned", required=True, help="costs.json after it")
-    parser.add_argument("--oracle", nargs="?", help="costs.json of the oracle, if there is one")
-    parser.add_argument("--references", nargs="*", default=[], help="costs.json of other fleets")
-    parser.add_argument("--job", required=True, help="JSON: columns of the cell, names of those")
-    parser.add_argument("--output", required=True)
+    parser = command.CommandParser(__doc__)
+    parser.add_argument("--dataset", required=True, help="record.json of the data set")
+    parser.add_argument("--request", required=True, help="record.json of the request")
+    parser.add_argument("--trained", required=True, help="record.json before the request")
+    parser.add_argument("--unlearned", required=True, help="record.json after it")
+    parser.add_argument("--oracle", nargs="?", help="record.json of the oracle")
+    parser.add_argument("--noise", nargs="?", help="record.json of the noise on the images")
+    parser.add_argument("--references", nargs="*", default=[], help="record.json of other fleets")
+    parser.add_parameter("job", help="JSON: columns of the cell, names of those")
+    parser.add_output("output", "the scores, csv")
     command.run(main, parser)

@@ -3,22 +3,21 @@
 import argparse
 
 from scripts import command
-from unlearn.storage.files import write_text
+from unlearn.storage.files import read_text, write_text
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Concatenate the files under one header; a seed that two fleets share is listed once."""
     rows: dict[str, str] = {}
     for path in command.file_list(arguments.scores, arguments.results):
-        with open(path, encoding="utf-8", newline="") as file:
-            header = file.readline()
-            for line in file:
-                rows.setdefault(line.rpartition(",")[0], line)
+        header, *lines = read_text(path).splitlines(keepends=True)
+        for line in lines:
+            rows.setdefault(line.rpartition(",")[0], line)
     write_text(arguments.output, "".join([header, *rows.values()]))
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    command.add_file_list(parser, "--scores")
-    parser.add_argument("--output", required=True)
+    parser = command.CommandParser(__doc__)
+    parser.add_file_list("scores")
+    parser.add_output("output", "all scores, csv")
     command.run(main, parser)

@@ -2,17 +2,16 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from scripts import command
 from unlearn.evaluation import tables, wide_tables
-from unlearn.storage.files import write_text
+from unlearn.storage.files import read_text, write_text
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write numbers as CSV, `mean ± half of the interval` as Markdown and LaTeX."""
     job = json.loads(arguments.job)
-    table = tables.parse(Path(arguments.table).read_text(encoding="utf-8"))
+    table = tables.parse(read_text(arguments.table))
     table = table[~table["variant"].isin(job["hidden"])]
     numbers = wide_tables.wide_numbers(table, job["columns"])
     write_text(arguments.csv, numbers.to_csv(index=False, lineterminator="\n"))
@@ -23,10 +22,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
+    parser = command.CommandParser(__doc__)
     parser.add_argument("--table", required=True)
-    parser.add_argument("--job", required=True, help="JSON: columns, as kl/forget; hidden variants")
-    parser.add_argument("--csv", required=True, help="output")
-    parser.add_argument("--markdown", required=True, help="output")
-    parser.add_argument("--latex", required=True, help="output")
+    parser.add_parameter("job", help="JSON: columns, as kl/forget; hidden variants")
+    parser.add_output("csv", "the table")
+    parser.add_output("markdown", "the table")
+    parser.add_output("latex", "the table")
     command.run(main, parser)

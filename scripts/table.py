@@ -2,25 +2,24 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from scripts import command
 from unlearn.evaluation import tables
-from unlearn.storage.files import write_text
+from unlearn.storage.files import read_text, write_text
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the scores of the cells, summarise them, write the table."""
     job = json.loads(arguments.job)
     paths = command.file_list(arguments.scores, arguments.results)
-    scores = tables.parse_scores(Path(path).read_text(encoding="utf-8") for path in paths)
+    scores = tables.parse_scores(map(read_text, paths))
     table = tables.summarise(scores, job["y"], job["split"], job["columns"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    command.add_file_list(parser, "--scores")
-    parser.add_argument("--job", required=True, help="JSON: y (metrics), split, columns")
-    parser.add_argument("--output", required=True)
+    parser = command.CommandParser(__doc__)
+    parser.add_file_list("scores")
+    parser.add_parameter("job", help="JSON: y (metrics), split, columns")
+    parser.add_output("output", "the table, csv")
     command.run(main, parser)

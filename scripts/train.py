@@ -20,9 +20,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--dataset", required=True, help="dataset.json")
-    parser.add_argument("--job", required=True, help="JSON: model, recipe, trainer, members, ...")
+    parser = command.CommandParser(__doc__)
+    parser.add_argument("--dataset", required=True, help="record.json of the data set")
+    parser.add_parameter("job", help="JSON: model, recipe, trainer, members, ...")
     fleets.add_outputs(parser)
-    parser.add_argument("--constituents", required=True, help="output: their logits, safetensors")
+    parser.add_output("constituents", "their logits, safetensors")
     command.run(main, parser)

@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Unlearn, or record why that failed."""
     dataset = load(Path(arguments.dataset).parent)
     job = FleetJob.read(json.loads(arguments.job))
-    request = read_request(arguments.request, dataset.fingerprint)
+    request = read_request(Path(arguments.request).with_name("request.npz"), dataset.fingerprint)
     identity = job.identity(dataset.fingerprint)
     weights = Path(arguments.trained).with_name("trained.safetensors")
     trained = Fleet(weights, identity)
@@ -41,10 +41,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument("--dataset", required=True, help="dataset.json")
-    parser.add_argument("--trained", required=True, help="costs.json of the trained fleet")
-    parser.add_argument("--request", required=True, help="request.npz")
-    parser.add_argument("--job", required=True, help="JSON: method, model, recipe, members, ...")
+    parser = command.CommandParser(__doc__)
+    parser.add_argument("--dataset", required=True, help="record.json of the data set")
+    parser.add_argument("--trained", required=True, help="record.json of the trained fleet")
+    parser.add_argument("--request", required=True, help="record.json of the request")
+    parser.add_parameter("job", help="JSON: method, model, recipe, members, ...")
     fleets.add_outputs(parser)
     command.run(main, parser)

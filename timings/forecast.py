@@ -27,7 +27,7 @@ import pandas as pd
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
-from unlearn.storage.files import read_json, write_text
+from unlearn.storage.files import read_costs, write_text
 from unlearn.study.load import Study, StudyError, load_study
 
 RECORD = Path(__file__).with_name("recorded.csv")
@@ -83,10 +83,10 @@ def jobs(plan: Study) -> Iterator[tuple[str, Job]]:
 
 def job_seconds(results: Path, job: Job) -> float | None:
     """Seconds of a finished job, for each of its models; None if it is not there or failed."""
-    path = results / job.folder / ("noise.json" if job.rule == "noise" else "costs.json")
+    path = results / job.folder / "costs.json"
     if not path.exists():
         return None
-    record = read_json(path)
+    record = read_costs(path)
     if job.rule == "noise":
         return record["wall_seconds"]
     if record["error"]:

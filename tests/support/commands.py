@@ -1,6 +1,7 @@
 """Commands of the plan, pasted."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -9,9 +10,11 @@ RATES = ("random-rate=0.1", "random-rate=0.2")
 FLEET = "seeds0-1"
 
 
-def planned_command(finished, rule):
+def planned_command(finished, rule, part=""):
+    """The command of the first job of a rule that names a part of a path."""
     log = finished.snakemake("-n", "--forcerun", rule, "--cores", "1").stdout
-    line = next(line for line in log.splitlines() if f"python -m scripts.{rule}" in line)
+    start = re.compile(rf"python -m scripts\.start \w+ {rule} ")
+    line = next(line for line in log.splitlines() if start.search(line) and part in line)
     return line.removeprefix("Shell command: ")
 
 

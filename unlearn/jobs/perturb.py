@@ -12,11 +12,11 @@ from unlearn.training.meter import Meter
 RECORDED_COSTS = ("wall_seconds", "gradient_evaluations", "forward_evaluations", "flops")
 
 
-def make_noise(dataset: Dataset, job: NoiseJob, label: str = "") -> tuple[np.ndarray, dict]:
-    """Noise for the training images, int8 like them, 0 outside base training; and its record.
+def make_noise(dataset: Dataset, job: NoiseJob, label: str = "") -> tuple[np.ndarray, dict, dict]:
+    """Noise for the training images, int8 like them, 0 outside base training; record and costs.
 
-    The record tells whether and how the search ended, what it cost, its share of negative and its
-    largest steps. ValueError if the search cannot be made.
+    The record tells whether and how the search ended, its share of negative and its largest steps.
+    ValueError if the search cannot be made.
     """
     task = new_task(dataset, job.fleet_job(), label)
     task.meter = Meter()
@@ -26,9 +26,9 @@ def make_noise(dataset: Dataset, job: NoiseJob, label: str = "") -> tuple[np.nda
     )
     values = np.zeros(dataset.train_images.shape, dtype=np.int8)
     values[dataset.base_ids] = noise
-    return values, record | {
+    record |= {
         "parameters": {"kind": job.noise["kind"], **job.noise["parameters"]},
         "negative": float((noise < 0).mean()),
         "largest": int(np.abs(noise.astype(np.int16)).max(initial=0)),
-        **{name: cost[name] for name in RECORDED_COSTS},
     }
+    return values, record, {name: cost[name] for name in RECORDED_COSTS}

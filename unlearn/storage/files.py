@@ -16,6 +16,8 @@ from zipfile import BadZipFile
 import numpy as np
 from safetensors import SafetensorError
 
+from unlearn.storage import records
+
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
@@ -61,8 +63,33 @@ def write_json(path: Path, content: Any) -> None:
 
 def read_json(path: Path) -> dict:
     """The content of a JSON file; ArtifactError if it is missing or broken."""
+    text = read_text(path)
     with reading(path):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(text)
+
+
+def write_costs(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON with a digest of itself: costs differ from run to run, so no record has theirs."""
+    write_json(path, {**content, "sha256": _content_digest(content)})
+
+
+def read_costs(path: Path) -> dict:
+    """The content of a file of `write_costs`; ArtifactError if it is missing or was changed."""
+    content = read_json(path)
+    if content.pop("sha256", None) != _content_digest(content):
+        raise ArtifactError(f"{path}: it is not the file that was written; {CURE}")
+    return content
+
+
+def _content_digest(content: Mapping[str, Any]) -> str:
+    parsed = json.loads(json.dumps(content))  # as it will be read: keys are text
+    return hashlib.sha256(json.dumps(parsed, sort_keys=True).encode()).hexdigest()
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file of a job; ArtifactError if it is missing or broken."""
+    with opening(path):
+        return Path(path).read_text(encoding="utf-8")
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -73,7 +100,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 def read_array(path: Path) -> np.ndarray:
     """A memory-mapped array, private to the process: parallel jobs share the pages they read."""
-    with reading(path):
+    with opening(path):
         return np.load(path, mmap_mode="c", allow_pickle=False)
 
 
@@ -85,7 +112,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz file."""
-    with reading(path), np.load(path, allow_pickle=False) as file:
+    with opening(path), np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
@@ -123,6 +150,17 @@ def digest(*arrays: np.ndarray) -> str:
         sha.update(f"{array.dtype.str}{array.shape}".encode())
         sha.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
     return sha.hexdigest()
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """A block that opens an artefact; ArtifactError also for one that its record does not know."""
+    with reading(path):
+        damage = records.damage(path)
+        if damage is None:
+            yield
+            return
+    raise ArtifactError(f"{path}: {damage}; {CURE}")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Fleets on disk: every tensor stacked along a leading axis, one entry a model, read lazily."""
 
+import json
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,9 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from unlearn.storage.files import CURE, ArtifactError, reading, replacing
+from unlearn.storage.files import CURE, ArtifactError, opening, reading, replacing
+
+METADATA_KEY = "identity"
 
 _BITS_BY_TYPE = {"BOOL": 8} | {f"{kind}{bits}": bits for kind in "FIU" for bits in (8, 16, 32, 64)}
 
@@ -29,7 +32,8 @@ def write_fleet(path: Path, states: list[Mapping[str, np.ndarray]], identity: Ma
     }
     tensors = tensors or {"none": np.empty(0)}  # safetensors cannot read back a file of nothing
     with replacing(path) as partial:
-        save_file(tensors, partial, metadata=dict(identity))
+        # several entries would be written in an order that differs from run to run
+        save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(dict(identity))})
 
 
 class Fleet(Mapping):
@@ -38,9 +42,10 @@ class Fleet(Mapping):
     def __init__(self, path: Path, identity: Mapping | None = None):
         """Open `path`. ArtifactError unless its identity agrees with every entry of `identity`."""
         self.path = Path(path)
-        with reading(path):
+        with opening(path):
             self._file = safe_open(self.path, framework="np")
-        self.identity = self._file.metadata() or {}
+            metadata = self._file.metadata() or {}
+            self.identity = json.loads(metadata.get(METADATA_KEY, "{}"))
         for key, expected in (identity or {}).items():
             actual = self.identity.get(key)
             if actual != expected:
