@@ -73,6 +73,8 @@ def write(
             ) from None
         result = Result.failed()
         error = f"{type(failure).__name__}: {failure}"
+    if result.machine:
+        identity = {**identity, "arithmetic": result.machine["arithmetic"]}
     write_fleet(arguments.fleet, result.states, identity)
     write_array(arguments.logits, result.logits)
     write_array(arguments.ids, result.ids)

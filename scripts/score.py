@@ -99,12 +99,12 @@ def _check_machines(paths: Iterable[str]) -> None:
     for path in paths:
         machine = _costs(path)["machine"]
         if machine:  # a failed fleet has none
-            paths_by_kind[machine["device"], machine["precision"]] = path
+            paths_by_kind[machine["arithmetic"]] = path
     if len(paths_by_kind) > 1:
-        kinds = "; ".join(f"{path}: {', '.join(kind)}" for kind, path in paths_by_kind.items())
+        kinds = "; ".join(f"{path}: {kind}" for kind, path in paths_by_kind.items())
         raise command.CommandError(
             f"results of different arithmetic cannot be compared ({kinds}); set `device` and "
-            "`precision` in the study"
+            "`precision` in the study, and run it on one kind of machine"
         )
 
 

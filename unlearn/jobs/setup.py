@@ -17,6 +17,12 @@ from unlearn.training.recipe import Recipe
 from unlearn.training.task import Task
 
 
+def machine_of(job: FleetJob) -> Machine:
+    """Where and in which arithmetic a job runs."""
+    architecture = registry.create("models", job.model)
+    return choose(job.device, job.precision, convolutional=not architecture.flat)
+
+
 def new_task(dataset: Dataset, job: FleetJob, label: str = "") -> Task:
     """The task that a job describes; `label` begins its progress reports."""
     method = job.method and registry.find("methods", job.method["kind"])

@@ -13,6 +13,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 
+_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
+"""Environment variables that keep libraries from a CPU's widest instructions."""
+
+_EXTENSIONS = ("amx_tile", "avx512_bf16", "avx512_vnni", "avx512f", "avx2")
+"""What oneDNN's and MKL's choice of kernels depends on, the widest first, as Linux names it."""
+
+
 class MachineError(RuntimeError):
     """A machine that lacks what was asked for: no fault of a method."""
 
@@ -35,12 +42,27 @@ class Machine:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
+    @property
+    def arithmetic(self) -> str:
+        """What decides about the bits of a result, versions apart, as one text.
+
+        The same float32 training under AVX2 and under AVX512 ends with models whose predictions
+        differ on many points: rounding differs, and training amplifies it.
+        """
+        if self.device.type == "cuda":
+            kind = torch.cuda.get_device_name(self.device)
+        else:
+            limits = [f"{name}={os.environ[name]}" for name in _LIMITS if name in os.environ]
+            kind = " ".join(["cpu", torch.backends.cpu.get_cpu_capability(), *_widest(), *limits])
+        return f"{kind} {self.precision}"
+
     def describe(self) -> dict:
         """What is recorded with every result."""
         cuda = self.device.type == "cuda"
         return {
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
             "precision": self.precision,
+            "arithmetic": self.arithmetic,
             "processor": _processor(),
             "threads": torch.get_num_threads(),
             "python": platform.python_version(),
@@ -103,6 +125,12 @@ def _multiplies_bfloat16() -> bool:
     """Whether the CPU has AVX512-BF16 or AMX; without them autocast is slower than float32."""
     flags = _cpuinfo("flags").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _widest() -> list[str]:
+    """The CPU's widest extension, where the system tells."""
+    flags = _cpuinfo("flags").split()
+    return [name for name in _EXTENSIONS if name in flags][:1]
 
 
 def _processor() -> str:

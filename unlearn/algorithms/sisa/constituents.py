@@ -208,8 +208,7 @@ def _keys(task: Task, shard: Shard) -> Iterator[bytes]:
     origin = {
         "model": [str(network), [list(t.shape) for t in network.state_dict().values()]],
         "recipe": task.recipe.values(),
-        "precision": task.machine.precision,
-        "device": task.machine.device.type,
+        "arithmetic": task.machine.arithmetic,
         "seed": shard.seed,
         "shard": shard.index,
         "slices": len(shard.slices),
@@ -242,8 +241,7 @@ def _checkpoint(
         raise ValueError(
             f"checkpoint {place} has key {stored_key.hex()[:12] or 'none'}, "
             f"{keys[stage].hex()[:12]} is needed: it was made from other points, with another "
-            "model, recipe, seed or number of slices, on another device, in another precision, "
-            "or by another torch"
+            "model, recipe, seed or number of slices, in another arithmetic, or by another torch"
         )
     parts: dict[str, dict] = {"model": {}, "optimizer": {}}
     for name in [name for name in trained if name.startswith(f"{place}/")]:
