@@ -49,7 +49,7 @@ def _check_arithmetic(trained: Fleet, machine: Machine) -> None:
     if trained.identity["arithmetic"] != machine.arithmetic:
         raise ArtifactError(
             f"{trained.path}: trained in other arithmetic ({trained.identity['arithmetic']}) than "
-            f"this machine's ({machine.arithmetic}); run both on one kind of machine, or train again"
+            f"this machine's ({machine.arithmetic}); use one kind of machine, or train again"
         )
 
 

@@ -66,7 +66,7 @@ def test_noise_for_all_of_cifar10_with_resnet18(capsys):
     noise = block("noises", "error_minimizing", batch_size=128, **parameters)
     described = NoiseJob(noise=noise, device="cuda")
     start = time.perf_counter()
-    values, record = make_noise(data, described)
+    values, record, _ = make_noise(data, described)
     seconds = time.perf_counter() - start
     with capsys.disabled():
         print("\nresnet18, 50,000 images:", json.dumps(record), f"{seconds:.1f} s")

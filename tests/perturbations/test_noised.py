@@ -1,6 +1,7 @@
 """Data sets whose images carry noise: shares, refusals, a study of them, examples."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tests.support.noise import noise_of
 from tests.support.noised import config
 from unlearn.data.splits import stratified_share
 from unlearn.perturbations.noisy_images import with_noise
+from unlearn.storage import records
 from unlearn.storage.files import ArtifactError
 from unlearn.study.load import StudyError, load_study
 
@@ -110,7 +112,12 @@ def test_noise_of_another_data_set_is_refused(project):
     project.write_study(config())
     project.snakemake("--until", "noised", "--cores", "1")
     path = next(project.results().glob("noise/*/*/noise.json"))
-    path.write_text(path.read_text().replace('"dataset": "', '"dataset": "0'))
+    noise = json.loads(path.read_text())
+    path.write_text(path.read_text().replace(noise["dataset"], noise["dataset"][::-1]))
+    record_path = path.with_name("record.json")
+    record = json.loads(record_path.read_text())
+    record["files"]["noise.json"]["sha256"] = records.file_digest(path)  # of a noise made elsewhere
+    record_path.write_text(json.dumps(record))
     for folder in project.results("data").glob("*noised=0.5*"):
         for file in folder.iterdir():
             file.unlink()

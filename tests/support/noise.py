@@ -25,5 +25,6 @@ def noise_job(kind="error_minimizing", **parameters):
 
 
 def noise_of(digits, kind="error_minimizing", **parameters):
-    """The noise of a small search, and its record."""
-    return make_noise(digits, noise_job(kind, **parameters))
+    """The noise of a small search, and its record with its costs."""
+    values, record, costs = make_noise(digits, noise_job(kind, **parameters))
+    return values, record | costs

@@ -46,7 +46,9 @@ def test_scores_refuse_fleets_of_another_arithmetic(finished_small):
     for folder in ("trained", "unlearned"):
         for path in finished_small.results(folder).rglob("record.json"):
             path.unlink()
-    finished_small.run("unlearned/digits/cnn1/retrain/random-rate=0.1/seeds0-1/record.json", **OLDER)
+    finished_small.run(
+        "unlearned/digits/cnn1/retrain/random-rate=0.1/seeds0-1/record.json", **OLDER
+    )
     process = paste(finished_small, command)
     assert process.returncode != 0
     assert "results of different arithmetic cannot be compared" in process.stdout

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-
 _LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
 """Environment variables that keep libraries from a CPU's widest instructions."""
 
