@@ -9,10 +9,10 @@ from unlearn.core import registry
 from unlearn.evaluation import placement
 from unlearn.evaluation.score import CELL_COLUMNS
 from unlearn.metrics.catalogue import METRICS, SPLITS
-from unlearn.study import schema
+from unlearn.study import messages
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
-from unlearn.study.schema import InvalidError
+from unlearn.study.messages import InvalidError
 
 
 def figure(
@@ -32,20 +32,22 @@ def figure(
     """
     kinds = registry.names("figures")
     if block["kind"] not in kinds:
-        raise InvalidError("kind", schema.unknown("kind of figure", block["kind"], kinds))
+        raise InvalidError("kind", messages.unknown("kind of figure", block["kind"], kinds))
     parameters = {c for rows in available.values() for row in rows.values() for c in row}
     _check_columns(block, {*CELL_COLUMNS, *parameters})
     for metric, split in block["pairs"].items():
         allowed = METRICS[metric].splits if metric in METRICS else (split,)
         if split not in allowed:
-            raise InvalidError("y", f"{metric}/{split}: {schema.unknown('split', split, allowed)}")
+            raise InvalidError(
+                "y", f"{metric}/{split}: {messages.unknown('split', split, allowed)}"
+            )
     _check_metrics(block["y"], block["split"], cells, study)
     _check_fleets(block["y"], cells, study)
     rows = {cell: _row(cell, available, study) for cell in cells}
     methods = {placement.method_name(row) for row in rows.values()}
     for name in block["methods"] or ():
         if name not in methods:
-            raise InvalidError("methods", schema.unknown("method", name, methods))
+            raise InvalidError("methods", messages.unknown("method", name, methods))
     _check_points(block, rows)
 
 
@@ -72,7 +74,7 @@ def _check_columns(block: Mapping, columns: set[str]) -> None:
     for key in keys:
         allowed = columns | ({"metric", "split"} if key != "x" else set())
         if block[key] is not None and block[key] not in allowed:
-            raise InvalidError(key, schema.unknown("column", block[key], allowed))
+            raise InvalidError(key, messages.unknown("column", block[key], allowed))
 
 
 def _check_frontier(block: Mapping) -> None:
@@ -81,10 +83,10 @@ def _check_frontier(block: Mapping) -> None:
     allowed_distances = [name for name, metric in METRICS.items() if metric.is_distance]
     for metric in distances:
         if metric not in allowed_distances:
-            raise InvalidError("y", schema.unknown("distance", metric, allowed_distances))
+            raise InvalidError("y", messages.unknown("distance", metric, allowed_distances))
     allowed_costs = [name for name, metric in METRICS.items() if metric.is_frontier_cost]
     if cost not in allowed_costs:
-        raise InvalidError("x", schema.unknown("cost", cost, allowed_costs))
+        raise InvalidError("x", messages.unknown("cost", cost, allowed_costs))
     if block["colour"] not in ("variant", "method"):
         raise InvalidError(
             "colour", f"{block['colour']} tells no methods apart; allowed: variant, method"
@@ -119,11 +121,11 @@ def _check_metrics(
         if metrics.count(metric) > 1:
             raise InvalidError("y", f"{metric} is there twice; its splits go into `split`")
         if metric not in available_splits:
-            raise InvalidError("y", schema.unknown("metric", metric, available_splits))
+            raise InvalidError("y", messages.unknown("metric", metric, available_splits))
     all_splits = set().union(*(available_splits[metric] for metric in metrics))
     for split in splits:
         if split not in all_splits:
-            raise InvalidError("split", schema.unknown("split", split, all_splits))
+            raise InvalidError("split", messages.unknown("split", split, all_splits))
     for metric in metrics:
         if splits and not available_splits[metric] & set(splits):
             allowed = ", ".join(sorted(available_splits[metric]))
