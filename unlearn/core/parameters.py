@@ -11,12 +11,13 @@ JSON schema of studies and the reference page are generated from the same fields
 """
 
 import dataclasses
+import functools
 import math
 import re
 import sys
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 MAX_INTEGER = 2**32 - 1
@@ -220,13 +221,16 @@ class Field:
         return schema
 
 
-def fields(component: type) -> dict[str, Field]:
+@functools.cache
+def fields(component: type) -> Mapping[str, Field]:
     """The parameters of a component's class, by name, in the order of their declaration."""
     annotations = typing.get_type_hints(component)
-    return {
-        field.name: _field(annotations[field.name], field)
-        for field in dataclasses.fields(component)
-    }
+    return types.MappingProxyType(
+        {
+            field.name: _field(annotations[field.name], field)
+            for field in dataclasses.fields(component)
+        }
+    )
 
 
 def _field(annotation: Any, field: dataclasses.Field) -> Field:

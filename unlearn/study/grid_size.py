@@ -11,7 +11,7 @@ from unlearn.study.messages import InvalidError
 MAX_CELLS = 50_000
 """Cells of all experiments together. Snakemake plans 10,000 in a minute and a half."""
 
-MAX_CHOICES = 5_000
+MAX_CHOICES = 2_000
 """Versions of one key of an experiment: data sets, models, methods or requests."""
 
 GRID_KEYS = ("dataset", "model", "method", "request")

@@ -12,6 +12,9 @@ from unlearn.core.parameters import Limits
 MAX_EXCERPT_LETTERS = 100
 """Letters of a value that a message repeats."""
 
+MAX_LETTERS = 3_000
+"""Letters of a message."""
+
 NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
 
 RANGE_WORDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
@@ -42,8 +45,9 @@ def excerpt(value: Any) -> str:
 
 
 def one_line(message: str) -> str:
-    """A message without line breaks and other control characters."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", message)
+    """A message without line breaks and other control characters, cut if it is long."""
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", message)
+    return line if len(line) <= MAX_LETTERS else f"{line[: MAX_LETTERS - 3]}..."
 
 
 def unknown(thing: str, value: Any, allowed: Iterable[str]) -> str:

@@ -68,7 +68,8 @@ def check_folder(path: str, key: str) -> None:
 
 def excerpt_of_key(key: Any) -> str:
     """A key as part of a path."""
-    return key if isinstance(key, str) and len(key) <= 100 else excerpt(key)
+    is_short_text = isinstance(key, str) and 0 < len(key) <= 100
+    return key if is_short_text else excerpt(key)
 
 
 def _values(value: Any, path: tuple, level: int) -> Iterator[tuple[tuple, Any]]:
