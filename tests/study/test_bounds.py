@@ -164,6 +164,13 @@ BAD = {
         ),
         "experiments.accuracy.figure.xscale: log has no place for dataset.noised 0; allowed: linear",
     ),
+    "a logarithm of false": (
+        lambda c, e: (
+            e["figure"].update(x="recipe.nesterov", xscale="log"),
+            e.update(request={"name": "random", "rate": 0.1}),
+        ),
+        "experiments.accuracy.figure.xscale: log has no place for recipe.nesterov False",
+    ),
     "metric of another method than those drawn": (
         lambda c, e: e.update(
             method=["finetune", "sisa"],

@@ -102,9 +102,10 @@ def _check_scale(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
         return
     for row in rows.values():
         x = placement.column_value(row, block["x"])
-        if isinstance(x, int | float) and not isinstance(x, bool) and x <= 0:
+        if isinstance(x, int | float) and x <= 0:  # false is drawn as 0
+            value = placement.text(x)
             raise InvalidError(
-                "xscale", f"log has no place for {block['x']} {x:g}; allowed: linear"
+                "xscale", f"log has no place for {block['x']} {value}; allowed: linear"
             )
 
 
