@@ -4,9 +4,13 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+
+include: "rules/config.smk"
+
+
 if not workflow.configfiles:  # a study given with --configfile stands alone
 
-    configfile: "config.yaml"
+    configfile: DEFAULT_STUDY
 
 
 include: "rules/common.smk"

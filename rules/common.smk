@@ -5,14 +5,11 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, workflow.basedir)
-
-from snakemake.exceptions import WorkflowError
 from unlearn.core import registry
 from unlearn.storage import records
 from unlearn.study import codehash, grid
 from unlearn.study.grid import Cell
-from unlearn.study.load import StudyError, load_study
+from unlearn.study.load import load_study
 
 # Commands say `python`: let that be the interpreter that runs Snakemake, activated or not.
 os.environ.update(
@@ -23,7 +20,8 @@ if not os.path.isfile("scripts/command.py"):
     raise WorkflowError(f"start snakemake in the project's root, {workflow.basedir}")
 
 try:
-    STUDY = load_study(config, " + ".join(map(os.path.relpath, workflow.configfiles)))
+    CONFIG_FILES = [os.path.relpath(path) for path in workflow.configfiles]
+    STUDY = load_study(config, " + ".join(CONFIG_FILES), CONFIG_FILES)
 except StudyError as error:
     raise WorkflowError(str(error))
 

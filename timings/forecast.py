@@ -24,11 +24,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from snakemake.common.configfile import load_configfile
-from snakemake.utils import update_config
 
 from unlearn.storage.files import read_costs, write_text
-from unlearn.study.load import Study, StudyError, load_study
+from unlearn.study.load import Study, StudyError, load_files
 
 RECORD = Path(__file__).with_name("recorded.csv")
 START_SECONDS = 4.0
@@ -166,11 +164,8 @@ def _recorded() -> pd.DataFrame:
 
 def load(paths: list[Path]) -> Study:
     """The study of some configuration files, later ones laid over earlier ones."""
-    config: dict = {}
-    for path in paths:
-        update_config(config, load_configfile(path))
     try:
-        return load_study(config, " + ".join(map(str, paths)))
+        return load_files(paths)
     except StudyError as error:
         raise SystemExit(f"error: {error}") from error
 

@@ -27,11 +27,13 @@ BAD = {
     "wrong type": (lambda c, e: c.update(seeds="many"), ["seeds", "'many'"]),
     "out of range": (
         lambda c, e: c["recipes"]["quick"].update(lr=-1),
-        ["recipes.quick.lr: -1 is less than or equal to the minimum of 0"],
+        ["recipes.quick.lr: -1 is not allowed; allowed: above 0"],
     ),
     "out of range in an experiment": (
         lambda c, e: e.update(method={"name": "finetune", "epochs": [1, 0]}),
-        ["experiments.accuracy.method.epochs: 0 is less than the minimum of 1"],
+        [
+            "experiments.accuracy.method.epochs: 0 is not allowed; allowed: between 1 and 4,294,967,295"
+        ],
     ),
     "unknown parameter": (
         lambda c, e: e.update(method={"name": "finetune", "epoch": 1}),
@@ -95,7 +97,7 @@ BAD = {
     ),
     "rate out of range": (
         lambda c, e: e.update(request={"name": "random", "rate": 1.5}),
-        ["request.rate: 1.5 is greater than or equal to the maximum of 1"],
+        ["request.rate: 1.5 is not allowed; allowed: between 0 and 1, both excluded"],
     ),
     "class that does not exist": (
         lambda c, e: e.update(request={"name": "by_class", "label": 10}),
@@ -240,7 +242,7 @@ BAD = {
     ),
     "no shards": (
         lambda c, e: e.update(method={"name": "sisa", "shards": 0}),
-        ["shards: 0 is less than the minimum of 1"],
+        ["shards: 0 is not allowed; allowed: between 1 and 999"],
     ),
     "metric that no method has": (
         lambda c, e: e["figure"].update(y="lone_accuracy"),

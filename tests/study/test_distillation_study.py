@@ -96,7 +96,7 @@ def test_a_student_without_a_size_takes_that_of_its_architecture():
         ({"size": 3}, "size: 3 needs a student; allowed: null"),
         ({"student": "cnn1", "start": "teacher"}, "cnn1 cannot start as a copy of the teacher"),
         ({"batch_size": 201}, "batch_size: 201 is more than the 200 points"),
-        ({"batch_size": 1}, "batch_size.*1 is less"),
+        ({"batch_size": 1}, "batch_size: 1 is not allowed; allowed: between 2"),
         ({"temperature": 0}, "temperature.*0"),
         ({"alpha": 1.1}, "alpha.*1.1"),
         ({"alpha": -0.1}, "alpha.*-0.1"),

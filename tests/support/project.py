@@ -56,11 +56,12 @@ class Project:
     def snakemake(
         self,
         *arguments: str,
-        study: tuple = ("study.yaml",),
+        study: tuple | None = ("study.yaml",),
         check: bool = True,
         **environment: str,
     ):
-        call = [sys.executable, "-m", "snakemake", *arguments, "--configfile", *study]
+        call = [sys.executable, "-m", "snakemake", *arguments]
+        call += ["--configfile", *study] if study else []
         env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | environment
         process = subprocess.run(
             call, cwd=self.root, env=env, capture_output=True, text=True, check=False

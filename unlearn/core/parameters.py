@@ -11,13 +11,17 @@ JSON schema of studies and the reference page are generated from the same fields
 """
 
 import dataclasses
+import functools
 import math
 import re
 import sys
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+MAX_INTEGER = 2**32 - 1
+"""The largest integer of parameters without a maximum: the largest seed that all libraries take."""
 
 JSON_TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", list: "array"}
 
@@ -69,18 +73,23 @@ class Limits:
         return {word: value for word, value in words.items() if value is not None}
 
     def text(self) -> str:
-        """The allowed values in words: `above 0, at most 1`."""
-        words = {
-            "at least": self.minimum,
-            "above": self.above,
-            "at most": self.maximum,
-            "below": self.below,
-        }
+        """The allowed values in words: `between 0 and 1, 0 excluded`."""
         if self.choices is not None:
             return ", ".join("null" if value is None else str(value) for value in self.choices)
         if self.pattern is not None:
             return f"like {self.pattern}"
-        return ", ".join(f"{word} {value:g}" for word, value in words.items() if value is not None)
+        low = self.above if self.minimum is None else self.minimum
+        high = self.below if self.maximum is None else self.maximum
+        if low is None and high is None:
+            return ""
+        if high is None:
+            return f"{'at least' if low == self.minimum else 'above'} {_number_text(low)}"
+        if low is None:
+            return f"{'at most' if high == self.maximum else 'below'} {_number_text(high)}"
+        excluded = [_number_text(end) for end in (self.above, self.below) if end is not None]
+        ends = "both" if len(excluded) == 2 else "".join(excluded)
+        suffix = f", {ends} excluded" if excluded else ""
+        return f"between {_number_text(low)} and {_number_text(high)}{suffix}"
 
     def allow(self, value: Any) -> bool:
         """Whether a value other than None lies within the limits."""
@@ -97,6 +106,11 @@ class Limits:
             and (self.maximum is None or value <= self.maximum)
             and (self.below is None or value < self.below)
         )
+
+
+def _number_text(number: float) -> str:
+    """A number as people write it: 4,294,967,295 and 0.5."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
 def parameter(
@@ -116,6 +130,7 @@ def parameter(
     Args:
         default: The value where none is given; without one the parameter is required.
         minimum, above, maximum, below: The range of a number; `above` and `below` exclude the end.
+            The maximum of an integer is MAX_INTEGER where none is given.
         choices: The allowed values; None among them allows null.
         pattern: A regular expression that text must match.
         help: What the parameter means, for the reference page.
@@ -206,13 +221,16 @@ class Field:
         return schema
 
 
-def fields(component: type) -> dict[str, Field]:
+@functools.cache
+def fields(component: type) -> Mapping[str, Field]:
     """The parameters of a component's class, by name, in the order of their declaration."""
     annotations = typing.get_type_hints(component)
-    return {
-        field.name: _field(annotations[field.name], field)
-        for field in dataclasses.fields(component)
-    }
+    return types.MappingProxyType(
+        {
+            field.name: _field(annotations[field.name], field)
+            for field in dataclasses.fields(component)
+        }
+    )
 
 
 def _field(annotation: Any, field: dataclasses.Field) -> Field:
@@ -221,7 +239,10 @@ def _field(annotation: Any, field: dataclasses.Field) -> Field:
         kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
     optional = len(kinds) < len(typing.get_args(annotation))
     kind = typing.get_origin(kinds[0]) or kinds[0]
-    return Field(kind, optional, field.default, field.metadata.get("limits", Limits()))
+    limits = field.metadata.get("limits", Limits())
+    if kind is int and limits.choices is None and limits.maximum is None and limits.below is None:
+        limits = dataclasses.replace(limits, maximum=MAX_INTEGER)
+    return Field(kind, optional, field.default, limits)
 
 
 def schema(component: type) -> dict:

@@ -11,6 +11,7 @@ from unlearn.core.setting import Setting
 from unlearn.training.state import State, Update
 
 if TYPE_CHECKING:
+    from unlearn.models.base import Architecture
     from unlearn.requests.request import Step
     from unlearn.training.task import Task
 
@@ -65,6 +66,10 @@ class Method(Parameters):
         version is told by the parameters that matter; the others take their defaults.
         """
         return {}
+
+    def student_architecture(self) -> Architecture | None:
+        """The architecture of the unlearned models, where they are of another one."""
+        return None
 
     def student_task(self, task: Task) -> Task:
         """The task as the unlearned models see it, where they are of another architecture."""

@@ -134,6 +134,10 @@ class InfluenceDistillation(Method):
         teaching = {name: values[name] for name in TEACHING}
         return {"scratch": training | SCRATCH, "taught": training | teaching | TAUGHT}
 
+    def student_architecture(self):
+        """The architecture of the students, where they do not share that of the teacher."""
+        return None if self.student is None else self.architecture()
+
     def student_task(self, task):
         """The task as the students see it."""
         return task if self.student is None else task.of(self.architecture())

@@ -26,6 +26,13 @@ class Architecture(Parameters):
         """A network with torch's initial weights for images (H, W, C)."""
         raise NotImplementedError
 
+    def weight_count(self, shape: tuple[int, int, int], classes: int) -> int | None:
+        """The trainable weights of the network, without building it; None where that is unknown.
+
+        A study is refused if models of so many weights would not fit into a machine.
+        """
+        return None
+
     @classmethod
     def of_size(cls, size: int | None) -> "Architecture":
         """The architecture with this size; None takes the default.

@@ -2,6 +2,7 @@
 
 from unlearn.core.parameters import parameter
 from unlearn.models.base import Architecture
+from unlearn.models.weight_counts import convolution, linear
 
 
 class Cnn1(Architecture):
@@ -20,7 +21,7 @@ class Cnn1(Architecture):
         from unlearn.models.layers import FlattenChannelsLast
 
         height, breadth, channels = shape
-        width = self.width or (8 if channels == 1 else 16)
+        width = self.channels(channels)
         return nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
             nn.MaxPool2d(2),
@@ -28,3 +29,14 @@ class Cnn1(Architecture):
             FlattenChannelsLast(),
             nn.Linear(width * (height // 2) * (breadth // 2), classes),
         )
+
+    def weight_count(self, shape, classes):
+        """Those of the convolution and the linear layer."""
+        height, breadth, channels = shape
+        width = self.channels(channels)
+        pixels = (height // 2) * (breadth // 2)
+        return convolution(channels, width) + linear(width * pixels, classes)
+
+    def channels(self, colours: int) -> int:
+        """The channels of the convolution, for images of so many colours."""
+        return self.width or (8 if colours == 1 else 16)

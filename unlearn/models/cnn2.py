@@ -2,6 +2,7 @@
 
 from unlearn.core.parameters import parameter
 from unlearn.models.base import Architecture
+from unlearn.models.weight_counts import convolution, linear
 
 HIDDEN_UNITS = 128
 
@@ -25,7 +26,7 @@ class Cnn2(Architecture):
         from unlearn.models.layers import FlattenChannelsLast
 
         height, breadth, channels = shape
-        width = self.width or (16 if channels == 1 else 32)
+        width = self.channels(channels)
         return nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
             nn.MaxPool2d(2),
@@ -38,3 +39,16 @@ class Cnn2(Architecture):
             nn.ReLU(),
             nn.Linear(HIDDEN_UNITS, classes),
         )
+
+    def weight_count(self, shape, classes):
+        """Those of two convolutions and two linear layers."""
+        height, breadth, channels = shape
+        width = self.channels(channels)
+        pixels = (height // 4) * (breadth // 4)
+        convolutions = convolution(channels, width) + convolution(width, 2 * width)
+        layers = linear(2 * width * pixels, HIDDEN_UNITS) + linear(HIDDEN_UNITS, classes)
+        return convolutions + layers
+
+    def channels(self, colours: int) -> int:
+        """The channels of the first convolution, for images of so many colours."""
+        return self.width or (16 if colours == 1 else 32)

@@ -3,6 +3,7 @@
 import math
 
 from unlearn.models.base import Architecture
+from unlearn.models.weight_counts import linear
 
 
 class Logistic(Architecture):
@@ -15,3 +16,7 @@ class Logistic(Architecture):
         from torch import nn
 
         return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), classes))
+
+    def weight_count(self, shape, classes):
+        """Those of one linear layer."""
+        return linear(math.prod(shape), classes)

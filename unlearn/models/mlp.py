@@ -4,6 +4,7 @@ import math
 
 from unlearn.core.parameters import parameter
 from unlearn.models.base import Architecture
+from unlearn.models.weight_counts import linear
 
 
 class Mlp(Architecture):
@@ -24,3 +25,7 @@ class Mlp(Architecture):
             nn.ReLU(),
             nn.Linear(self.hidden, classes),
         )
+
+    def weight_count(self, shape, classes):
+        """Those of two linear layers."""
+        return linear(math.prod(shape), self.hidden) + linear(self.hidden, classes)

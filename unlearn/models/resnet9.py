@@ -1,6 +1,9 @@
 """A residual network of nine layers."""
 
+import itertools
+
 from unlearn.core.parameters import parameter
+from unlearn.models import weight_counts
 from unlearn.models.base import Architecture
 
 
@@ -29,3 +32,12 @@ class Resnet9(Architecture):
             nn.Flatten(),
             nn.Linear(8 * w, classes),
         )
+
+    def weight_count(self, shape, classes):
+        """Those of eight convolutions with their normalisation, and a linear layer."""
+        w = self.width
+        widths = [shape[2], w, 2 * w, 2 * w, 2 * w, 4 * w, 8 * w, 8 * w, 8 * w]
+        convolutions = sum(
+            itertools.starmap(weight_counts.normalised_convolution, itertools.pairwise(widths))
+        )
+        return convolutions + weight_counts.linear(8 * w, classes)

@@ -13,6 +13,9 @@ from unlearn.core.setting import DataFacts
 from unlearn.study.grid import Cell, Grid
 from unlearn.training.fleet import Member
 
+MAX_NAME_BYTES = 120
+"""Bytes of a canonical name; a path component holds 255, and files add endings."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -139,8 +142,10 @@ def canonical_name(name: str, parameters: Mapping, base: Mapping) -> str:
     """`name`, followed by the parameters that differ from `base`; fits a path component."""
     changes = sorted(k for k in parameters if k not in base or parameters[k] != base[k])
     text = "".join([name, *(f"-{key}={_text(parameters[key])}" for key in changes)])
-    if len(text) > 120:  # a path component holds 255 bytes
-        text = f"{text[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    content = text.encode()
+    if len(content) > MAX_NAME_BYTES:
+        start = content[:100].decode(errors="ignore")
+        text = f"{start}-{hashlib.sha256(content).hexdigest()[:12]}"
     return text
 
 

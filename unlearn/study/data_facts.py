@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from unlearn.core import registry
 from unlearn.core.setting import DataFacts
 from unlearn.data.source import DataSource
-from unlearn.study import schema
-from unlearn.study.schema import InvalidError
+from unlearn.study import messages
+from unlearn.study.messages import InvalidError
 
 
 def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) -> DataFacts:
@@ -57,7 +57,9 @@ def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) 
 def _feature_size(name: str, kind: str, shape: tuple[int, int, int]) -> int:
     """The number of features of an image; InvalidError where there are none."""
     if name not in registry.names("features"):
-        raise InvalidError("features", schema.unknown("features", name, registry.names("features")))
+        raise InvalidError(
+            "features", messages.unknown("features", name, registry.names("features"))
+        )
     size = registry.find("features", name)().size(shape)
     if size <= 0:
         raise InvalidError("features", f"{name} has none of images of {kind}")

@@ -5,11 +5,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from unlearn.evaluation import placement
-from unlearn.study import compatibility, figure_checks
+from unlearn.study import compatibility, figure_checks, memory
 from unlearn.study.compatibility import Problem
 from unlearn.study.components import (
     DatasetPart,
     Experiment,
+    Part,
     Picture,
     Selection,
 )
@@ -22,14 +23,17 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     """The experiment of a validated block; StudyError for one that cannot run."""
     path = f"experiments.{name}"
     figure = dict(block["figure"])
-    figure |= placement.metrics_and_splits(figure)
-    if figure["colour"] is None:
-        figure["colour"] = "method" if figure["x"].startswith("method.") else "variant"
+    figure |= placement.metrics_and_splits(figure | {"x": figure["x"] or ""})
     metrics = [*figure["y"], *(pair.partition("/")[0] for pair in block["summary"])]
     selection = resolver.selection(block, path, metrics)
+    figure |= _axes(figure, selection.requests)
     figure["hidden"] = [variant.name for variant in selection.references]
     members = [member for fleet in selection.fleets for member in resolver.study.fleets[fleet]]
-    for problem in _problems(selection, members):
+    fleet_size = max(len(resolver.study.fleets[fleet]) for fleet in selection.fleets)
+    problems = itertools.chain(
+        _problems(selection, members), memory.problems(selection, fleet_size)
+    )
+    for problem in problems:
         resolver.fail(f"{path}.{problem.key}", problem.message)
     grid = _grid(selection)
     columns = _columns(selection)
@@ -49,6 +53,23 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     }
     summary = tuple(block["summary"])
     return Experiment(name, block["description"], figure, grid, drawn_columns, summary)
+
+
+def _axes(figure: Mapping, requests: Sequence[Part]) -> dict[str, str | None]:
+    """The x, colour and facet of a figure, where its block names none.
+
+    The x axis shows the rates of the requests if they tell these apart, else the variants; then
+    every request has panels of its own.
+    """
+    x = figure["x"]
+    facet = figure["facet"]
+    if x is None and figure["kind"] == "lines":
+        rates = {request.parameters.get("rate") for request in requests} - {None}
+        names = {request.name for request in requests}
+        x = "rate" if 1 < len(rates) == len(names) else "variant"
+        facet = "request" if facet is None and x == "variant" and len(names) > 1 else facet
+    default_colour = "method" if (x or "").startswith("method.") else "variant"
+    return {"x": x, "colour": figure["colour"] or default_colour, "facet": facet}
 
 
 def picture(name: str, block: Mapping, resolver: Resolver, experiments: Collection[str]) -> Picture:

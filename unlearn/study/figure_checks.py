@@ -1,6 +1,6 @@
 """What a schema cannot say of figures and wide tables: names that do not exist, nothing to show.
 
-Every check raises `schema.InvalidError` with the path below the checked block.
+Every check raises `messages.InvalidError` with the path below the checked block.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from unlearn.core import registry
 from unlearn.evaluation import placement
 from unlearn.evaluation.score import CELL_COLUMNS
-from unlearn.metrics.catalogue import METRICS, SPLITS
-from unlearn.study import schema
+from unlearn.metrics.catalogue import METRICS
+from unlearn.study import messages, metric_checks
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
-from unlearn.study.schema import InvalidError
+from unlearn.study.messages import InvalidError
 
 
 def figure(
@@ -32,30 +32,35 @@ def figure(
     """
     kinds = registry.names("figures")
     if block["kind"] not in kinds:
-        raise InvalidError("kind", schema.unknown("kind of figure", block["kind"], kinds))
+        raise InvalidError("kind", messages.unknown("kind of figure", block["kind"], kinds))
     parameters = {c for rows in available.values() for row in rows.values() for c in row}
     _check_columns(block, {*CELL_COLUMNS, *parameters})
     for metric, split in block["pairs"].items():
         allowed = METRICS[metric].splits if metric in METRICS else (split,)
         if split not in allowed:
-            raise InvalidError("y", f"{metric}/{split}: {schema.unknown('split', split, allowed)}")
-    _check_metrics(block["y"], block["split"], cells, study)
-    _check_fleets(block["y"], cells, study)
+            raise InvalidError(
+                "y", f"{metric}/{split}: {messages.unknown('split', split, allowed)}"
+            )
+    metric_checks.check_metrics(block["y"], block["split"], cells, study)
+    metric_checks.check_fleets(block["y"], cells, study)
     rows = {cell: _row(cell, available, study) for cell in cells}
     methods = {placement.method_name(row) for row in rows.values()}
     for name in block["methods"] or ():
         if name not in methods:
-            raise InvalidError("methods", schema.unknown("method", name, methods))
+            raise InvalidError("methods", messages.unknown("method", name, methods))
+    drawn_rows = {cell: rows[cell] for cell in metric_checks.drawn_cells(block, rows)}
+    metric_checks.check_drawn(block, list(drawn_rows), study)
+    _check_scale(block, drawn_rows)
     _check_points(block, rows)
 
 
 def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
     """Check that the metrics of a wide table, `metric/split`, have values on their splits."""
-    _check_fleets([pair.split("/")[0] for pair in pairs], cells, study)
+    metric_checks.check_fleets([pair.split("/")[0] for pair in pairs], cells, study)
     for pair in pairs:
         metric, split = pair.split("/")
         try:
-            _check_metrics([metric], [split], cells, study)
+            metric_checks.check_metrics([metric], [split], cells, study)
         except InvalidError as error:
             raise InvalidError("", f"{pair}: {error}") from error
 
@@ -64,15 +69,15 @@ def _check_columns(block: Mapping, columns: set[str]) -> None:
     """Check the columns, or the metric, that the axes, colours and panels show."""
     keys = ["x", "colour", "facet"]
     if registry.find("figures", block["kind"]).x_is_metric:
-        if "/" not in block["x"]:
+        if "/" not in (block["x"] or ""):
             example = "as in wall_seconds/forget"
             raise InvalidError("x", f"{block['x']} is no metric on a split, {example}")
         _check_frontier(block)
         keys.remove("x")
     for key in keys:
         allowed = columns | ({"metric", "split"} if key != "x" else set())
-        if block[key] is not None and block[key] not in allowed:
-            raise InvalidError(key, schema.unknown("column", block[key], allowed))
+        if (block[key] is not None or key == "x") and block[key] not in allowed:
+            raise InvalidError(key, messages.unknown("column", block[key], allowed))
 
 
 def _check_frontier(block: Mapping) -> None:
@@ -81,72 +86,27 @@ def _check_frontier(block: Mapping) -> None:
     allowed_distances = [name for name, metric in METRICS.items() if metric.is_distance]
     for metric in distances:
         if metric not in allowed_distances:
-            raise InvalidError("y", schema.unknown("distance", metric, allowed_distances))
+            raise InvalidError("y", messages.unknown("distance", metric, allowed_distances))
     allowed_costs = [name for name, metric in METRICS.items() if metric.is_frontier_cost]
     if cost not in allowed_costs:
-        raise InvalidError("x", schema.unknown("cost", cost, allowed_costs))
+        raise InvalidError("x", messages.unknown("cost", cost, allowed_costs))
     if block["colour"] not in ("variant", "method"):
         raise InvalidError(
             "colour", f"{block['colour']} tells no methods apart; allowed: variant, method"
         )
 
 
-def _check_fleets(metrics: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
-    """Check that every fleet has two members or more if a metric compares them."""
-    floors = [name for name in metrics if name in METRICS and METRICS[name].floor_of]
-    single_fleets = [cell.fleet for cell in cells if len(study.fleets[cell.fleet]) < 2]
-    if floors and single_fleets:
-        raise InvalidError(
-            "",
-            f"{floors[0]} compares the models of a fleet, {single_fleets[0]} has one; "
-            "allowed: `fleet` and `seeds` that leave none alone",
-        )
-
-
-def _check_metrics(
-    metrics: Sequence[str], splits: Sequence[str], cells: Sequence[Cell], study: Study
-) -> None:
-    """Check that every metric has values on a split, and every split values of a metric.
-
-    Args:
-        metrics: the metrics of a figure or wide table.
-        splits: its splits; empty for all.
-        cells: the cells of the experiment.
-        study: the components of the study.
-    """
-    available_splits = _splits_by_metric(cells, study)
-    for metric in metrics:
-        if metrics.count(metric) > 1:
-            raise InvalidError("y", f"{metric} is there twice; its splits go into `split`")
-        if metric not in available_splits:
-            raise InvalidError("y", schema.unknown("metric", metric, available_splits))
-    all_splits = set().union(*(available_splits[metric] for metric in metrics))
-    for split in splits:
-        if split not in all_splits:
-            raise InvalidError("split", schema.unknown("split", split, all_splits))
-    for metric in metrics:
-        if splits and not available_splits[metric] & set(splits):
-            allowed = ", ".join(sorted(available_splits[metric]))
+def _check_scale(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
+    """Check that a logarithmic x axis has a place for every number on it."""
+    if block["xscale"] != "log":
+        return
+    for row in rows.values():
+        x = placement.column_value(row, block["x"])
+        if isinstance(x, int | float) and x <= 0:  # false is drawn as 0
+            value = placement.text(x)
             raise InvalidError(
-                "split", f"{splits} has no value of {metric}; allowed here: {allowed}"
+                "xscale", f"log has no place for {block['x']} {value}; allowed: linear"
             )
-
-
-def _splits_by_metric(cells: Sequence[Cell], study: Study) -> dict[str, set[str]]:
-    """The metrics that the cells have, and the splits on which they have values."""
-    variants = {cell.variant for cell in cells}
-    trainers = [study.variants[variant].trainer.component for variant in variants]
-    trainer_metrics = {metric for trainer in trainers for metric in trainer.metrics}
-    requests = {cell.request for cell in cells}
-    samplers = [study.requests[request].component for request in requests]
-    changes = {change for sampler in samplers for change in sampler.changes}
-    changes_by_split = {"forget": "delete", "added": "add"}
-    empty_splits = {s for s, change in changes_by_split.items() if change not in changes}
-    return {
-        name: set(metric.splits) - (empty_splits if metric.splits == SPLITS else set())
-        for name, metric in METRICS.items()
-        if not metric.is_trainer_specific or name in trainer_metrics
-    }
 
 
 def _check_points(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:

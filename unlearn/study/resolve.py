@@ -11,7 +11,7 @@ from typing import Any
 
 from unlearn.core import registry
 from unlearn.core.parameters import Parameters
-from unlearn.study import schema, sections
+from unlearn.study import messages, schema, sections
 from unlearn.study.components import (
     DatasetPart,
     ModelPart,
@@ -22,7 +22,7 @@ from unlearn.study.components import (
     choices,
 )
 from unlearn.study.data_facts import data_facts
-from unlearn.study.schema import InvalidError
+from unlearn.study.messages import InvalidError
 from unlearn.study.variants import resolve_variants
 from unlearn.training.fleet import Member
 from unlearn.training.recipe import Recipe
@@ -81,6 +81,8 @@ class Resolver:
         name, kind, values = self.block("datasets", choice, path)
         if values["noise"] and noise is None:
             noise = self._part("noises", values["noise"], f"{path}.noise")
+        if noise is None:
+            self._check_clean(values, path)
         component = self.component("data", kind, values, path)
         parameters = {key: value for key, value in values.items() if key != "recipe"}
         source = None
@@ -102,6 +104,17 @@ class Resolver:
             noise=noise,
         )
         return self.register(self.study.datasets, part.name, part)
+
+    def _check_clean(self, values: Mapping, path: str) -> None:
+        """Raise StudyError for a share of noisy points in a data set without noise."""
+        for key in ("noised", "noised_seed"):
+            default = sections.DATASET_DEFAULTS[key]
+            if values[key] != default:
+                self.fail(
+                    f"{path}.{key}",
+                    f"{values[key]:g} needs noise; allowed: a kind of noise at `noise`, or {key}: "
+                    f"{default:g}",
+                )
 
     def at(self, path: str, check: Callable, *arguments: Any) -> Any:
         """The value of a call whose errors are about what stands at `path`."""
@@ -141,12 +154,14 @@ class Resolver:
             path: Where it stands, for error messages.
             complete: False accepts a block without required values.
         """
-        name = choice if isinstance(choice, str) else choice["name"]
+        name = choice.get("name") if isinstance(choice, Mapping) else choice
+        if not isinstance(name, str):
+            self.fail(path, f"name: {messages.excerpt(name)} is no name; allowed: text")
         alias = dict(self.config[section].get(name) or {})
         kind = self._kind(section, name, alias.pop("name", None), path)
         rules = sections.block_schema(section, kind)
         optional = {key: value for key, value in rules.items() if key != "required"}
-        overrides = {} if isinstance(choice, str) else dict(choice)
+        overrides = dict(choice) if isinstance(choice, Mapping) else {}
         overrides.pop("name", None)
         self.at(f"{section}.{name}", schema.check, alias, optional)
         self.at(path, schema.check, overrides, optional)
@@ -173,7 +188,7 @@ class Resolver:
         kind = alias_of or default
         if kind not in registered:
             allowed = {*registered, *self.config[section]} - {kind}
-            self.fail(path, schema.unknown(section.removesuffix("s"), kind, allowed))
+            self.fail(path, messages.unknown(section.removesuffix("s"), kind, allowed))
         if section != "recipes":
             sections.check_declaration(sections.FAMILIES[section], kind)
         return kind

@@ -1,9 +1,7 @@
 """The schemas of a study: defaults, allowed values, and errors that say what is allowed."""
 
-import difflib
-import math
-import re
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,10 @@ from typing import Any
 import jsonschema
 import yaml
 
+from unlearn.study import structure
+from unlearn.study.messages import InvalidError, explanation
+
 FILE = Path(__file__).with_name("study.schema.yaml")
-
-
-class InvalidError(ValueError):
-    """A value that a schema forbids; `path` leads to it from the checked instance."""
-
-    def __init__(self, path: str, message: str):
-        super().__init__(message)
-        self.path = path
 
 
 @cache
@@ -39,19 +32,26 @@ def validate(config: Mapping) -> dict:
     Raises InvalidError for a key, a type or a range that the schema forbids. Which components
     there are is not known here.
     """
-    filled = with_defaults(extended(config), study_schema())
-    check(filled, study_schema())
+    structure.check(config)
+    written = extended(config)
+    check(written, study_schema())
+    filled = with_defaults(written, study_schema())
+    for key in ("results", "data"):
+        structure.check_folder(filled[key], key)
     experiments = {}
     for name, block in filled["experiments"].items():
         experiment = with_defaults(block, definition("experiment"))
         experiment["figure"] = with_defaults(experiment["figure"], definition("figure"))
         for key in ("seeds", "fleet"):
-            experiment[key] = block.get(key, filled[key])
+            experiment[key] = experiment.get(key, filled[key])
         experiments[name] = experiment
     pictures = {
         name: with_defaults(block, definition("picture"))
         for name, block in filled["pictures"].items()
     }
+    for section, blocks in (("experiments", experiments), ("pictures", pictures)):
+        for name, block in blocks.items():
+            structure.check_description(block["description"], f"{section}.{name}.description")
     return filled | {"experiments": experiments, "pictures": pictures}
 
 
@@ -86,14 +86,31 @@ def _as_list(value: Any) -> list:
     return list(value) if isinstance(value, list) else [value]
 
 
-def check(instance, schema: Mapping) -> None:
+def check(instance: Mapping, schema: Mapping) -> None:
     """Raise InvalidError for the most telling violation of `schema`, if there is one."""
-    _check_values(instance, ())
-    validator = jsonschema.Draft202012Validator(schema)
     # of an anyOf take the whole, with its description, not one branch
-    error = next(iter(sorted(validator.iter_errors(instance), key=_relevance)), None)
+    error = min(Validator(schema).iter_errors(instance), key=_relevance, default=None)
     if error is not None:
-        raise InvalidError(".".join(map(str, error.absolute_path)), _explain(error))
+        raise InvalidError(".".join(map(str, error.absolute_path)), explanation(error))
+
+
+def _duplicates(
+    _: Any, is_forbidden: bool, values: Any, schema: Mapping
+) -> Iterator[jsonschema.ValidationError]:
+    """The violation of `uniqueItems`, in a time that grows as the list does."""
+    texts: set[str] = set()
+    for value in values if is_forbidden and isinstance(values, list) else ():
+        is_whole = isinstance(value, float) and value.is_integer()
+        text = json.dumps(int(value) if is_whole else value, sort_keys=True)
+        if text in texts:
+            yield jsonschema.ValidationError(f"{text} is there twice")
+            return
+        texts.add(text)
+
+
+Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, {"uniqueItems": _duplicates}
+)
 
 
 def with_defaults(block: Mapping, schema: Mapping) -> dict:
@@ -112,52 +129,3 @@ def with_defaults(block: Mapping, schema: Mapping) -> dict:
 
 def _relevance(error: jsonschema.ValidationError) -> tuple:
     return len(error.absolute_path), error.validator != "additionalProperties", error.message
-
-
-def unknown(thing: str, value, allowed: Iterable[str]) -> str:
-    """The message for a name that does not exist, with the nearest that does."""
-    allowed = sorted(allowed)
-    return f"unknown {thing} {value!r}; allowed: {', '.join(allowed) or 'nothing'}" + _hint(
-        value, allowed
-    )
-
-
-def _check_values(value: Any, path: tuple[str, ...]) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidError(".".join(path), f"{value} is not a finite number")
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise InvalidError(
-                    ".".join(path), f"the key {key!r} must be text; put it in quotes"
-                )
-            _check_values(inner, (*path, key))
-    elif isinstance(value, list):
-        if not value:
-            raise InvalidError(".".join(path), "an empty list selects nothing")
-        for inner in value:
-            _check_values(inner, path)
-
-
-def _explain(error: jsonschema.ValidationError) -> str:
-    message = error.message
-    if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
-        properties = error.schema.get("properties", {})
-        extra = [key for key in error.instance if key not in properties]
-        return unknown("key", extra[0], properties)
-    if error.validator == "anyOf" and "description" in error.schema:
-        return f"{error.instance!r} is not allowed: {error.schema['description'].strip()}"
-    if error.validator == "pattern" and error.validator_value.startswith("^[^"):
-        return f"{error.instance!r} must not contain braces"
-    if error.validator == "pattern":
-        return f"{error.instance!r} is not allowed; use letters, digits and _ only"
-    number = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
-    text = error.instance
-    if error.validator == "type" and isinstance(text, str) and re.fullmatch(number, text, re.I):
-        return f"{message}: YAML reads {text} as text; write it as a number, {float(text)!r}"
-    return message
-
-
-def _hint(value: Any, allowed: list[str]) -> str:
-    near = difflib.get_close_matches(str(value), allowed, 1)
-    return f". Did you mean {near[0]}?" if near else ""

@@ -66,6 +66,9 @@ class ModelOptions(Parameters):
     )
 
 
+DATASET_DEFAULTS = DatasetOptions().values()
+"""The options of a data set of which a study says nothing."""
+
 OPTIONS = {"datasets": DatasetOptions, "models": ModelOptions}
 
 

@@ -37,6 +37,10 @@ class Trainer(Parameters):
         """Why the trainer cannot work in a setting; None if it can."""
         return None
 
+    def network_count(self) -> int:
+        """The networks that a state holds."""
+        return 1
+
     def guarantee(self) -> Guarantee:
         """What retraining by this trainer promises."""
         return Guarantee("exact")

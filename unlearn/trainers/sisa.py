@@ -155,6 +155,10 @@ class SisaTrainer(Trainer):
                 return f"the request is for {name}: {request_value}, the trainer has {value}"
         return None
 
+    def network_count(self) -> int:
+        """The constituents, each of the last slice of its shard."""
+        return self.shards
+
     def guarantee(self) -> Guarantee:
         """The guarantee of the partition."""
         return sharding.guarantee(**self.partition_options())
