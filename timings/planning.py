@@ -26,7 +26,26 @@ from unlearn.evaluation import placement
 COPIED_PATHS = ("Snakefile", "pyproject.toml", "rules", "scripts", "unlearn", "envs", "report")
 SCORES_FILE = "results/many/scores.csv"
 COMMAND = re.compile(r"^    shell:\n(        .*\n)+", re.M)
-TOUCH = '    shell:\n        "touch {output:q} {log:q}"\n'
+PARAMETER = re.compile(r"--(\w+) {params\.(?!code)\w+:q}")
+TOUCH = """\
+import sys
+from pathlib import Path
+
+from unlearn.storage import records
+from unlearn.storage.files import write_json
+
+record, names, *values = sys.argv[1:]
+names = names.split(",") if names else []
+parameters = dict(zip(names, values))
+paths = list(map(Path, values[len(names) : values.index("--code")]))
+for path in paths:
+    path.touch()
+origin = records.Origin.of_arguments(parameters, values[values.index("--code") + 1 :])
+if record:
+    write_json(Path(record), records.content(origin, [p for p in paths if p != Path(record)]))
+"""
+"""A command that writes empty files and their record, and nothing else."""
+
 SCHEDULER = ("--scheduler", "greedy", "--scheduler-subsample", "1000")  # as the profiles have it
 BARE = """\
 rule all:
@@ -43,6 +62,16 @@ rule second:
 """
 
 
+def touching(command: re.Match) -> str:
+    """The shell directive of a rule, with a command that makes its files in no time."""
+    names = PARAMETER.findall(command[0])
+    values = "".join(f" {{params.{name}:q}}" for name in names)
+    return (
+        '    shell:\n        "touch {log:q}; python -m scripts.touch {output.record:q} '
+        f"'{','.join(names)}'{values} {{output:q}} {{log:q}} --code {{params.code:q}}\"\n"
+    )
+
+
 def main() -> None:
     """Measure, print one JSON object."""
     arguments = _common.options(__doc__, cells=1000, rounds=3)
@@ -55,7 +84,8 @@ def main() -> None:
             target.parent.mkdir(exist_ok=True)
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
         for rules in root.glob("rules/*.smk"):
-            rules.write_text(re.sub(COMMAND, TOUCH, rules.read_text()))
+            rules.write_text(re.sub(COMMAND, touching, rules.read_text()))
+        (root / "scripts" / "touch.py").write_text(TOUCH)
         study = root / "study.yaml"
         study.write_text(yaml.safe_dump(study_of(arguments.cells)))
         config = ("--configfile", study.name)
