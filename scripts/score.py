@@ -124,6 +124,7 @@ def _fleet(path: str, identity: dict[str, str]) -> ScoredFleet | None:
         },
         weight_names=costs["weights"],
         costs=costs["models"],
+        weight_shapes={name: weights.shape(name)[1:] for name in costs["weights"]},
     )
 
 
