@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -99,6 +100,12 @@ def metrics_label(metrics: Sequence[str]) -> str:
     return label[:1].upper() + label[1:] or ", ".join(labels)
 
 
+def shown_means(rows: pd.DataFrame) -> list[float]:
+    """The means of rows of any metrics, in the units that are shown."""
+    pairs = zip(rows["metric"], rows["mean"], strict=True)
+    return [mean * METRICS[metric].scale for metric, mean in pairs]
+
+
 def clamped_interval(
     metric: str, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -148,6 +155,14 @@ def panel_grid(
     return pyplot.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
     )
+
+
+def empty_figure(lines: list[str]) -> Figure:
+    """A figure without a panel, which says in small type why."""
+    figure, axes = panel_grid(1, 1)
+    axes[0, 0].set_axis_off()
+    footnote(figure, lines)
+    return figure
 
 
 def label_outer(axes: np.ndarray, by_row: bool) -> None:
