@@ -14,13 +14,13 @@ def main(arguments: argparse.Namespace) -> None:
     job = json.loads(arguments.job)
     paths = command.file_list(arguments.scores, arguments.results)
     scores = tables.parse_scores(Path(path).read_text(encoding="utf-8") for path in paths)
-    table = tables.summarise(scores, job["y"], job["split"], job["columns"])
+    table = tables.summarise(scores, job["y"], job["split"], job["columns"], job["draws"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
 
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     command.add_file_list(parser, "--scores")
-    parser.add_argument("--job", required=True, help="JSON: y (metrics), split, columns")
+    parser.add_argument("--job", required=True, help="JSON: y (metrics), split, columns, draws")
     parser.add_argument("--output", required=True)
     command.run(main, parser)
