@@ -6,6 +6,7 @@ from unlearn.study.jobs import Jobs, as_json
 JOBS = Jobs(STUDY)
 
 # -- descriptions ------------------------------------------------------------------------------
+# What grows with a study goes to a command's standard input: an argument on Linux holds 128 KiB.
 
 
 def dataset_block(wildcards):
@@ -49,7 +50,8 @@ def costs_of(wildcards):
 
 
 def table_job(wildcards):
-    return as_json(JOBS.table(wildcards.experiment))
+    job = JOBS.table(wildcards.experiment)
+    return as_json(job | {"scores": score_listing(wildcards)})
 
 
 def summary_job(wildcards):
@@ -64,16 +66,15 @@ def picture_classes(wildcards):
     return STUDY.pictures[wildcards.picture].classes
 
 
-def study_config(_):
-    return as_json(config)
-
-
-def experiment_blocks(_):
-    return as_json(JOBS.experiments())
-
-
-def guarantees(_):
-    return as_json(JOBS.guarantees())
+def report_job(wildcards):
+    return as_json(
+        {
+            "config": config,
+            "experiments": JOBS.experiments(),
+            "guarantees": JOBS.guarantees(),
+            "costs": cost_listing(wildcards),
+        }
+    )
 
 
 def _train_job(wildcards):

@@ -10,7 +10,8 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from unlearn.storage.files import ArtifactError, UserFileError
 from unlearn.study import codehash, grid
@@ -27,15 +28,23 @@ def parser(description: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def add_file_list(arguments: argparse.ArgumentParser, name: str) -> None:
-    """An argument that stands for many files, and the folder that they lie in."""
-    arguments.add_argument(name, required=True, help="JSON: what unlearn.study.grid.files lists")
-    arguments.add_argument("--results", required=True, help="folder of the study's results")
+def add_job(arguments: argparse.ArgumentParser, content: str) -> None:
+    """An argument `--job`, the description of a job.
+
+    Rules hand over on standard input what grows with a study: an argument on Linux holds 128 KiB.
+    """
+    text = f"JSON: {content}; - reads it from standard input"
+    arguments.add_argument("--job", required=True, help=text)
 
 
-def file_list(block: str, results: str) -> list[str]:
-    """The files that such an argument stands for."""
-    return grid.files(json.loads(block), os.path.normpath(results))
+def job(text: str) -> Any:
+    """The description of a job, from such an argument."""
+    return json.loads(sys.stdin.read() if text == "-" else text)
+
+
+def file_list(block: Mapping, results: str) -> list[str]:
+    """The files in the folder of the study's results that a description stands for."""
+    return grid.files(block, os.path.normpath(results))
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from unlearn.storage.files import read_json, write_json
 def main(arguments: argparse.Namespace) -> None:
     """Count what went well, name and remove what did not."""
     errors = {}
-    costs = command.file_list(arguments.costs, arguments.results)
+    costs = command.file_list(command.job(arguments.job), arguments.results)
     for path in map(Path, costs):
         record = read_json(path)
         if record["status"] == "failed":
@@ -34,6 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    command.add_file_list(parser, "--costs")
+    command.add_job(parser, "what unlearn.study.grid.files lists")
+    parser.add_argument("--results", required=True, help="folder of the study's results")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

@@ -1,7 +1,6 @@
 """Rule `figure`: the figure of one experiment, from its table."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,13 +27,13 @@ def draw(table: Path, block: Mapping, outputs: Sequence[Path]) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Draw and save as SVG and PNG."""
     outputs = [Path(arguments.svg), Path(arguments.png)]
-    draw(Path(arguments.table), json.loads(arguments.job), outputs)
+    draw(Path(arguments.table), command.job(arguments.job), outputs)
 
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument("--table", required=True)
-    parser.add_argument("--job", required=True, help="JSON: the experiment's figure block")
+    command.add_job(parser, "the experiment's figure block")
     parser.add_argument("--svg", required=True, help="output")
     parser.add_argument("--png", required=True, help="output")
     command.run(main, parser)

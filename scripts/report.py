@@ -29,17 +29,20 @@ PACKAGES = (
 
 def main(arguments: argparse.Namespace) -> None:
     """Gather provenance, write the landing page, have Snakemake make the report."""
-    config = json.loads(arguments.config)
+    job = command.job(arguments.job)
+    config = job["config"]
     write_json(arguments.study, config)
     datasets = [read_json(path) | {"name": Path(path).parent.name} for path in arguments.datasets]
-    provenance = _provenance(arguments, config["study"], datasets)
+    costs = command.file_list(job["costs"], arguments.results)
+    records = {path: read_json(path) for path in costs}
+    provenance = _provenance(records, config["study"], datasets, job["guarantees"])
     write_json(arguments.provenance, provenance)
     content = landing_page.PageContent(
         study=config["study"],
         facts=_facts(provenance),
         datasets=datasets,
         guarantees=provenance["guarantees"],
-        experiments=_experiments(json.loads(arguments.experiments), arguments.tables),
+        experiments=_experiments(job["experiments"], arguments.tables),
         failures=provenance["failed"],
     )
     write_text(arguments.overview, landing_page.page(content))
@@ -52,10 +55,13 @@ def main(arguments: argparse.Namespace) -> None:
             html.unlink(missing_ok=True)
 
 
-def _provenance(arguments: argparse.Namespace, study: str, datasets: list[dict]) -> dict:
-    """The code, packages, data and machines of the results, and what failed."""
-    costs = command.file_list(arguments.costs, arguments.results)
-    records = {path: read_json(path) for path in costs}
+def _provenance(
+    records: dict[str, dict], study: str, datasets: list[dict], guarantees: dict
+) -> dict:
+    """The code, packages, data and machines of the results, and what failed.
+
+    `records` are what fleets took, by the path of the record.
+    """
     machines = {
         json.dumps(record["machine"], sort_keys=True): record["machine"]
         for record in records.values()
@@ -68,7 +74,7 @@ def _provenance(arguments: argparse.Namespace, study: str, datasets: list[dict])
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "datasets": {description["name"]: description["sha256"] for description in datasets},
-        "guarantees": json.loads(arguments.guarantees),
+        "guarantees": guarantees,
         "machines": list(machines.values()),
         "failed": {str(Path(path).parent): error for path, error in errors.items()},
     }
@@ -132,10 +138,12 @@ def _facts(provenance: dict) -> list[tuple[str, str]]:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("--config", required=True, help="JSON: the whole configuration")
-    parser.add_argument("--experiments", required=True, help="JSON: description and figure of each")
-    parser.add_argument("--guarantees", required=True, help="JSON: level and reason by variant")
-    command.add_file_list(parser, "--costs")
+    command.add_job(
+        parser,
+        "config (the whole), experiments (description and figure of each), guarantees (level and "
+        "reason by variant), costs (files)",
+    )
+    parser.add_argument("--results", required=True, help="folder of the study's results")
     for name in ("tables", "figures", "datasets"):
         parser.add_argument(f"--{name}", required=True, nargs="+")
     for name in ("report", "overview", "provenance", "study"):

@@ -1,7 +1,6 @@
 """Rule `summary`: the wide table of one experiment, for spreadsheets, pages and papers."""
 
 import argparse
-import json
 from pathlib import Path
 
 from scripts import command
@@ -11,7 +10,7 @@ from unlearn.storage.files import write_text
 
 def main(arguments: argparse.Namespace) -> None:
     """Write numbers as CSV, `mean ± half of the interval` as Markdown and LaTeX."""
-    job = json.loads(arguments.job)
+    job = command.job(arguments.job)
     table = tables.parse(Path(arguments.table).read_text(encoding="utf-8"))
     table = table[~table["variant"].isin(job["hidden"])]
     numbers = wide_tables.wide_numbers(table, job["columns"])
@@ -25,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument("--table", required=True)
-    parser.add_argument("--job", required=True, help="JSON: columns, as kl/forget; hidden variants")
+    command.add_job(parser, "columns, as kl/forget; hidden variants")
     parser.add_argument("--csv", required=True, help="output")
     parser.add_argument("--markdown", required=True, help="output")
     parser.add_argument("--latex", required=True, help="output")

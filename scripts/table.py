@@ -1,7 +1,6 @@
 """Rule `table`: means and intervals of one experiment."""
 
 import argparse
-import json
 from pathlib import Path
 
 from scripts import command
@@ -11,8 +10,8 @@ from unlearn.storage.files import write_text
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the scores of the cells, summarise them, write the table."""
-    job = json.loads(arguments.job)
-    paths = command.file_list(arguments.scores, arguments.results)
+    job = command.job(arguments.job)
+    paths = command.file_list(job["scores"], arguments.results)
     scores = tables.parse_scores(Path(path).read_text(encoding="utf-8") for path in paths)
     table = tables.summarise(scores, job["y"], job["split"], job["columns"], job["draws"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
@@ -20,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    command.add_file_list(parser, "--scores")
-    parser.add_argument("--job", required=True, help="JSON: y (metrics), split, columns, draws")
+    command.add_job(parser, "scores (files), y (metrics), split, columns, draws")
+    parser.add_argument("--results", required=True, help="folder of the study's results")
     parser.add_argument("--output", required=True)
     command.run(main, parser)

@@ -1,6 +1,7 @@
 """Commands of the plan, pasted."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -11,8 +12,13 @@ FLEET = "seeds0-1"
 
 def planned_command(finished, rule):
     log = finished.snakemake("-n", "--forcerun", rule, "--cores", "1").stdout
-    line = next(line for line in log.splitlines() if f"python -m scripts.{rule}" in line)
-    return line.removeprefix("Shell command: ")
+    return next(c for c in shell_commands(log) if re.search(rf"scripts\.(start \w+ )?{rule} ", c))
+
+
+def shell_commands(log):
+    """The commands in a log of Snakemake, with what they read from standard input."""
+    pattern = r"^Shell command: (.*<<'END'.*\n(?:(?!END$).*\n)*END$|.*)"
+    return re.findall(pattern, log, re.M)
 
 
 def paste(finished, command):
