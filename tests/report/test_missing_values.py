@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
+from PIL import Image
 
 from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up, page_of
 from unlearn.core import registry
@@ -175,3 +176,27 @@ def test_a_share_of_0_has_a_place_on_a_logarithmic_x_axis(tmp_path):
     positions = axis.transData.transform([(share, 0) for share in shares])[:, 0]
     left, right = axis.get_window_extent().intervalx
     assert left < positions[0] < positions[1] < positions[2] < right
+
+
+def test_names_that_fill_metres_of_a_figure_can_be_saved(tmp_path):
+    """An image of more than 65,535 pixels cannot: this one has fewer dots per inch."""
+    parameters = [(lr, epochs) for lr in range(1, 41) for epochs in range(1, 13)]
+    plan = experiment({"x": "variant", "y": "kl", "split": ["test"]}, **ONE_REQUEST)
+    table = made_up(plan)
+    template = table[table["variant"] == "finetune"]
+    beta = "beta_of_the_second_moment=0.9"
+    names = [f"finetune-a_long_name={lr}-{beta}{lr}-epochs_of_it={e}{lr}" for lr, e in parameters]
+    table = pd.concat([template.assign(variant=name) for name in names])
+    picture = drawn(table, plan.experiments["e"].figure, tmp_path)
+    assert 200 * picture.get_figheight() > 2**16
+    with Image.open(tmp_path / "figure.png") as image:
+        assert 20_000 < image.height < 2**15
+
+
+def test_a_legend_counts_what_it_has_no_room_for(tmp_path):
+    plan = experiment({"x": "rate", "y": "kl", "split": ["test"]}, **ONE_REQUEST)
+    table = made_up(plan)
+    template = table[table["variant"] == "finetune"]
+    table = pd.concat([template.assign(variant=f"finetune-lr={n}") for n in range(200)])
+    (legend,) = drawn(table, plan.experiments["e"].figure, tmp_path).legends
+    assert [text.get_text() for text in legend.get_texts()][-1] == "and 152 more"

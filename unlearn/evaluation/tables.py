@@ -152,27 +152,30 @@ def _without_diverged(selected_rows: pd.DataFrame, scores: pd.DataFrame) -> pd.D
 def _means(selected_rows: pd.DataFrame) -> pd.DataFrame:
     """Means and intervals over the seeds and draws of each cell, metric and split."""
     keys = [*_CELL, "metric", "split"]
+    values = selected_rows["value"].to_numpy(dtype=float)
+    seeds = selected_rows["seed"].to_numpy()
+    draws, _ = pd.factorize(selected_rows["draw"])
     rows = []
-    draw_numbers, _ = pd.factorize(selected_rows["draw"])
-    selected_rows = selected_rows.assign(draw_number=draw_numbers)
-    for key, group in selected_rows.groupby(keys, sort=False):
+    for key, places in selected_rows.groupby(keys, sort=False).indices.items():
         row = dict(zip(keys, key, strict=True))
-        values = _values(group)
-        interval = _interval(row["metric"], values)
+        matrix = _seeds_by_draws(seeds[places], draws[places], values[places])
+        interval = _interval(row["metric"], matrix)
         row |= {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
-        rows.append(row | {"n": interval.n, "draws": np.isfinite(values).any(axis=0).sum()})
+        rows.append(row | {"n": interval.n, "draws": np.isfinite(matrix).any(axis=0).sum()})
     numbers = ["mean", "ci_low", "ci_high", "n", "draws"]
     means = pd.DataFrame(rows, columns=[*keys, *numbers])
     return means.astype(selected_rows[_CELL].dtypes)  # without a row all columns are objects
 
 
-def _values(group: pd.DataFrame) -> np.ndarray:
+def _seeds_by_draws(seeds: np.ndarray, draws: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The values of one cell, metric and split: seeds x draws, NaN where there is none."""
-    seeds, rows = np.unique(group["seed"].to_numpy(), return_inverse=True)
-    draws, columns = np.unique(group["draw_number"].to_numpy(), return_inverse=True)
-    values = np.full((len(seeds), len(draws)), np.nan)
-    values[rows, columns] = group["value"].to_numpy(dtype=float)
-    return values
+    if (draws == draws[0]).all():
+        return values[:, None]
+    seed_names, rows = np.unique(seeds, return_inverse=True)
+    draw_names, columns = np.unique(draws, return_inverse=True)
+    matrix = np.full((len(seed_names), len(draw_names)), np.nan)
+    matrix[rows, columns] = values
+    return matrix
 
 
 def _interval(metric: str, values: np.ndarray) -> MeanInterval:

@@ -36,9 +36,9 @@ def names(rows: pd.DataFrame, column: str) -> list | None:
     return list(values.drop_duplicates())
 
 
-def height(rows: pd.DataFrame, column: str) -> float:
+def height(rows: pd.DataFrame, column: str, names: Sequence[str]) -> float:
     """Inches that a panel needs for the names and for the lines that share a name."""
-    text_rows = sum(1 + 1.6 * label.count("\n") for label in labels(names(rows, column)))
+    text_rows = sum(1 + 1.6 * label.count("\n") for label in labels(names))
     points = sum(rows.groupby(column)["line"].nunique())
     return max(1.1, 0.35 + ROW_INCHES * max(text_rows, 0.7 * points))
 
@@ -100,7 +100,7 @@ def draw(
     axis.set_ylim(len(names) - 0.5, -0.5)
     _scale_values(axis, _style.shown_means(rows_with_values), spec["yscale"])
     label = _style.COLUMN_LABELS.get(spec["x"], spec["x"])
-    max_letters = int(height(rows, spec["x"]) / LETTER_INCHES)
+    max_letters = int(height(rows, spec["x"], names) / LETTER_INCHES)
     axis.set_ylabel("\n".join(textwrap.wrap(label, max_letters)))
     axis.set_xlabel(_style.metrics_label(rows["metric"].unique()))
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel
 from unlearn.metrics.catalogue import METRICS, floor
-from unlearn.report.figures import _frontier_rows, _lines, _notes, _scales, _style
+from unlearn.report.figures import _frontier_rows, _legend, _lines, _notes, _scales, _style
 from unlearn.report.figures._frontier_points import Point, frontier_points
 
 FLOOR_NAME = "another retraining"
@@ -59,7 +59,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         axis.set_xlabel(METRICS[spec["x"].split("/")[0]].label)
         axis.set_ylabel(_style.metrics_label(panel.rows["metric"].unique()))
     _style.label_outer(axes, by_row=False)
-    _style.legend(figure, axes)
+    _legend.legend(figure, axes)
     _style.footnote(figure, [*_footnotes(all_rows, spec), *_lines.zero_notes(axes)])
     return figure
 

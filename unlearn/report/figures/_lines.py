@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel, panels
 from unlearn.metrics.catalogue import METRICS
-from unlearn.report.figures import _categories, _notes, _scales, _style
+from unlearn.report.figures import _categories, _legend, _notes, _scales, _style
 
 MAX_MARKERS = 20
 """Points of a line that all have a marker; a longer line has one every tenth of the axis."""
@@ -47,7 +47,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     all_rows = pd.concat([panel.rows for panel in figure_panels], ignore_index=True)
     styles = _line_styles(all_rows)
     names = _categories.names(all_rows, spec["x"])
-    panel_inches = _categories.height(all_rows, spec["x"]) if names else None
+    panel_inches = _categories.height(all_rows, spec["x"], names) if names else None
     figure, axes = _style.panel_grid(len(rows), len(columns), panel_inches)
     for axis in axes.flat:
         axis.set_visible(False)
@@ -65,7 +65,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     else:
         _style.label_outer(axes, by_row=column_field != "metric")
     if not names or spec["x"] != spec["colour"] or all_rows[spec["x"]].isna().any():
-        _style.legend(figure, axes)
+        _legend.legend(figure, axes)
     _style.footnote(figure, [*_notes.notes(all_rows), *zero_notes(axes)])
     return figure
 

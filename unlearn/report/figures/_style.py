@@ -1,7 +1,6 @@
 """The look of every figure: small type, colours that the colour-blind tell apart, no dates."""
 
 import itertools
-import math
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -38,11 +37,13 @@ METHOD_ORDER = (
 
 The other lines of such a figure get the rest of the palette first."""
 
-LEGEND_ROWS = 2
-"""Rows of a legend that a figure has room for."""
+MIN_PANEL_INCHES = 1.4
+"""Least width of a panel: figures of many columns are wider than a paper."""
 
-LEGEND_ROW_INCHES = 0.17
-"""Height that each further row adds to a figure."""
+DOTS_PER_INCH = 200
+
+MAX_PIXELS = 30_000
+"""Longest side of a figure: a longer one has fewer dots per inch."""
 
 MIN_WITH_SEPARATORS = 10_000
 """Axes that reach this value separate thousands: 60,000."""
@@ -145,12 +146,12 @@ def format_ticks(axis: Axis) -> None:
 def panel_grid(
     rows: int, columns: int, panel_inches: float | None = None
 ) -> tuple[Figure, np.ndarray]:
-    """A grid of axes; its width for two panels or more is two columns of a paper, 7.1 inches.
+    """A grid of axes; its width for two to five panels is two columns of a paper, 7.1 inches.
 
     `panel_inches`: height of a panel, where its content decides about it. Such panels have room for
     names at the left.
     """
-    width = min(7.1, 3.5 * columns + (1.2 if panel_inches else 0))
+    width = min(3.5 * columns + (1.2 if panel_inches else 0), max(7.1, MIN_PANEL_INCHES * columns))
     height = 0.6 + rows * (panel_inches or max(1.7, 2.3 - 0.2 * rows))
     return pyplot.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
@@ -186,27 +187,6 @@ def label_rows(axes: np.ndarray) -> None:
 def _visible(axes: Iterable[Axes]) -> list[Axes]:
     """The axes of panels that exist; the others fill the grid."""
     return [axis for axis in axes if axis.get_visible()]
-
-
-def legend(figure: Figure, axes: np.ndarray) -> None:
-    """One legend above all panels, with as many columns as the figure has room for."""
-    entries = {}
-    for axis in axes.flat:
-        handles, labels = axis.get_legend_handles_labels()
-        entries |= dict(zip(labels, handles, strict=True))
-    if entries:
-        max_letters = max(map(len, entries))
-        max_columns = int(figure.get_figwidth() / (0.55 + 0.065 * max_letters))
-        columns = max(1, min(max_columns, len(entries)))
-        further_rows = max(0, math.ceil(len(entries) / columns) - LEGEND_ROWS)
-        figure.set_figheight(figure.get_figheight() + further_rows * LEGEND_ROW_INCHES)
-        figure.legend(
-            entries.values(),
-            entries.keys(),
-            loc="outside upper center",
-            ncols=columns,
-            frameon=False,
-        )
 
 
 def footnote(figure: Figure, lines: list[str]) -> None:
@@ -286,4 +266,5 @@ def _palette_numbers(
 def save(figure: Figure, path: Path, kind: str) -> None:
     """Write without dates and versions, so that equal figures are equal files."""
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    figure.savefig(path, format=kind, dpi=200, metadata=metadata)
+    dots = min(DOTS_PER_INCH, MAX_PIXELS / max(figure.get_size_inches()))
+    figure.savefig(path, format=kind, dpi=dots, metadata=metadata)
