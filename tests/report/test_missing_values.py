@@ -154,6 +154,9 @@ def test_every_value_has_a_place_on_a_logarithmic_axis(case, x, tmp_path):
     pixels = axis.transData.transform([(scale * m, scale * m) for m in means])[:, int(x == "rate")]
     assert np.isfinite(pixels).all()
     assert (pixels >= ends[0]).all() and (pixels <= ends[1]).all()
+    lowest, highest = ((p - ends[0]) / (ends[1] - ends[0]) for p in (min(pixels), max(pixels)))
+    if case != "all 0":  # the axis is about its values, and markers are whole
+        assert 0.02 < lowest < 0.4 and 0.6 < highest < 0.98
     different = sorted({round(pixel, 3) for pixel in pixels})
     assert len(different) == len(set(means))
     if case != "all 0":

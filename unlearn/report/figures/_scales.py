@@ -43,6 +43,7 @@ def set_scale(axes: Axes, name: Literal["x", "y"], scale: str, values: Iterable[
     else:
         axis = axes.xaxis if name == "x" else axes.yaxis
         set_axis_scale(_scale_around_zero(axis, min(sizes), max(sizes)))
+        axes.autoscale_view(scalex=name == "x", scaley=name == "y")  # margins are of this scale
         axis.set_ticks(_ticks_around_zero(finite_values, min(sizes), max(sizes)))
 
 

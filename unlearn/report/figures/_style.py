@@ -122,12 +122,19 @@ def clamped_interval(
 
 
 class LogNumbers(LogFormatterSciNotation):
-    """Ticks of a logarithmic axis: plain numbers where all are short, else powers of ten."""
+    """Ticks of a logarithmic axis: plain numbers where all are short, else powers of ten.
+
+    Where two powers of ten have a label, their multiples have none.
+    """
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         text = super().__call__(x, pos)
         low, high = sorted(self.axis.get_view_interval())
-        return f"{x:,g}" if text and low >= 5e-4 and high < 1e6 else text
+        if text and low >= 5e-4 and high < 1e6:
+            return f"{x:,g}"
+        is_multiple = x > 0 and not float(np.log10(x)).is_integer()
+        powers = np.floor(np.log10(high)) - np.ceil(np.log10(low)) + 1 if low > 0 else 0
+        return "" if is_multiple and powers >= 2 else text
 
 
 def format_ticks(axis: Axis) -> None:
