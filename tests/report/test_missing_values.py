@@ -49,7 +49,9 @@ def test_a_figure_without_rows_says_so(case, tmp_path):
     if case == "frontier":
         table = table[table["metric"] == "flops"]
     picture = drawn(table, block, tmp_path)
-    assert "nothing to draw" in note(picture)
+    metric = "kl/test" if case == "frontier" else f"{table['metric'].iloc[0]}/forget"
+    assert f"nothing to draw: the table has no row for {metric}" in note(picture)
+    assert note(picture).endswith("of original")
     assert "list-table" in page_of(experiments={"e": ("", block, table)})
 
 

@@ -41,7 +41,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     """
     figure_panels = _frontier_rows.panels_with_costs(table, spec)
     if not figure_panels:
-        return _style.empty_figure(_notes.notes(table[:0]))
+        return _style.empty_figure(_notes.emptiness_notes(spec))
     columns = list(dict.fromkeys(_column_key(panel) for panel in figure_panels))
     rows = list(dict.fromkeys(_row_key(panel) for panel in figure_panels))
     all_rows = pd.concat([panel.rows for panel in figure_panels], ignore_index=True)

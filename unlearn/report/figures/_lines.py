@@ -39,7 +39,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     """
     figure_panels = panels(table, spec)
     if not figure_panels:
-        return _style.empty_figure(_notes.notes(table[:0]))
+        return _style.empty_figure(_notes.emptiness_notes(spec))
     column_field = spec["facet"] or "metric"
     columns = list(dict.fromkeys(panel.place.get(column_field) for panel in figure_panels))
     column_fields = _column_fields(figure_panels, column_field, len(columns))

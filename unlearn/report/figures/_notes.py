@@ -1,6 +1,6 @@
 """The small type below a figure: what a point is, and what is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -9,9 +9,7 @@ MAX_NAMES = 8
 
 
 def notes(rows: pd.DataFrame) -> list[str]:
-    """The lines below a figure of these rows."""
-    if rows.empty:
-        return ["nothing to draw: no row of the table belongs to this figure"]
+    """The lines below a figure of these rows, at least one."""
     lines = [_interval_note(rows)]
     has_draws = "draws" in rows and (rows["draws"] > 1).any()
     unit = "models" if has_draws else "seeds"
@@ -28,6 +26,16 @@ def notes(rows: pd.DataFrame) -> list[str]:
         datasets = rows.loc[rows["unconverged"] > 0, "dataset"].unique()
         lines.append(f"noise did NOT CONVERGE, kept: {listing(datasets)}")
     return lines
+
+
+def emptiness_notes(figure: Mapping) -> list[str]:
+    """The line of a figure block to which no row of its table belongs."""
+    places = [
+        f"{metric}/{figure['pairs'].get(metric) or '+'.join(figure['split']) or 'any split'}"
+        for metric in figure["y"]
+    ]
+    methods = f" of {listing(figure['methods'])}" if figure["methods"] else ""
+    return [f"nothing to draw: the table has no row for {listing(places)}{methods}"]
 
 
 def listing(names: Sequence[str]) -> str:

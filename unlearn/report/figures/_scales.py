@@ -44,7 +44,8 @@ def set_scale(axes: Axes, name: Literal["x", "y"], scale: str, values: Iterable[
         axis = axes.xaxis if name == "x" else axes.yaxis
         set_axis_scale(_scale_around_zero(axis, min(sizes), max(sizes)))
         axes.autoscale_view(scalex=name == "x", scaley=name == "y")  # margins are of this scale
-        axis.set_ticks(_ticks_around_zero(finite_values, min(sizes), max(sizes)))
+        limits = axes.get_xlim() if name == "x" else axes.get_ylim()  # intervals included
+        axis.set_ticks(_ticks_around_zero(limits, min(sizes)))
 
 
 def has_zero(axes: Axes) -> bool:
@@ -68,12 +69,11 @@ def _scale_around_zero(axis: Axis, smallest: float, largest: float) -> Symmetric
     return SymmetricalLogScale(axis, linthresh=_lowest_tick(smallest), linscale=linear_decades)
 
 
-def _ticks_around_zero(values: list[float], smallest: float, largest: float) -> list[float]:
-    """0, and powers of ten on the sides of it that have values."""
-    decades = _decades(smallest, largest)
+def _ticks_around_zero(limits: tuple[float, float], smallest: float) -> list[float]:
+    """0, and the powers of ten on both sides of it that are within the limits of the axis."""
+    low, high = min(limits), max(limits)
+    decades = _decades(smallest, max(-low, high))
     spacing = math.ceil(decades / MAX_LABELLED_DECADES)
-    lowest_tick = _lowest_tick(smallest)
-    powers = lowest_tick * 10.0 ** np.arange(0, math.ceil(decades) + 1, spacing)
-    highest_ticks = [power for power in powers if power <= max(values)]
-    lowest_ticks = [-power for power in powers[::-1] if -power >= min(values)]
-    return [*lowest_ticks, 0.0, *highest_ticks]
+    powers = _lowest_tick(smallest) * 10.0 ** np.arange(0, math.ceil(decades) + 1, spacing)
+    lowest_ticks = [-power for power in powers[::-1] if -power >= low]
+    return [*lowest_ticks, 0.0, *(power for power in powers if power <= high)]
