@@ -20,13 +20,12 @@ rule table:
         mem_mb=per_attempt(500),
         runtime=per_attempt(10),
     params:
-        scores=scores_of,
         job=table_job,
         code=metric_code("scripts.table"),
     shell:
         'python -m scripts.start analysis table --results "$(dirname {output.table:q})"/..'
-        " --scores {params.scores:q} --job {params.job:q}"
-        " --output {output.table:q} --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --job - --output {output.table:q} --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        "{params.job}\nEND"
 
 
 rule summary:
@@ -56,9 +55,10 @@ rule summary:
         job=summary_job,
         code=metric_code("scripts.summary"),
     shell:
-        "python -m scripts.start analysis summary --table {input.table:q} --job {params.job:q}"
+        "python -m scripts.start analysis summary --table {input.table:q} --job -"
         " --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q}"
-        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        "{params.job}\nEND"
 
 
 rule figure:
@@ -87,5 +87,7 @@ rule figure:
         job=figure_job,
         code=figure_code,
     shell:
-        "python -m scripts.start analysis figure --table {input.table:q} --job {params.job:q}"
-        " --svg {output.svg:q} --png {output.png:q} --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        "python -m scripts.start analysis figure --table {input.table:q} --job -"
+        " --svg {output.svg:q} --png {output.png:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        "{params.job}\nEND"

@@ -1,13 +1,12 @@
 """The parameters of jobs: their descriptions as JSON, and the digests of the code that they run."""
 
-import shlex
-
 from unlearn.metrics.catalogue import ENTRY_POINTS
 from unlearn.study.jobs import Jobs, as_json
 
 JOBS = Jobs(STUDY)
 
 # -- descriptions ------------------------------------------------------------------------------
+# What grows with a study goes to a command's standard input: an argument on Linux holds 128 KiB.
 
 
 def dataset_block(wildcards):
@@ -51,7 +50,8 @@ def costs_of(wildcards):
 
 
 def table_job(wildcards):
-    return as_json(JOBS.table(wildcards.experiment))
+    job = JOBS.table(wildcards.experiment)
+    return as_json(job | {"scores": score_listing(wildcards)})
 
 
 def summary_job(wildcards):
@@ -66,16 +66,15 @@ def picture_classes(wildcards):
     return STUDY.pictures[wildcards.picture].classes
 
 
-def study_config(_):
-    return as_json(config)
-
-
-def experiment_blocks(_):
-    return as_json(JOBS.experiments())
-
-
-def guarantees(_):
-    return as_json(JOBS.guarantees())
+def report_job(wildcards):
+    return as_json(
+        {
+            "config": config,
+            "experiments": JOBS.experiments(),
+            "guarantees": JOBS.guarantees(),
+            "costs": cost_listing(wildcards),
+        }
+    )
 
 
 def _train_job(wildcards):
@@ -129,33 +128,3 @@ def figure_code(wildcards):
 def job_priority(wildcards):
     """Longest jobs first: retraining takes as long as training."""
     return 20 if STUDY.variants[wildcards.variant].kind == "retrain" else 10
-
-
-# -- commands ----------------------------------------------------------------------------------
-
-MAX_COMMAND_BYTES = 2**17 - 1
-"""Bytes of one argument on Linux; the shell gets a command as one."""
-
-REPORT_CODE_BYTES = 4096
-"""Bytes of the command of the report for its options and the digests of its code."""
-
-
-def report_command_bytes():
-    """The length of the longest command, which makes the report."""
-    texts = [
-        study_config(None),
-        experiment_blocks(None),
-        guarantees(None),
-        costs_of(None),
-    ]
-    paths = [*tables(), *figures(), *pictures(), *summaries()]
-    paths += expand(DATASET, dataset=STUDY.datasets)
-    return REPORT_CODE_BYTES + sum(len(shlex.quote(text)) + 1 for text in texts + paths)
-
-
-if report_command_bytes() > MAX_COMMAND_BYTES:
-    raise WorkflowError(
-        f"{' + '.join(CONFIG_FILES)}: {len(STUDY.experiments):,} experiments with"
-        f" {len(STUDY.variants):,} variants make the command of the report"
-        f" {report_command_bytes():,} bytes long; allowed: {MAX_COMMAND_BYTES:,}; split the study"
-    )

@@ -28,19 +28,16 @@ rule report:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(15),
     params:
-        config=study_config,
-        experiments=experiment_blocks,
-        guarantees=guarantees,
-        costs=costs_of,
+        job=report_job,
         code=metric_code("scripts.report"),
     shell:
-        "python -m scripts.start workflow report --config {params.config:q}"
-        " --experiments {params.experiments:q} --guarantees {params.guarantees:q}"
-        " --tables {input.tables:q}"
-        " --figures {input.figures:q} {input.pictures:q} {input.summaries:q} --datasets {input.datasets:q} --costs {params.costs:q}"
+        "python -m scripts.start workflow report --job - --tables {input.tables:q}"
+        " --figures {input.figures:q} {input.pictures:q} {input.summaries:q}"
+        " --datasets {input.datasets:q}"
         ' --results "$(dirname {output.report:q})" --report {output.report:q} --overview {output.overview:q}'
         " --provenance {output.provenance:q} --study {output.study:q}"
-        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        "{params.job}\nEND"
 
 
 rule complete:
@@ -61,9 +58,9 @@ rule complete:
         mem_mb=per_attempt(500),
         runtime=per_attempt(10),
     params:
-        costs=costs_of,
+        job=costs_of,
         code=code("scripts.complete"),
     shell:
         'python -m scripts.start analysis complete --results "$(dirname {output.complete:q})"'
-        " --costs {params.costs:q} --output {output.complete:q}"
-        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --job - --output {output.complete:q} --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        "{params.job}\nEND"

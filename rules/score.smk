@@ -44,9 +44,9 @@ rule scores:
         mem_mb=per_attempt(500),
         runtime=per_attempt(10),
     params:
-        scores=scores_of,
+        job=scores_of,
         code=code("scripts.scores"),
     shell:
         'python -m scripts.start analysis scores --results "$(dirname {output.scores:q})"'
-        " --scores {params.scores:q} --output {output.scores:q}"
-        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --job - --output {output.scores:q} --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        "{params.job}\nEND"

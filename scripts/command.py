@@ -4,13 +4,12 @@ Run from the project's root: `python -m scripts.<rule> --help`.
 """
 
 import argparse
-import json
 import os
 import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +49,25 @@ class CommandParser(argparse.ArgumentParser):
         if is_recorded:
             self.outputs.append(name)
 
-    def add_file_list(self, name: str) -> None:
-        """A parameter that stands for many files, and the folder that they lie in."""
-        self.add_parameter(name, help="JSON: what unlearn.study.grid.files lists")
+    def add_job(self, content: str) -> None:
+        """The parameter `--job`, the description of a job.
+
+        Rules hand over on standard input what grows with a study: an argument on Linux holds
+        128 KiB.
+        """
+        self.add_parameter("job", help=f"JSON: {content}; - reads it from standard input")
+
+    def add_results(self) -> None:
+        """The folder of the study's results, for a job that lists files."""
         self.add_argument("--results", required=True, help="folder of the study's results")
+
+    def parse(self) -> argparse.Namespace:
+        """The arguments of the command line, and what stands on standard input."""
+        parsed = self.parse_args()
+        for name in self.parameters:
+            if getattr(parsed, name) == "-":
+                setattr(parsed, name, sys.stdin.read())
+        return parsed
 
     def record(self, parsed: argparse.Namespace) -> dict[str, Any]:
         """The record of a job that has ended well."""
@@ -65,9 +79,9 @@ class CommandParser(argparse.ArgumentParser):
         return records.content(records.Origin.of_arguments(values, parsed.code), files)
 
 
-def file_list(block: str, results: str) -> list[str]:
-    """The files that such an argument stands for."""
-    return grid.files(json.loads(block), os.path.normpath(results))
+def file_list(block: Mapping, results: str) -> list[str]:
+    """The files in the folder of the study's results that a description stands for."""
+    return grid.files(block, os.path.normpath(results))
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: CommandParser) -> None:
@@ -77,7 +91,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: CommandParser) ->
     down saves a third of a second that torch needs to unload.
     """
     start = time.perf_counter()
-    parsed = arguments.parse_args()
+    parsed = arguments.parse()
     declared = parsed.code
     status = 0
     try:

@@ -4,6 +4,7 @@ The artefacts of what failed are removed: the next call tries it again.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from scripts import command
@@ -13,7 +14,7 @@ from unlearn.storage.files import read_costs, write_json
 def main(arguments: argparse.Namespace) -> None:
     """Count what went well, name and remove what did not."""
     errors = {}
-    costs = command.file_list(arguments.costs, arguments.results)
+    costs = command.file_list(json.loads(arguments.job), arguments.results)
     for path in map(Path, costs):
         record = read_costs(path)
         if record["status"] == "failed":
@@ -34,6 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
-    parser.add_file_list("costs")
+    parser.add_job("what unlearn.study.grid.files lists")
+    parser.add_results()
     parser.add_output("output", "the number of fleets, json")
     command.run(main, parser)

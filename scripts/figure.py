@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_argument("--table", required=True)
-    parser.add_parameter("job", help="JSON: the experiment's figure block")
+    parser.add_job("the experiment's figure block")
     parser.add_output("svg", "the figure")
     parser.add_output("png", "the figure")
     command.run(main, parser)

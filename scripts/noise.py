@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_argument("--dataset", required=True, help="record.json of the data set")
-    parser.add_parameter("job", help="JSON: noise, device, precision")
+    parser.add_job("noise, device, precision")
     parser.add_output("values", "int8, one entry a training point")
     parser.add_output("output", "how it was made, json")
     parser.add_output("costs", "what that took, json", is_recorded=False)

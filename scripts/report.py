@@ -36,18 +36,21 @@ PACKAGES = (
 
 def main(arguments: argparse.Namespace) -> None:
     """Gather provenance, write the landing page, have Snakemake make the report."""
-    config = json.loads(arguments.config)
+    job = json.loads(arguments.job)
+    config = job["config"]
     write_json(arguments.study, config)
     folders = [Path(path).parent for path in arguments.datasets]
     datasets = [read_json(folder / "dataset.json") | {"name": folder.name} for folder in folders]
-    provenance = _provenance(arguments, config["study"], datasets)
+    costs = command.file_list(job["costs"], arguments.results)
+    records = {path: read_costs(path) for path in costs}
+    provenance = _provenance(records, config["study"], datasets, job["guarantees"])
     write_json(arguments.provenance, provenance)
     content = landing_page.PageContent(
         study=config["study"],
         facts=_facts(provenance),
         datasets=datasets,
         guarantees=provenance["guarantees"],
-        experiments=_experiments(json.loads(arguments.experiments), arguments.tables),
+        experiments=_experiments(job["experiments"], arguments.tables),
         failures=provenance["failed"],
     )
     write_text(arguments.overview, landing_page.page(content))
@@ -60,10 +63,13 @@ def main(arguments: argparse.Namespace) -> None:
             html.unlink(missing_ok=True)
 
 
-def _provenance(arguments: argparse.Namespace, study: str, datasets: list[dict]) -> dict:
-    """The code, packages, data and machines of the results, and what failed."""
-    costs = command.file_list(arguments.costs, arguments.results)
-    records = {path: read_costs(path) for path in costs}
+def _provenance(
+    records: dict[str, dict], study: str, datasets: list[dict], guarantees: dict
+) -> dict:
+    """The code, packages, data and machines of the results, and what failed.
+
+    `records` are what fleets took, by the path of the record.
+    """
     machines = {
         json.dumps(record["machine"], sort_keys=True): record["machine"]
         for record in records.values()
@@ -76,7 +82,7 @@ def _provenance(arguments: argparse.Namespace, study: str, datasets: list[dict])
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "datasets": {description["name"]: description["sha256"] for description in datasets},
-        "guarantees": json.loads(arguments.guarantees),
+        "guarantees": guarantees,
         "machines": list(machines.values()),
         "failed": {str(Path(path).parent): error for path, error in errors.items()},
     }
@@ -140,10 +146,11 @@ def _facts(provenance: dict) -> list[tuple[str, str]]:
 
 if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
-    parser.add_parameter("config", help="JSON: the whole configuration")
-    parser.add_parameter("experiments", help="JSON: description and figure of each")
-    parser.add_parameter("guarantees", help="JSON: level and reason by variant")
-    parser.add_file_list("costs")
+    parser.add_job(
+        "config (the whole), experiments (description and figure of each), guarantees (level and "
+        "reason by variant), costs (files)"
+    )
+    parser.add_results()
     for name in ("tables", "figures", "datasets"):
         parser.add_argument(f"--{name}", required=True, nargs="+")
     for name in ("report", "overview", "provenance", "study"):

@@ -132,6 +132,7 @@ def _fleet(path: str, identity: dict[str, str]) -> ScoredFleet | None:
         },
         weight_names=costs["weights"],
         costs=costs["models"],
+        weight_shapes={name: weights.shape(name)[1:] for name in costs["weights"]},
     )
 
 
@@ -144,6 +145,6 @@ if __name__ == "__main__":
     parser.add_argument("--oracle", nargs="?", help="record.json of the oracle")
     parser.add_argument("--noise", nargs="?", help="record.json of the noise on the images")
     parser.add_argument("--references", nargs="*", default=[], help="record.json of other fleets")
-    parser.add_parameter("job", help="JSON: columns of the cell, names of those")
+    parser.add_job("columns of the cell, names of those")
     parser.add_output("output", "the scores, csv")
     command.run(main, parser)

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_argument("--table", required=True)
-    parser.add_parameter("job", help="JSON: columns, as kl/forget; hidden variants")
+    parser.add_job("columns, as kl/forget; hidden variants")
     parser.add_output("csv", "the table")
     parser.add_output("markdown", "the table")
     parser.add_output("latex", "the table")

@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_argument("--dataset", required=True, help="record.json of the data set")
-    parser.add_parameter("job", help="JSON: model, recipe, trainer, members, ...")
+    parser.add_job("model, recipe, trainer, members, ...")
     fleets.add_outputs(parser)
     parser.add_output("constituents", "their logits, safetensors")
     command.run(main, parser)

@@ -58,6 +58,6 @@ if __name__ == "__main__":
     parser.add_argument("--dataset", required=True, help="record.json of the data set")
     parser.add_argument("--trained", required=True, help="record.json of the trained fleet")
     parser.add_argument("--request", required=True, help="record.json of the request")
-    parser.add_parameter("job", help="JSON: method, model, recipe, members, ...")
+    parser.add_job("method, model, recipe, members, ...")
     fleets.add_outputs(parser)
     command.run(main, parser)

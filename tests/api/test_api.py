@@ -212,6 +212,20 @@ def test_a_student_of_another_architecture_is_followed_by_another_request(datase
     assert np.isfinite(api.evaluate(second, oracle).loc[("kl", "test"), "unlearned"])
 
 
+@pytest.mark.parametrize(
+    ("student", "has_speedup"),
+    [({}, True), ({"student": "mlp", "size": 4}, False), ({"student": "logistic"}, False)],
+)
+def test_gradient_evaluations_of_models_of_two_sizes_make_no_speedup(dataset, student, has_speedup):
+    """Seconds and FLOPs stay: they compare all models."""
+    original = api.train(dataset, Mlp(hidden=8), recipe=RECIPE, trainer=TeacherTrainer())
+    method = InfluenceDistillation(epochs=1, weights="uniform", **student)
+    table = api.evaluate(api.unlearn(original, method, [0]), api.retrain(original, [0]))
+    column = table["unlearned"]
+    assert np.isfinite(column["speedup", "forget"]) == has_speedup
+    assert column["speedup_seconds", "forget"] > 0 and column["flops", "forget"] > 0
+
+
 class Picky(Finetune.__base__):
     """Refuses every setting."""
 

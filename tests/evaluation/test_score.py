@@ -136,6 +136,17 @@ def test_a_diverged_member_has_costs_and_no_quality(fleets):
             assert (value is None) == (seed == 10), metric
 
 
+@pytest.mark.parametrize("shapes", [{"w": (3,)}, {"v": (2,)}, {"w": (2,), "v": (2,)}])
+def test_a_speedup_in_gradient_evaluations_is_of_models_of_one_size(fleets, shapes):
+    oracle = copy(fleets.oracle, weight_shapes={"w": (2,)})
+    for student_shapes, expected in ((shapes, None), ({"w": (2,)}, 1)):
+        student = copy(oracle, weight_shapes=student_shapes)
+        cell = Comparison(fleets.trained, unlearned=student, oracle=oracle)
+        by_key = values(POINTS, steps_of([[0]], range(2)), SEEDS, cell)
+        assert by_key[1, 10, "speedup", "forget"] == expected
+        assert by_key[1, 10, "speedup_seconds", "forget"] == 1
+
+
 def test_a_failed_cell_says_so_and_nothing_else(fleets):
     failed = Comparison(fleets.trained, unlearned=None, oracle=fleets.oracle)
     by_key = values(POINTS, steps_of([[0]], range(2)), SEEDS, failed)

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.support.figures import ONE_REQUEST, experiment, made_up
 from unlearn.evaluation import tables, wide_tables
 from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.metrics.statistics import crossed_interval
 
 CELL = dict.fromkeys(CELL_COLUMNS, "x") | {"rate": 0.1, "step": 1, "points": 3}
 """The columns of a cell."""
@@ -112,3 +114,60 @@ def test_wide_tables_hold_the_numbers_of_the_long_one():
     assert "accuracy/test (%)" in wide_tables.wide_text(table, ["accuracy/test"])
     assert set(text["l2/weights"]) == {""}
     assert set(text["guarantee"]) == {"none", "exact"}
+
+
+DRAWS = {"a": "s", "b": "s"}
+"""Two requests of one setting."""
+
+
+def draw_scores(**points):
+    """Accuracies of two seeds on two draws, of two variants."""
+    rows = []
+    for variant, shift in (("v", 0.0), ("w", 0.5)):
+        for draw, seed, value in (("a", 0, 0.1), ("a", 1, 0.2), ("b", 0, 0.3), ("b", 1, 0.6)):
+            cell = CELL | {"variant": variant, "request": draw} | {"points": points.get(draw, 3)}
+            for metric, number in (("accuracy", value + shift), ("diverged", 0)):
+                row = {"seed": seed, "metric": metric, "value": number}
+                rows.append(cell | row | {"split": "test" if metric == "accuracy" else "forget"})
+    return pd.DataFrame(rows)
+
+
+def test_draws_of_a_request_are_averaged():
+    scores = draw_scores()
+    table = tables.summarise(scores, ["accuracy"], ["test"], {}, DRAWS)
+    assert table["request"].tolist() == ["s", "s"] and table["variant"].tolist() == ["v", "w"]
+    assert table["mean"].tolist() == [pytest.approx(0.3), pytest.approx(0.8)]
+    assert table["n"].tolist() == [2, 2] and table["draws"].tolist() == [2, 2]
+    expected = crossed_interval(np.array([[0.1, 0.3], [0.2, 0.6]]))
+    assert table["ci_low"][0] == pytest.approx(expected.low)
+    apart = tables.summarise(scores, ["accuracy"], ["test"], {})
+    assert apart["request"].tolist() == ["a", "b", "a", "b"] and set(apart["draws"]) == {1}
+
+
+def test_draws_that_failed_or_diverged_are_counted_and_left_out():
+    scores = draw_scores()
+    is_last = (scores["request"] == "b") & (scores["seed"] == 1) & (scores["variant"] == "v")
+    scores.loc[is_last & (scores["metric"] == "diverged"), "value"] = 1
+    is_failed = (scores["request"] == "b") & (scores["variant"] == "w")
+    failed = scores[is_failed & (scores["metric"] == "diverged")]
+    failed = failed.assign(metric="completed", value=0.0)
+    scores = pd.concat([scores[~is_failed], failed])
+    table = tables.summarise(scores, ["accuracy"], ["test"], {}, DRAWS).set_index("variant")
+    assert table["diverged"].to_dict() == {"v": 1, "w": 0}
+    assert table["failed"].to_dict() == {"v": 0, "w": 2}
+    assert table["draws"].to_dict() == {"v": 2, "w": 1}
+    assert table["mean"].to_dict() == {
+        "v": pytest.approx((0.2 + 0.2) / 2),
+        "w": pytest.approx(0.65),
+    }
+
+
+def test_draws_of_two_sizes_have_their_mean_size():
+    table = tables.summarise(draw_scores(a=10, b=13), ["accuracy"], ["test"], {}, DRAWS)
+    assert table["points"].tolist() == [11.5, 11.5] and table["rate"].tolist() == [0.1, 0.1]
+
+
+def test_draws_share_the_parameters_of_their_setting():
+    columns = {"request": {"a": {"request.shape": 2}, "b": {"request.shape": 2}}}
+    table = tables.summarise(draw_scores(), ["accuracy"], ["test"], columns, DRAWS)
+    assert table["request.shape"].tolist() == [2, 2]

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unlearn.metrics.accuracy import accuracy, accuracy_gap, loss_gap, mean_loss
+from unlearn.metrics.accuracy import accuracy, accuracy_gap, loss_gap, losses, mean_loss
 from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.divergence import jensen_shannon, kl, log_softmax
 from unlearn.metrics.ensemble import lone_accuracies, tie_fraction, vote_accuracy
-from unlearn.metrics.loss_attack import attack_auc
+from unlearn.metrics.loss_attack import attack_auc, loss_attack_auc
 
 LOGITS = arrays(np.float32, (5, 4), elements=st.floats(-50, 50, width=32))
 
@@ -145,3 +145,38 @@ def test_the_attack_by_loss_compares_points_of_one_class():
     assert attack_auc(losses, classes, test_losses, test_classes) == pytest.approx(expected)
     assert attack_auc(losses, classes, losses, classes) == 0.5
     assert attack_auc(losses, classes, test_losses[-1:], test_classes[-1:]) is None
+
+
+MARGINS = (-800.0, -40.0, -1.0, 0.0, 1.0, 20.0, 30.0, 37.5, 40.0, 700.0)
+"""How far the label's logit lies above that of the only other class."""
+
+
+@pytest.mark.parametrize("margin", MARGINS)
+@pytest.mark.parametrize("offset", [0.0, 64.0])
+def test_a_loss_has_all_its_digits_at_every_margin(margin, offset):
+    """ln(1 + e^-m); one minus a probability would be 0 from a margin of 37 on."""
+    point = np.array([[offset + margin, offset]], np.float32)
+    expected = math.log1p(math.exp(-margin)) if margin > -700 else -margin
+    assert losses(point, np.array([0])).item() == pytest.approx(expected, rel=1e-12, abs=0)
+    assert mean_loss(point, np.array([0])) == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+def test_a_loss_adds_up_all_other_classes():
+    """Nine classes that are 30 below: ln(1 + 9 e^-30)."""
+    point = np.full((1, 10), -30.0, np.float32)
+    point[0, 3] = 0
+    value = losses(point, np.array([3])).item()
+    assert value == pytest.approx(9 * math.exp(-30), rel=1e-9, abs=0)
+    assert losses(np.array([[7.0]]), np.array([0])).item() == 0
+    assert math.isnan(losses(np.array([[np.nan, 0]]), np.array([1])).item())
+
+
+@pytest.mark.parametrize("margins", [(20, 30, 40), (40, 50, 60), (800, 900, 1000)])
+def test_saturated_losses_do_not_tie_in_the_attack(margins):
+    """Points with margins on both sides of a test point's: one of two is told from it."""
+    low, middle, high = (np.array([[margin, 0]], np.float32) for margin in margins)
+    label = np.array([0])
+    labels = np.array([0, 0])
+    assert loss_attack_auc(high, label, middle, label) == 1
+    assert loss_attack_auc(low, label, middle, label) == 0
+    assert loss_attack_auc(np.concatenate([middle, high]), labels, middle, label) == 0.75

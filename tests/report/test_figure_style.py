@@ -110,6 +110,20 @@ def test_numbers_of_a_logarithmic_axis_are_plain_where_they_are_short(low, high,
     pyplot.close("all")
 
 
+def test_two_powers_of_ten_are_enough():
+    """The labels of their multiples are long, and would touch each other."""
+    _, axis = pyplot.subplots(figsize=(2, 2))
+    axis.plot([6e9, 3.4e11], [1, 2])
+    axis.set_xscale("log")
+    _style.format_ticks(axis.xaxis)
+    axis.figure.draw_without_rendering()
+    ticks = [*axis.xaxis.get_major_ticks(), *axis.xaxis.get_minor_ticks()]
+    low, high = axis.get_xlim()
+    labels = {t.label1.get_text() for t in ticks if low <= t.get_loc() <= high} - {""}
+    assert labels == {r"$\mathdefault{10^{10}}$", r"$\mathdefault{10^{11}}$"}
+    pyplot.close("all")
+
+
 def test_requests_are_counted_in_whole_numbers():
     plan = experiment({"x": "step", "y": "flops", "split": ["forget"]}, **ONE_REQUEST)
     table = made_up(plan, steps=9)

@@ -129,6 +129,71 @@ def test_a_method_is_measured_against_doing_nothing_with_its_own_trainer():
     assert original.get_color() == color and original.get_ydata()[0] == 0.5
 
 
+def with_free_method(table, distance):
+    """A copy of the table in which `gradient_ascent` costs nothing and has this distance."""
+    changed = with_distances(table, gradient_ascent=distance)
+    is_free = (changed["variant"] == "gradient_ascent") & (
+        changed["metric"] == "gradient_evaluations"
+    )
+    changed.loc[is_free, MEANS] = 0.0
+    return changed
+
+
+def test_doing_nothing_is_the_control_and_not_another_method_that_costs_nothing():
+    """A free method that is worse does not let in what `original` beats; a better one is beaten."""
+    figure, table = comparison()
+    worse = with_distances(with_free_method(table, 0.9), finetune=0.6)
+    assert frontier_lines(worse, figure) == []
+    better = with_free_method(table, 0.2)
+    assert frontier_lines(better, figure) == [([0, 100, 1000], [0.2, 0.2, 0])]
+    panel = frontier.draw(better, figure)
+    note = panel.get_supxlabel().replace("\n", " ")
+    assert "a cost of 0 has no place on the axis, drawn across: gradient_ascent" in note
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("methods", [None, ["finetune", "gradient_ascent", "retrain"]])
+def test_doing_nothing_is_the_limit_where_the_figure_leaves_it_out_or_draws_it_as_a_point(methods):
+    figure, table = comparison(methods=methods)
+    table = with_distances(table, finetune=0.45, gradient_ascent=0.6)
+    assert frontier_lines(table, figure) == []
+    figure, table = comparison(x="bytes_stored/forget", xscale="linear", methods=methods)
+    is_cost = table["metric"] == "bytes_stored"
+    for column in MEANS:
+        table.loc[is_cost, column] = table.loc[is_cost, "variant"].map(COSTS)
+    assert frontier_lines(table, figure) == [([100, 1000], [0.3, 0])]
+
+
+def test_trainers_that_differ_in_a_parameter_have_controls_of_their_own():
+    """Of two numbers of shards each is compared with doing nothing with so many."""
+    plan = experiment(FIGURE, method={"name": "sisa", "shards": [3, 5]}, **ONE_REQUEST)
+    table = made_up(plan)
+    numbers = {
+        "original@sisa-shards=3": (0.0, 0.2), "original@sisa": (0.0, 0.9),
+        "sisa-shards=3": (200.0, 0.4), "sisa": (300.0, 0.4),
+        "retrain@sisa-shards=3": (600.0, 0.0), "retrain@sisa": (600.0, 0.0),
+    }  # fmt: skip
+    is_cost = table["metric"] == "gradient_evaluations"
+    for name, (cost, distance) in numbers.items():
+        rows = table["variant"] == name
+        table.loc[rows & is_cost, MEANS] = cost
+        table.loc[rows & ~is_cost, MEANS] = distance
+    frontier_points = frontier_lines(table, plan.experiments["e"].figure)
+    assert frontier_points == [([300, 600, 600], [0.4, 0, 0])]  # five shards, not three
+    assert set(table["method.oracle"]) == {"retrain@sisa", "retrain@sisa-shards=3"}
+
+
+def test_one_seed_is_drawn_without_an_interval():
+    figure, table = comparison(yscale="log")
+    table[["ci_low", "ci_high"]] = float("nan")
+    table["n"] = 1
+    drawn = frontier.draw(table, figure)
+    axis = next(axis for axis in drawn.axes if axis.get_title() == "test")
+    assert not axis.patches and not any(bars.lines[2] for bars in axis.containers)
+    assert "n = 1 seed: no interval" in drawn.get_supxlabel()
+    pyplot.close("all")
+
+
 @pytest.mark.parametrize("distance", [2e-10, 0.05, 0.9])
 def test_a_logarithmic_axis_reaches_down_to_0_and_names_it_apart(distance):
     figure, table = comparison(yscale="log")

@@ -189,8 +189,10 @@ BAD = {
         ["figure.split: ['test'] has no value of wall_seconds; allowed here: forget, learn"],
     ),
     "two requests at one point": (
-        lambda c, e: e.update(request={"name": "random", "rate": 0.1, "seed": [0, 1]}),
-        ["experiments.accuracy.figure: random-rate=0.1 and random-rate=0.1-seed=1 would share"],
+        lambda c, e: e.update(
+            request=[{"name": "random", "rate": 0.1}, {"name": "pareto", "rate": 0.1}]
+        ),
+        ["experiments.accuracy.figure: random-rate=0.1 and pareto-rate=0.1 would share"],
     ),
     "two variants at one point": (
         lambda c, e: (

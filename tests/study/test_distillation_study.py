@@ -79,6 +79,9 @@ def test_a_study_compares_students_with_their_references(project):
     assert values[variant]["loss_gap_scratch"].to_numpy() == pytest.approx(gap.to_numpy(), abs=1e-9)
     gap = values[variant]["accuracy"] - values["retrain"]["accuracy"]
     assert values[variant]["accuracy_gap"].to_numpy() == pytest.approx(gap.to_numpy(), abs=1e-9)
+    speedups = scores[scores["metric"] == "speedup"].set_index("variant")["value"]
+    assert speedups[variant].isna().all()  # of another size than the oracle
+    assert (speedups["retrain"] == 1).all()
     assert project.planned(f"{RESULTS}/tables/accuracy.csv") == []
 
 

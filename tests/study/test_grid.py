@@ -64,20 +64,3 @@ def test_no_command_is_too_long_for_thousands_of_cells(project):
     commands = re.findall(r"^Shell command: (.*)$", process.stdout + process.stderr, re.M)
     assert len(commands) > 2 * 27 * 40
     assert max(map(len, commands)) < LONGEST / 2
-
-
-def test_a_study_whose_report_would_be_too_long_a_command_is_refused(project):
-    """Of 1900 variants, all of which the report names."""
-    crowd = yaml.safe_load(yaml.safe_dump(TINY))
-    experiment = crowd["experiments"]["accuracy"]
-    experiment["method"] = {
-        "name": "finetune",
-        "lr": [round(0.0001 * i, 4) for i in range(1, 1901)],
-    }
-    experiment["request"]["rate"] = 0.1
-    experiment["figure"] = {"x": "method.lr", "y": "accuracy"}
-    project.write_study(crowd)
-    process = project.snakemake("-n", check=False)
-    assert process.returncode and "Traceback" not in process.stderr
-    expected = r"study.yaml: 1 experiments with 1,902 variants make .* allowed: 131,071; split"
-    assert re.search(expected, process.stdout + process.stderr)

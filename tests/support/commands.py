@@ -13,9 +13,15 @@ FLEET = "seeds0-1"
 def planned_command(finished, rule, part=""):
     """The command of the first job of a rule that names a part of a path."""
     log = finished.snakemake("-n", "--forcerun", rule, "--cores", "1").stdout
-    start = re.compile(rf"python -m scripts\.start \w+ {rule} ")
-    line = next(line for line in log.splitlines() if start.search(line) and part in line)
-    return line.removeprefix("Shell command: ")
+    start = re.compile(rf"scripts\.start \w+ {rule} ")
+    commands = shell_commands(log)
+    return next(command for command in commands if start.search(command) and part in command)
+
+
+def shell_commands(log):
+    """The commands in a log of Snakemake, with what they read from standard input."""
+    pattern = r"^Shell command: (.*<<'END'.*\n(?:(?!END$).*\n)*END$|.*)"
+    return re.findall(pattern, log, re.M)
 
 
 def paste(finished, command):

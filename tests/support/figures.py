@@ -38,7 +38,8 @@ def made_up(plan, steps=1) -> pd.DataFrame:
     """The table of an experiment with a different mean in every row."""
     block = plan.experiments["e"]
     scores = pd.DataFrame(_scores(plan, steps)).drop_duplicates()
-    return tables.summarise(scores, block.figure["y"], block.figure["split"], block.columns)
+    figure = block.figure
+    return tables.summarise(scores, figure["y"], figure["split"], block.columns, block.draws)
 
 
 def _scores(plan, steps) -> Iterator[dict]:

@@ -13,7 +13,7 @@ import yaml
 
 from tests.support.project import SMALL, TINY
 from tests.support.results import stable
-from unlearn.report.figures import _lines as lines_module
+from unlearn.report.figures import _notes
 
 pytestmark = pytest.mark.xdist_group("faults")
 
@@ -34,7 +34,8 @@ def test_one_failing_method(finished_small):
     assert len(failed) == 2 and (failed["failed"] == 2).all() and (failed["n"] == 0).all()
     assert failed["mean"].isna().all()
     # text is drawn as glyphs: ask the drawing code, on the same table
-    assert "FAILED, left out: finetune (at most 2 of a cell's seeds)" in lines_module.notes(table)
+    notes = _notes.notes(table.assign(line=table["variant"]))
+    assert "FAILED, left out: finetune (at most 2 of a cell's seeds)" in notes
     completed_rows = table.query("variant != 'finetune'")
     assert (
         len(completed_rows) == 4

@@ -83,8 +83,10 @@ def test_figures_and_report(finished):
     assert len(provenance["datasets"]["digits"]) == 64
 
 
-def test_commands_of_the_log_can_be_pasted(finished):
-    command = planned_command(finished, "score")
+@pytest.mark.parametrize("rule", ["score", "scores", "table", "complete"])
+def test_commands_of_the_log_can_be_pasted(finished, rule):
+    """With what they read from standard input."""
+    command = planned_command(finished, rule)
     target = finished.root / command.split("--output ")[1].split()[0].strip("'")
     before = target.read_bytes()
     target.unlink()

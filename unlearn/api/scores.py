@@ -84,4 +84,5 @@ def _scored_fleet(model: Model, request: Request, record: Mapping[str, Any]) -> 
         weights=lambda member, position: {n: np.asarray(model.state[n]) for n in names},
         weight_names=names,
         costs=[[total]],
+        weight_shapes={name: tuple(np.shape(model.state[name])) for name in names},
     )

@@ -64,6 +64,8 @@ class ScoredFleet:
     """The tensors that the distance of weights compares."""
     costs: Sequence[Sequence[Mapping]]
     """K x T records of what the step took."""
+    weight_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The shapes of these tensors of a model, by name: the size of the models."""
 
     def state(self, member: int, position: int) -> "MemberState":
         """One member after one step."""

@@ -23,9 +23,12 @@ class Panel(NamedTuple):
 def panels(table: pd.DataFrame, figure: Mapping) -> list[Panel]:
     """The panels of a figure block, in the order of the table.
 
-    Of a stream they show the last step, unless `step` or `points` is on an axis.
+    Of a stream they show the last step, unless `step` or `points` is on an axis. A figure without
+    rows has no panels.
     """
     rows = _rows(table, figure)
+    if rows.empty:
+        return []
     facet = figure["facet"]
     is_shared = pd.Series(
         [placement.is_in_every_panel(record, figure) for record in rows.to_dict("records")],

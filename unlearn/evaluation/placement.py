@@ -143,7 +143,7 @@ def title(column: str, value: Any) -> str:
     """The title of what shares a value: names as they are, numbers with their column."""
     if column == "metric":
         return METRICS[value].title
-    if column in _VALUE_TITLES:
+    if column in _VALUE_TITLES and value is not None:
         return _VALUE_TITLES[column](value)
     if isinstance(value, str) and "." not in column:
         return text(value)

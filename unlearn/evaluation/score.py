@@ -92,17 +92,22 @@ def _member_scores(
 
 
 def _cost_scores(state: MemberState, oracle: MemberState | None) -> Iterator[Score]:
-    """What all steps so far took, and how much less than the oracle's."""
+    """What all steps so far took, and how much less than the oracle's.
+
+    Where a cost depends on the size of the models it is compared among models of one size only.
+    """
     totals = {cost: _total(state.costs, cost) for cost in state.costs[-1]}
     for cost, total in totals.items():
         yield cost, "forget", total
     if oracle is None:
         return
+    has_size_of_oracle = state.fleet.weight_shapes == oracle.fleet.weight_shapes
     for metric in METRICS.values():
         if metric.speedup_of:
             total = totals[metric.speedup_of]
             oracle_total = _total(oracle.costs, metric.speedup_of)
-            yield metric.name, "forget", oracle_total / total if total else None
+            is_comparable = has_size_of_oracle or not metric.is_of_one_size
+            yield metric.name, "forget", oracle_total / total if total and is_comparable else None
 
 
 def _prediction_scores(

@@ -1,18 +1,24 @@
-"""From scores to a table: means and 95 % intervals over seeds."""
+"""From scores to a table: means and 95 % intervals over seeds, and over draws of a request."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from unlearn.evaluation.score import CELL_COLUMNS
 from unlearn.metrics.catalogue import METRICS
-from unlearn.metrics.statistics import MeanInterval, t_interval
+from unlearn.metrics.statistics import MeanInterval, crossed_interval
 
 _CELL = list(CELL_COLUMNS)
 _GROUP = ["dataset", "model", "request", "sampler", "rate", "step"]
 """The columns that the cells share whose metrics and splits a failed cell gets."""
+
+_REQUEST_STEP = ["dataset", "request", "step"]
+"""The columns that decide about how many points are deleted."""
+
+NO_DRAWS: Mapping[str, str] = MappingProxyType({})
 
 TEXT_COLUMNS = ("dataset", "model", "method", "variant", "request", "sampler")
 
@@ -36,8 +42,9 @@ def summarise(
     metrics: Sequence[str],
     splits: Sequence[str],
     columns: Mapping[str, Mapping[str, Mapping]],
+    draws: Mapping[str, str] = NO_DRAWS,
 ) -> pd.DataFrame:
-    """One row for each cell without its seeds, metric and split.
+    """One row for each cell without its seeds and draws, metric and split.
 
     Args:
         scores: the scores of all cells, as `parse_scores` returns them.
@@ -45,14 +52,16 @@ def summarise(
         splits: the splits of the table; empty for all.
         columns: the parameters that become columns, as {cell field: {canonical name: {column:
             value}}}. The canonical name of a model is dataset/model.
+        draws: the requests that are draws of one setting, with the name that they share.
 
     Returns:
-        The table. `mean`, `ci_low` and `ci_high` are over the `n` seeds whose value is a finite
-        number. `failed` counts seeds whose method raised an error, `diverged` those whose model is
-        not finite. They are never averaged, and neither are the costs of diverged models.
-        `unconverged` counts seeds whose images carry the noise of a search that did not converge;
-        these are averaged.
+        The table. `mean`, `ci_low` and `ci_high` are over the `n` seeds and `draws` draws whose
+        value is a finite number. `failed` counts models whose method raised an error, `diverged`
+        those that are not finite; a model is of a seed and a draw. They are never averaged, and
+        neither are the costs of diverged models. `unconverged` counts models whose images carry
+        the noise of a search that did not converge; these are averaged.
     """
+    scores = _with_settings(scores, draws)
     cells = scores[_CELL].drop_duplicates().reset_index(drop=True)
     flags = _flags(scores, cells)
     selected_rows = _without_diverged(scores[scores["metric"].isin(metrics)], scores)
@@ -61,17 +70,37 @@ def summarise(
     table = _with_failed(_means(selected_rows), flags, metrics, splits)
     table = table.merge(flags, on=_CELL, how="left")
     for field, values in columns.items():
-        _add_parameters(table, field, values)
+        settings = {draws[name]: row for name, row in values.items() if name in draws}
+        _add_parameters(table, field, {**values, **settings} if field == "request" else values)
     table = _in_order(table, cells, metrics)
     parameters = [column for column in table if "." in column]
     flag_columns = [column for column in flags if column not in _CELL]
-    numbers = ["mean", "ci_low", "ci_high", "n", *flag_columns]
-    table["n"] = table["n"].fillna(0).astype(int)
+    numbers = ["mean", "ci_low", "ci_high", "n", "draws", *flag_columns]
+    for count in ("n", "draws"):
+        table[count] = table[count].fillna(0).astype(int)
     return table[[*_CELL, *parameters, "metric", "split", *numbers]].reset_index(drop=True)
 
 
+def _with_settings(scores: pd.DataFrame, draws: Mapping[str, str]) -> pd.DataFrame:
+    """The scores with a column `draw`, the request; draws of one setting share the request's name.
+
+    Draws can differ in how many points they delete. Their rows then have the mean number.
+    """
+    settings = scores["request"].map(lambda name: draws.get(name, name))
+    scores = scores.assign(draw=scores["request"], request=settings)
+    if not draws:
+        return scores
+    steps = scores[[*_REQUEST_STEP, "draw", "rate", "points"]].drop_duplicates()
+    for column in ("rate", "points"):
+        sizes = steps.groupby(_REQUEST_STEP)[column].agg(["mean", "nunique"]).reset_index()
+        sizes = scores[_REQUEST_STEP].merge(sizes, how="left", on=_REQUEST_STEP)
+        is_shared = (sizes["nunique"] <= 1).to_numpy()
+        scores[column] = scores[column].where(is_shared, sizes["mean"].to_numpy())
+    return scores
+
+
 def _flags(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells with the numbers of seeds that failed, diverged, or have unconverged noise."""
+    """The cells with the numbers of models that failed, diverged, or have unconverged noise."""
     forget = scores[scores["split"] == "forget"]
     flags = cells.copy()
     flags["failed"] = _count(forget, cells, "completed", 0)
@@ -83,7 +112,7 @@ def _flags(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _count(rows: pd.DataFrame, cells: pd.DataFrame, metric: str, value: int) -> pd.Series:
-    """The number of seeds of each cell whose metric has a value.
+    """The number of models of each cell whose metric has a value.
 
     Args:
         rows: the scores to count in.
@@ -106,7 +135,7 @@ def _without_diverged(selected_rows: pd.DataFrame, scores: pd.DataFrame) -> pd.D
     retraining may still be sound.
     """
     diverged_rows = scores[(scores["metric"] == "diverged") & (scores["value"] == 1)]
-    seed_columns = [*_CELL, "seed"]
+    seed_columns = [*_CELL, "draw", "seed"]
     models = pd.MultiIndex.from_frame(selected_rows[seed_columns])
     is_learn = selected_rows["split"] == "learn"
     is_diverged = pd.Series(False, selected_rows.index)
@@ -121,20 +150,40 @@ def _without_diverged(selected_rows: pd.DataFrame, scores: pd.DataFrame) -> pd.D
 
 
 def _means(selected_rows: pd.DataFrame) -> pd.DataFrame:
-    """Means and intervals over the seeds of each cell, metric and split."""
+    """Means and intervals over the seeds and draws of each cell, metric and split."""
     keys = [*_CELL, "metric", "split"]
+    values = selected_rows["value"].to_numpy(dtype=float)
+    seeds = selected_rows["seed"].to_numpy()
+    draws, _ = pd.factorize(selected_rows["draw"])
     rows = []
-    for key, values in selected_rows.groupby(keys, sort=False)["value"]:
+    for key, places in selected_rows.groupby(keys, sort=False).indices.items():
         row = dict(zip(keys, key, strict=True))
-        interval = _interval(row["metric"], values)
+        matrix = _seeds_by_draws(seeds[places], draws[places], values[places])
+        interval = _interval(row["metric"], matrix)
         row |= {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
-        rows.append(row | {"n": interval.n})
-    return pd.DataFrame(rows, columns=[*keys, "mean", "ci_low", "ci_high", "n"])
+        rows.append(row | {"n": interval.n, "draws": np.isfinite(matrix).any(axis=0).sum()})
+    numbers = ["mean", "ci_low", "ci_high", "n", "draws"]
+    means = pd.DataFrame(rows, columns=[*keys, *numbers])
+    return means.astype(selected_rows[_CELL].dtypes)  # without a row all columns are objects
 
 
-def _interval(metric: str, values: pd.Series) -> MeanInterval:
-    """The mean and its interval; a floor has none, because pairs of seeds are not independent."""
-    interval = t_interval(values.to_numpy(dtype=float))
+def _seeds_by_draws(seeds: np.ndarray, draws: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The values of one cell, metric and split: seeds x draws, NaN where there is none."""
+    if (draws == draws[0]).all():
+        return values[:, None]
+    seed_names, rows = np.unique(seeds, return_inverse=True)
+    draw_names, columns = np.unique(draws, return_inverse=True)
+    matrix = np.full((len(seed_names), len(draw_names)), np.nan)
+    matrix[rows, columns] = values
+    return matrix
+
+
+def _interval(metric: str, values: np.ndarray) -> MeanInterval:
+    """The mean and its interval; a floor has none, because pairs of seeds are not independent.
+
+    `values` are of seeds x draws.
+    """
+    interval = crossed_interval(values)
     if METRICS[metric].floor_of:
         return interval._replace(low=np.nan, high=np.nan)
     return interval

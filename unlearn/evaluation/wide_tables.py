@@ -14,17 +14,21 @@ from unlearn.metrics.catalogue import METRICS
 ROW_COLUMNS = ["dataset", "model", "variant", "method.guarantee", "request", "step"]
 """The columns that say what a row of a wide table is about."""
 
+NUMBERS = ("mean", "ci_low", "ci_high", "n", "draws")
+"""The columns of the long table that each metric on a split has in a wide one."""
+
 
 def wide_numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """`mean`, `ci_low`, `ci_high` and `n` of each column `metric/split`; empty without a value.
+    """`mean`, `ci_low`, `ci_high`, `n` and `draws` of each column `metric/split`.
 
-    Percentages are fractions. `failed` and `diverged` count seeds of the whole row.
+    They are empty without a value. Percentages are fractions. `failed` and `diverged` count models
+    of the whole row.
     """
     last_steps = _last_steps(table)
     keys = [*ROW_COLUMNS, "failed", "diverged"]
     wide = last_steps[keys].drop_duplicates().reset_index(drop=True)
     for column in columns:
-        names = {name: f"{column}/{name}" for name in ("mean", "ci_low", "ci_high", "n")}
+        names = {name: f"{column}/{name}" for name in NUMBERS}
         values = _values(last_steps, column)[[*ROW_COLUMNS, *names]]
         wide = wide.merge(values.rename(columns=names), on=ROW_COLUMNS, how="left")
     return wide

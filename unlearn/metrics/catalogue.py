@@ -171,7 +171,13 @@ _COSTS = (
     _row(_SECONDS, "io_seconds", "Seconds of reading and writing"),
     _row(_BYTES, "peak_memory_bytes", "Peak memory (bytes)", over_steps="max", is_clocked=True),
     _row(_BYTES, "bytes_stored", "Bytes stored", over_steps="last"),
-    _row(_SPEEDUP, "speedup", "Speed-up (gradient evaluations)", speedup_of="gradient_evaluations"),
+    _row(
+        _SPEEDUP,
+        "speedup",
+        "Speed-up (gradient evaluations)",
+        speedup_of="gradient_evaluations",
+        is_of_one_size=True,
+    ),
     _row(
         _SPEEDUP,
         "speedup_seconds",

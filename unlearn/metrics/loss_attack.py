@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unlearn.metrics.accuracy import losses
+from unlearn.metrics.accuracy import log_odds_against
 
 
 def attack_auc(
@@ -47,6 +47,9 @@ def loss_attack_auc(
 ) -> float | None:
     """The attack by loss on some points, with test points as those never trained on.
 
+    Points are ordered by the log-odds against their class. That is the order of their losses, also
+    where these are too small for a float64.
+
     Args:
         logits: N x C, of the points that are attacked.
         labels: their classes, N.
@@ -56,4 +59,6 @@ def loss_attack_auc(
     Returns:
         The area under the ROC curve; see `attack_auc`.
     """
-    return attack_auc(losses(logits, labels), labels, losses(test_logits, test_labels), test_labels)
+    member_odds = log_odds_against(logits, labels)
+    nonmember_odds = log_odds_against(test_logits, test_labels)
+    return attack_auc(member_odds, labels, nonmember_odds, test_labels)

@@ -65,6 +65,8 @@ class Metric:
     """How a cost of the steps of a request adds up; `complete_sum`: only if every step has it."""
     speedup_of: str = ""
     """The cost whose ratio, oracle to method, a speed-up is."""
+    is_of_one_size: bool = False
+    """Whether a speed-up compares models of one size only: others cost more, or less, a sample."""
     noise_field: str = ""
     """The field that a metric has in the record of a search for noise."""
     floor_of: str = ""

@@ -29,3 +29,41 @@ def t_interval(values: np.ndarray) -> MeanInterval:
         return MeanInterval(mean, np.nan, np.nan, 1)
     half_width = stdtrit(n - 1, UPPER_PROBABILITY) * finite_values.std(ddof=1) / np.sqrt(n)
     return MeanInterval(mean, mean - half_width, mean + half_width, n)
+
+
+def crossed_interval(values: np.ndarray) -> MeanInterval:
+    """The mean over models and draws of a request, and its 95 % interval.
+
+    Models and draws are two crossed samples: every model meets every draw. The variance of the mean
+    is the sum of two: that of the means of models, and that of the means of draws. What varies from
+    pair to pair counts in both, so the interval errs on the wide side. Its degrees of freedom are
+    those of Satterthwaite.
+
+    Args:
+        values: K x D, of K models and D draws; what is not finite does not count.
+
+    Returns:
+        The mean, where every model counts the same; `n` is the number of models with a value.
+        With one draw this is `t_interval`; with one model there is no interval.
+
+    References:
+        Satterthwaite, An approximate distribution of estimates of variance components, 1946.
+    """
+    finite_values = np.where(np.isfinite(values), values, np.nan)
+    has_value = ~np.isnan(finite_values)
+    finite_values = finite_values[has_value.any(axis=1)][:, has_value.any(axis=0)]
+    if not finite_values.size:
+        return MeanInterval(np.nan, np.nan, np.nan, 0)
+    model_means = np.nanmean(finite_values, axis=1)
+    models, draws = finite_values.shape
+    if draws == 1 or models == 1:
+        return t_interval(model_means)
+    draw_means = np.nanmean(finite_values, axis=0)
+    variances = np.array([model_means.var(ddof=1) / models, draw_means.var(ddof=1) / draws])
+    mean = model_means.mean()
+    variance = variances.sum()
+    if variance == 0:
+        return MeanInterval(mean, mean, mean, models)
+    degrees = variance**2 / (variances**2 / [models - 1, draws - 1]).sum()
+    half_width = stdtrit(degrees, UPPER_PROBABILITY) * np.sqrt(variance)
+    return MeanInterval(mean, mean - half_width, mean + half_width, models)

@@ -50,8 +50,8 @@ def page(content: PageContent) -> str:
         parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), content.failures.items())]
     parts.append(_title("Results", "-"))
     parts.append(
-        "Mean ± half of the 95 % interval over seeds. The right value of a quality metric is the "
-        "oracle's (*retrain*), neither 0 nor 100 %. *original* does nothing.\n"
+        "Mean ± half of the 95 % interval over seeds and draws. The right value of a metric of "
+        "quality is the oracle's (*retrain*), neither 0 nor 100 %. *original* does nothing.\n"
     )
     parts.append(".. contents::\n   :local:\n   :backlinks: none\n")
     for name, (description, figure, table) in content.experiments.items():
@@ -147,11 +147,9 @@ def _metric_head(metric: str) -> str:
 
 
 def _cell_text(rows: pd.DataFrame) -> str:
-    """The text of one row of a table; empty without a row."""
-    if rows.empty:
-        return ""
-    (row,) = rows.to_dict("records")
-    return formatting.row_text(row, NARROW_SPACE) or "no value"
+    """The text of the rows of a table at one place, mostly one; empty without a row."""
+    texts = [formatting.row_text(row, NARROW_SPACE) for row in rows.to_dict("records")]
+    return "; ".join(text or "no value" for text in texts)
 
 
 def _title(text: str, underline: str) -> str:

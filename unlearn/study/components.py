@@ -101,6 +101,11 @@ class Experiment:
     """Cell field -> canonical name (for models: dataset/model) -> {column: value}."""
     summary: tuple[str, ...] = ()
     """The columns of its wide table, metric/split."""
+    draws: Mapping[str, str] = field(default_factory=dict)
+    """Request -> the name of its setting, for requests that differ in their seed alone.
+
+    Their scores are averaged. It is empty where the figure tells the draws apart.
+    """
 
     @property
     def cells(self) -> tuple[Cell, ...]:

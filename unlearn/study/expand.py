@@ -1,6 +1,7 @@
 """Third pass: grids -> cells. Parts that do not fit each other are refused here."""
 
 import itertools
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,11 +40,12 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     columns = _columns(selection)
     cells = tuple(grid.cells())
     study = resolver.study
-    resolver.at(f"{path}.figure", figure_checks.figure, figure, cells, columns, study)
+    draws = _draws(selection.requests, figure)
+    resolver.at(f"{path}.figure", figure_checks.figure, figure, cells, columns, study, draws)
     resolver.at(f"{path}.summary", figure_checks.summary, block["summary"], cells, study)
     shown_columns = placement.axes(figure) | {"method.guarantee"}
     if any(v.trainer.kind != "standard" for v in _all_variants(selection)):
-        shown_columns.add("method.trainer")
+        shown_columns |= {"method.trainer", "method.oracle"}
     drawn_columns = {
         field: {
             part: {column: row[column] for column in row if column in shown_columns}
@@ -52,7 +54,7 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
         for field, rows in columns.items()
     }
     summary = tuple(block["summary"])
-    return Experiment(name, block["description"], figure, grid, drawn_columns, summary)
+    return Experiment(name, block["description"], figure, grid, drawn_columns, summary, draws)
 
 
 def _axes(figure: Mapping, requests: Sequence[Part]) -> dict[str, str | None]:
@@ -158,7 +160,11 @@ def _columns(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
         },
         "variant": {
             part.name: _prefixed("method", part.trainer.parameters | part.parameters)
-            | {"method.trainer": part.trainer.kind, "method.guarantee": part.guarantee.level}
+            | {
+                "method.trainer": part.trainer.kind,
+                "method.oracle": part.oracle,
+                "method.guarantee": part.guarantee.level,
+            }
             for part in _all_variants(selection)
         },
         "model": {
@@ -166,6 +172,26 @@ def _columns(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
             | _prefixed("recipe", model.recipe.parameters)
             for dataset, model in selection.models
         },
+    }
+
+
+def _draws(requests: Sequence[Part], figure: Mapping) -> dict[str, str]:
+    """The requests that differ in their seed alone, with the name of what they share.
+
+    None where an axis, colour or facet tells them apart.
+    """
+    if placement.axes(figure) & {"request", "request.seed"}:
+        return {}
+    names_by_setting: dict[str, list[str]] = {}
+    for request in requests:
+        shared = {key: value for key, value in request.parameters.items() if key != "seed"}
+        setting = repr((request.kind, sorted(shared.items())))
+        names_by_setting.setdefault(setting, []).append(request.name)
+    return {
+        name: re.sub(r"-seed=\d+$|-seed=\d+(?=-)", "", names[0])
+        for names in map(list, map(dict.fromkeys, names_by_setting.values()))
+        if len(names) > 1
+        for name in names
     }
 
 

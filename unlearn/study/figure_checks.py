@@ -16,7 +16,11 @@ from unlearn.study.messages import InvalidError
 
 
 def figure(
-    block: Mapping, cells: Sequence[Cell], available: Mapping[str, Mapping], study: Study
+    block: Mapping,
+    cells: Sequence[Cell],
+    available: Mapping[str, Mapping],
+    study: Study,
+    draws: Mapping[str, str],
 ) -> None:
     """Check that names exist, that each metric has values, and that each point has one value.
 
@@ -26,6 +30,7 @@ def figure(
         available: the parameters that can be on axes, as {cell field: {canonical name: {column:
             value}}}. The canonical name of a model is dataset/model.
         study: the components of the study.
+        draws: the requests whose scores are averaged, with the name that they share.
 
     Raises:
         InvalidError: if a check fails.
@@ -43,7 +48,10 @@ def figure(
             )
     metric_checks.check_metrics(block["y"], block["split"], cells, study)
     metric_checks.check_fleets(block["y"], cells, study)
-    rows = {cell: _row(cell, available, study) for cell in cells}
+    rows: dict[Cell, dict] = {}
+    for cell in cells:
+        setting = draws.get(cell.request, cell.request)
+        rows.setdefault(cell._replace(request=setting), _row(cell, setting, available, study))
     methods = {placement.method_name(row) for row in rows.values()}
     for name in block["methods"] or ():
         if name not in methods:
@@ -134,15 +142,18 @@ def _shared_point_message(first_cell: Cell, second_cell: Cell) -> str:
     return f"{differences} would share one point; tell them apart by x, colour or facet"
 
 
-def _row(cell: Cell, available: Mapping[str, Mapping], study: Study) -> dict:
-    """The columns of the rows of a cell, as far as they are known before it is scored."""
+def _row(cell: Cell, setting: str, available: Mapping[str, Mapping], study: Study) -> dict:
+    """The columns of the rows of a cell, as far as they are known before it is scored.
+
+    `setting`: the name that the request shares with other draws.
+    """
     request = study.requests[cell.request]
     return {
-        **cell._asdict(),
+        **cell._replace(request=setting)._asdict(),
         "method": study.variants[cell.variant].kind,
         "sampler": request.kind,
-        "rate": request.parameters.get("rate") or cell.request,
-        "points": request.parameters.get("count") or cell.request,
+        "rate": request.parameters.get("rate") or setting,
+        "points": request.parameters.get("count") or setting,
         "step": 1,
         **available["dataset"][cell.dataset],
         **available["model"][f"{cell.dataset}/{cell.model}"],

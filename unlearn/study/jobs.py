@@ -106,7 +106,7 @@ class Jobs:
         return {"cell": columns, "references": list(references)}
 
     def table(self, experiment: str) -> dict[str, Any]:
-        """Metrics, splits, and the parameters that become columns."""
+        """Metrics, splits, the parameters that become columns, and requests that are averaged."""
         block = self.study.experiments[experiment]
         figure = block.figure
         pairs = [pair.split("/") for pair in block.summary]
@@ -116,7 +116,12 @@ class Jobs:
         splits = figure["split"] and dict.fromkeys(
             [*figure["split"], *(split for _, split in pairs)]
         )
-        return {"y": list(metrics), "split": list(splits), "columns": block.columns}
+        return {
+            "y": list(metrics),
+            "split": list(splits),
+            "columns": block.columns,
+            "draws": block.draws,
+        }
 
     def summary(self, experiment: str) -> dict[str, Any]:
         """The columns of the wide table, and the variants that it leaves out."""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from unlearn.metrics.catalogue import METRICS
-from unlearn.report.figures import _style
+from unlearn.report.figures import _scales, _style
 
 ROW_INCHES = 0.17
 """Height of a category of one line of text."""
@@ -36,9 +36,9 @@ def names(rows: pd.DataFrame, column: str) -> list | None:
     return list(values.drop_duplicates())
 
 
-def height(rows: pd.DataFrame, column: str) -> float:
+def height(rows: pd.DataFrame, column: str, names: Sequence[str]) -> float:
     """Inches that a panel needs for the names and for the lines that share a name."""
-    text_rows = sum(1 + 1.6 * label.count("\n") for label in labels(names(rows, column)))
+    text_rows = sum(1 + 1.6 * label.count("\n") for label in labels(names))
     points = sum(rows.groupby(column)["line"].nunique())
     return max(1.1, 0.35 + ROW_INCHES * max(text_rows, 0.7 * points))
 
@@ -90,16 +90,17 @@ def draw(
     rows_with_values = rows[rows["n"] > 0]
     offsets = _offsets(rows_with_values, spec["x"])
     for line, line_rows in rows_with_values.groupby("line", sort=False):
-        if line_rows[spec["x"]].isna().all():
+        named_rows = line_rows.dropna(subset=[spec["x"]])
+        if named_rows.empty:
             _draw_vertical_line(axis, line_rows, styles[line])
         else:
-            positions = [names.index(name) for name in line_rows[spec["x"]]]
-            _draw_points(axis, line_rows, np.array(positions) + offsets[line], styles[line])
+            positions = [names.index(name) for name in named_rows[spec["x"]]]
+            _draw_points(axis, named_rows, np.array(positions) + offsets[line], styles[line])
     axis.set_yticks(range(len(names)), labels(names))
     axis.set_ylim(len(names) - 0.5, -0.5)
-    _scale_values(axis, rows_with_values["mean"], spec["yscale"])
+    _scale_values(axis, _style.shown_means(rows_with_values), spec["yscale"])
     label = _style.COLUMN_LABELS.get(spec["x"], spec["x"])
-    max_letters = int(height(rows, spec["x"]) / LETTER_INCHES)
+    max_letters = int(height(rows, spec["x"], names) / LETTER_INCHES)
     axis.set_ylabel("\n".join(textwrap.wrap(label, max_letters)))
     axis.set_xlabel(_style.metrics_label(rows["metric"].unique()))
 
@@ -136,7 +137,7 @@ def _draw_points(axis: Axes, rows: pd.DataFrame, y: np.ndarray, style: Mapping) 
     """
     x, low, high = _shown_values(rows)
     low, high = _style.clamped_interval(rows["metric"].iloc[0], low, high)
-    bars = np.nan_to_num([x - low, high - x])
+    bars = np.maximum([x - low, high - x], 0)  # rounding can put a mean outside of what can be
     name = rows["line"].iloc[0]
     axis.errorbar(x, y, xerr=bars, label=name, elinewidth=1, **{**style, "linestyle": "none"})
 
@@ -147,15 +148,9 @@ def _shown_values(rows: pd.DataFrame) -> list[np.ndarray]:
     return [rows[column].to_numpy(float) * scale for column in ("mean", "ci_low", "ci_high")]
 
 
-def _scale_values(axis: Axes, means: pd.Series, scale: str) -> None:
+def _scale_values(axis: Axes, means: Sequence[float], scale: str) -> None:
     """Set the scale of the value axis, and ticks that do not touch."""
-    positive_means = means[means > 0]
-    if scale == "log" and (means == 0).any() and len(positive_means):
-        axis.set_xscale(
-            "symlog", linthresh=positive_means.min()
-        )  # the oracle's distance to itself is 0
-    else:
-        axis.set_xscale(scale)
+    _scales.set_scale(axis, "x", scale, means)
     if axis.get_xscale() == "log":
         _thin_log_ticks(axis)
     elif axis.get_xscale() == "linear":

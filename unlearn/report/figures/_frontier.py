@@ -9,17 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unlearn.evaluation import placement
-from unlearn.evaluation.panels import Panel, panels
+from unlearn.evaluation.panels import Panel
 from unlearn.metrics.catalogue import METRICS, floor
-from unlearn.report.figures import _lines, _style
-from unlearn.report.figures._frontier_points import (
-    Baseline,
-    Point,
-    frontier_points,
-    largest_baseline,
-)
-
-"""The x axis is a metric on a split, not a column."""
+from unlearn.report.figures import _frontier_rows, _legend, _lines, _notes, _scales, _style
+from unlearn.report.figures._frontier_points import Point, frontier_points
 
 FLOOR_NAME = "another retraining"
 TRAINER_NOTE = (
@@ -27,7 +20,7 @@ TRAINER_NOTE = (
     "colour: retrain and another retraining of that trainer"
 )
 FRONTIER_NOTE = (
-    "frontier: methods that none beats in both, whose intervals lie below that of doing nothing; "
+    "frontier: methods that none beats in both, whose intervals lie below that of original; "
     "drawn where there are two or more"
 )
 
@@ -36,13 +29,6 @@ PANEL_INCHES = 2.3
 
 INTERVAL_WIDTH_SHARE = 0.008
 """Width of the interval of a horizontal line, at the left, as a share of the panel."""
-
-ZERO_SHARE = 0.1
-"""Share of a logarithmic y axis below its first decade, where 0 is."""
-
-MAX_LABELLED_DECADES = 6
-POINT_COLUMNS = ["dataset", "model", "variant", "request", "step"]
-"""The columns that a distance and its cost share."""
 
 
 def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
@@ -53,16 +39,12 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     table has it, is the floor: how far the oracle is from those of other seeds. Controls of another
     trainer have the colour of its method. Lower is better, on both axes.
     """
-    cost, split = spec["x"].split("/")
-    is_cost = (table["metric"] == cost) & (table["split"] == split)
-    costs = table[is_cost].set_index(POINT_COLUMNS)[["mean", "ci_low", "ci_high"]]
-    figure_panels = [
-        panel._replace(rows=panel.rows.join(costs.add_suffix("_cost"), on=POINT_COLUMNS))
-        for panel in panels(table[~is_cost], spec)
-    ]
+    figure_panels = _frontier_rows.panels_with_costs(table, spec)
+    if not figure_panels:
+        return _style.empty_figure(_notes.emptiness_notes(spec))
     columns = list(dict.fromkeys(_column_key(panel) for panel in figure_panels))
     rows = list(dict.fromkeys(_row_key(panel) for panel in figure_panels))
-    all_rows = pd.concat([panel.rows for panel in figure_panels])
+    all_rows = pd.concat([panel.rows for panel in figure_panels], ignore_index=True)
     styles = _styles(all_rows)
     figure, axes = _style.panel_grid(len(rows), len(columns), PANEL_INCHES)
     for axis in axes.flat:
@@ -70,14 +52,15 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     for panel in figure_panels:
         axis = axes[rows.index(_row_key(panel)), columns.index(_column_key(panel))]
         axis.set_visible(True)
-        _draw_panel(axis, panel.rows, spec, styles)
-        _draw_floors(axis, panel.rows, table, styles)
+        limits = _frontier_rows.limits(table, panel)
+        _draw_panel(axis, panel.rows, spec, styles, limits)
+        _draw_floors(axis, panel, table, styles)
         axis.set_title(_lines.panel_title(panel))
-        axis.set_xlabel(METRICS[cost].label)
+        axis.set_xlabel(METRICS[spec["x"].split("/")[0]].label)
         axis.set_ylabel(_style.metrics_label(panel.rows["metric"].unique()))
     _style.label_outer(axes, by_row=False)
-    _style.legend(figure, axes)
-    _style.footnote(figure, _notes(all_rows))
+    _legend.legend(figure, axes)
+    _style.footnote(figure, [*_footnotes(all_rows, spec), *_lines.zero_notes(axes)])
     return figure
 
 
@@ -96,7 +79,7 @@ def _styles(all_rows: pd.DataFrame) -> dict[str, dict]:
     first_rows = all_rows.drop_duplicates("line").set_index("line")
     is_control = first_rows["method"].isin(placement.CONTROLS)
     methods = first_rows[~is_control]["method"].to_dict()
-    trainers = {name: _trainer(first_rows.loc[name]) for name in first_rows.index}
+    trainers = {name: _frontier_rows.trainer(first_rows.loc[name]) for name in first_rows.index}
     trainer_controls = [name for name in first_rows.index if is_control[name] and trainers[name]]
     shades = {name: None for name in first_rows.index if name not in trainer_controls}
     styles = _style.line_styles(shades, methods)
@@ -109,21 +92,29 @@ def _styles(all_rows: pd.DataFrame) -> dict[str, dict]:
     return styles
 
 
-def _trainer(row: Mapping) -> str:
-    """The trainer of the models of a row; empty for the standard one."""
-    trainer = placement.column_value(row, "method.trainer")
-    return "" if trainer in (None, "standard") else trainer
-
-
-def _notes(all_rows: pd.DataFrame) -> list[str]:
+def _footnotes(all_rows: pd.DataFrame, spec: Mapping) -> list[str]:
     """The lines below the figure."""
+    lines = _notes.notes(all_rows)
+    rows = all_rows[all_rows["n"] > 0]
+    costless_lines = rows.loc[
+        [_frontier_rows.is_across(row, spec) for row in rows.to_dict("records")], "line"
+    ]
+    names = list(costless_lines[rows["method"] != "original"].drop_duplicates())
+    if names:
+        lines.append(f"a cost of 0 has no place on the axis, drawn across: {_notes.listing(names)}")
+    has_no_cost = rows["mean_cost"].isna() & (rows["method"] != "original")
+    names = list(rows.loc[has_no_cost, "line"].drop_duplicates())
+    if names:
+        lines.append(f"no cost, left out: {_notes.listing(names)}")
     controls = all_rows[all_rows["method"].isin(placement.CONTROLS)]
-    has_trainers = any(map(_trainer, controls.to_dict("records")))
-    trainer_notes = [TRAINER_NOTE] if has_trainers else []
-    return [*_lines.notes(all_rows), *trainer_notes, FRONTIER_NOTE]
+    if any(map(_frontier_rows.trainer, controls.to_dict("records"))):
+        lines.append(TRAINER_NOTE)
+    return [*lines, FRONTIER_NOTE]
 
 
-def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) -> None:
+def _draw_panel(
+    axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping, limits: Mapping[str, float]
+) -> None:
     """Draw the points, horizontal lines, frontier and scales of a panel.
 
     Args:
@@ -131,45 +122,42 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) 
         rows: the rows of the panel.
         spec: the figure block of the experiment.
         styles: the style of each line.
+        limits: the distances that differ from doing nothing, by trainer.
     """
     cost = spec["x"].split("/")[0]
     points = []
-    baselines: dict[str, Baseline] = {}
-    for row in rows[rows["n"] > 0].to_dict("records"):
-        style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
-        is_free = row["method"] == "original" and not METRICS[cost].is_drawn_for_original
-        if is_free or (row["mean_cost"] == 0 and spec["xscale"] == "log"):
-            trainer = _trainer(row)
-            baselines[trainer] = largest_baseline(baselines.get(trainer), row)
-            _draw_baseline(axis, row, style["color"], len(baselines) - 1)
-        else:
-            high = row["ci_high"] if np.isfinite(row["ci_high"]) else row["mean"]
-            points.append(Point(row["mean_cost"], row["mean"], high, _trainer(row)))
+    rows_with_values = rows[rows["n"] > 0].to_dict("records")
+    lines_across = [row for row in rows_with_values if _frontier_rows.is_across(row, spec)]
+    for number, row in enumerate(lines_across):
+        _draw_line_across(axis, row, styles[row["line"]], number)
+    for row in rows_with_values:
+        if row["method"] != "original" and math.isfinite(row["mean_cost"]):
+            high = row["ci_high"] if math.isfinite(row["ci_high"]) else row["mean"]
+            points.append(Point(row["mean_cost"], row["mean"], high, _frontier_rows.trainer(row)))
+        if not _frontier_rows.is_across(row, spec) and math.isfinite(row["mean_cost"]):
+            style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
             _draw_point(axis, row, cost, style)
-    _draw_frontier(axis, frontier_points(points, baselines))
+    _draw_frontier(axis, frontier_points(points, limits))
     axis.set_xscale(spec["xscale"])
     _style.format_ticks(axis.xaxis)
-    distances = [
-        *(point.distance for point in points),
-        *(baseline.distance for baseline in baselines.values()),
-    ]
-    positive_distances = [distance for distance in distances if distance > 0]
-    if spec["yscale"] == "log" and positive_distances:  # the oracle's distance to itself is 0
-        _scale_from_zero(axis, min(positive_distances), max(positive_distances))
+    distances = [row["mean"] for row in rows_with_values]
+    _scales.set_scale(axis, "y", spec["yscale"], [0.0, *distances])
     axis.set_ylim(bottom=0)
 
 
-def _draw_baseline(axis: Axes, row: Mapping, color: str, number: int) -> None:
+def _draw_line_across(axis: Axes, row: Mapping, style: Mapping, number: int) -> None:
     """Draw a horizontal line with its interval at the left.
 
     Args:
         axis: the axes to draw on.
         row: the row of a method that costs nothing.
-        color: the colour of the line.
-        number: the number of trainers whose intervals are further left.
+        style: the style of its line; doing nothing is always dotted.
+        number: the number of lines whose intervals are further left.
     """
-    line_width = 1.8 if _is_trainer_control(row) else 1  # one is seen behind the other
-    axis.axhline(row["mean"], label=row["line"], color=color, linestyle=":", linewidth=line_width)
+    color = style["color"]
+    linestyle = ":" if row["method"] == "original" else style["linestyle"]
+    width = 1.8 if _frontier_rows.is_trainer_control(row) else 1  # one is seen behind the other
+    axis.axhline(row["mean"], label=row["line"], color=color, linestyle=linestyle, linewidth=width)
     if np.isfinite(row["ci_low"]):
         low, high = _style.clamped_interval(row["metric"], row["ci_low"], row["ci_high"])
         start = 2 * INTERVAL_WIDTH_SHARE * number
@@ -196,7 +184,7 @@ def _draw_point(axis: Axes, row: Mapping, cost: str, style: Mapping) -> None:
         xerr=_bars(row["mean_cost"], left, right),
         yerr=_bars(row["mean"], low, high),
     )
-    is_trainer_control = _is_trainer_control(row)
+    is_trainer_control = _frontier_rows.is_trainer_control(row)
     ring = {}
     if row["method"] in placement.CONTROLS:  # rings, because all of them are at 0
         ring = {"markerfacecolor": "none", "markersize": 10 if is_trainer_control else 7.5}
@@ -212,11 +200,6 @@ def _draw_point(axis: Axes, row: Mapping, cost: str, style: Mapping) -> None:
     )
 
 
-def _is_trainer_control(row: Mapping) -> bool:
-    """Whether a row is about a control of a trainer other than the standard one."""
-    return row["method"] in placement.CONTROLS and bool(_trainer(row))
-
-
 def _draw_frontier(axis: Axes, frontier: Sequence[Point]) -> None:
     """Join the points of the frontier; a single one is none."""
     if len(frontier) > 1:
@@ -226,43 +209,32 @@ def _draw_frontier(axis: Axes, frontier: Sequence[Point]) -> None:
         axis.step(costs, lowest_distances, where="post", **style)
 
 
-def _scale_from_zero(axis: Axes, low: float, high: float) -> None:
-    """A logarithmic y axis down to the decade of `low`, with 0 a little below it."""
-    lowest_tick = 10.0 ** math.floor(math.log10(low))
-    decades = max(1, math.log10(high / lowest_tick))
-    axis.set_yscale("symlog", linthresh=lowest_tick, linscale=max(0.3, ZERO_SHARE * decades))
-    spacing = math.ceil(decades / MAX_LABELLED_DECADES)
-    ticks = [lowest_tick * 10**n for n in range(0, math.ceil(decades) + 1, spacing)]
-    axis.set_yticks([0, *ticks])
-
-
 def _bars(middle: float, low: float, high: float) -> list | None:
     """The two halves of an interval as matplotlib wants them; None where there is none."""
-    return [[middle - low], [high - middle]] if np.isfinite(low) else None
+    if not np.isfinite(low):
+        return None
+    return [[max(0.0, middle - low)], [max(0.0, high - middle)]]  # rounding may put it outside
 
 
-def _draw_floors(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame, styles: Mapping) -> None:
+def _draw_floors(axis: Axes, panel: Panel, table: pd.DataFrame, styles: Mapping) -> None:
     """Draw a line where another retraining would be, for each trainer.
 
     Args:
         axis: the axes to draw on.
-        rows: the rows of the panel.
+        panel: the panel.
         table: the whole table, which has the floors.
         styles: the style of each line; a floor has the colour of the oracle of its trainer.
     """
-    first = rows.iloc[0]
-    floor_metric = floor(first["metric"])
+    rows = panel.rows
+    floor_metric = floor(rows["metric"].iloc[0])
     if floor_metric is None:
         return
     colors = {
-        _trainer(row): styles[row["line"]]["color"]
+        _frontier_rows.trainer(row): styles[row["line"]]["color"]
         for row in rows[rows["method"] == "retrain"].to_dict("records")
     }
-    is_floor = (table["metric"] == floor_metric.name) & (table["method"] == "retrain")
-    for column in ("split", "dataset", "model", "request", "step"):
-        is_floor &= table[column] == first[column]
-    for row in table[is_floor & (table["n"] > 0)].to_dict("records"):
-        trainer = _trainer(row)
+    for row in _frontier_rows.panel_controls(table, panel, floor_metric.name, "retrain"):
+        trainer = _frontier_rows.trainer(row)
         axis.axhline(
             row["mean"],
             linewidth=0.8,

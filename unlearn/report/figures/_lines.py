@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel, panels
 from unlearn.metrics.catalogue import METRICS
-from unlearn.report.figures import _categories, _style
+from unlearn.report.figures import _categories, _legend, _notes, _scales, _style
 
 MAX_MARKERS = 20
 """Points of a line that all have a marker; a longer line has one every tenth of the axis."""
@@ -38,14 +38,16 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     Where x holds names the axes change places, so that names have room at the left.
     """
     figure_panels = panels(table, spec)
+    if not figure_panels:
+        return _style.empty_figure(_notes.emptiness_notes(spec))
     column_field = spec["facet"] or "metric"
     columns = list(dict.fromkeys(panel.place.get(column_field) for panel in figure_panels))
     column_fields = _column_fields(figure_panels, column_field, len(columns))
     rows = list(dict.fromkeys(_row_key(panel, column_fields) for panel in figure_panels))
-    all_rows = pd.concat([panel.rows for panel in figure_panels])
+    all_rows = pd.concat([panel.rows for panel in figure_panels], ignore_index=True)
     styles = _line_styles(all_rows)
     names = _categories.names(all_rows, spec["x"])
-    panel_inches = _categories.height(all_rows, spec["x"]) if names else None
+    panel_inches = _categories.height(all_rows, spec["x"], names) if names else None
     figure, axes = _style.panel_grid(len(rows), len(columns), panel_inches)
     for axis in axes.flat:
         axis.set_visible(False)
@@ -63,9 +65,15 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     else:
         _style.label_outer(axes, by_row=column_field != "metric")
     if not names or spec["x"] != spec["colour"] or all_rows[spec["x"]].isna().any():
-        _style.legend(figure, axes)
-    _style.footnote(figure, notes(all_rows))
+        _legend.legend(figure, axes)
+    _style.footnote(figure, [*_notes.notes(all_rows), *zero_notes(axes)])
     return figure
+
+
+def zero_notes(axes: np.ndarray) -> list[str]:
+    """What logarithmic axes do at 0, where one of them does."""
+    has_zero = any(_scales.has_zero(axis) for axis in axes.flat if axis.get_visible())
+    return [_scales.ZERO_NOTE] if has_zero else []
 
 
 def panel_title(panel: Panel) -> str:
@@ -103,13 +111,14 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) 
         spec: the figure block of the experiment.
         styles: the style of each line.
     """
-    for name, line_rows in rows[rows["n"] > 0].groupby("line", sort=False):
+    rows_with_values = rows[rows["n"] > 0]
+    for name, line_rows in rows_with_values.groupby("line", sort=False):
         if line_rows[spec["x"]].isna().all():
             _draw_horizontal_line(axis, line_rows, styles[name])
         else:
             _draw_line(axis, line_rows, spec["x"], styles[name])
     _scale_x(axis, rows[spec["x"]], spec)
-    _scale_y(axis, spec["yscale"])
+    _scale_y(axis, spec["yscale"], rows_with_values)
     if spec["xscale"] == "linear" and spec["x"] in COUNT_COLUMNS:
         axis.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
     _style.format_ticks(axis.yaxis)
@@ -148,39 +157,52 @@ def _draw_line(axis: Axes, rows: pd.DataFrame, column: str, style: Mapping) -> N
     y, low, high = _shown_values(ordered_rows)
     marker_spacing = None if len(x) <= MAX_MARKERS else 0.1
     axis.plot(x, y, label=rows["line"].iloc[0], markevery=marker_spacing, **style)
-    if np.isfinite(low).any():
-        if len(x) == 1:
-            axis.vlines(x, low, high, color=style["color"], linewidth=1)
+    has_interval = np.isfinite(low)
+    if has_interval.any():
+        is_alone = _is_alone(has_interval)
+        if is_alone.any():
+            ends = (low[is_alone], high[is_alone])
+            axis.vlines(x[is_alone], *ends, color=style["color"], linewidth=1)
         axis.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def _is_alone(has_interval: np.ndarray) -> np.ndarray:
+    """Which intervals have none beside them that would make a band."""
+    padded = np.pad(has_interval, 1)
+    return has_interval & ~padded[:-2] & ~padded[2:]
 
 
 def _scale_x(axis: Axes, x: pd.Series, spec: Mapping) -> None:
     """Set the scale of the x axis; few values on a logarithmic one have a tick each."""
-    axis.set_xscale(spec["xscale"])
     values = sorted(set(x.dropna()))
-    if spec["xscale"] == "log" and 0 < len(values) <= MAX_TICKS:
-        axis.set_xticks(values, _tick_labels(values))
+    _scales.set_scale(axis, "x", spec["xscale"], values)
+    if axis.get_xscale() != "linear" and 0 < len(values) <= MAX_TICKS:
+        positions = axis.xaxis.get_transform().transform(np.array(values, float))
+        axis.set_xticks(values, _tick_labels(values, positions))
         axis.minorticks_off()
     else:
         _style.format_ticks(axis.xaxis)
 
 
-def _scale_y(axis: Axes, scale: str) -> None:
+def _scale_y(axis: Axes, scale: str, rows: pd.DataFrame) -> None:
     """Set the scale of the y axis; a logarithmic one is long enough not to magnify chance."""
-    axis.set_yscale(scale)
+    _scales.set_scale(axis, "y", scale, _style.shown_means(rows))
     low, high = axis.get_ylim()
-    if scale == "log" and high < MIN_LOG_RANGE * low:
+    if axis.get_yscale() == "log" and high < MIN_LOG_RANGE * low:
         middle = np.sqrt(low * high)
         axis.set_ylim(middle / MIN_LOG_RANGE**0.5, middle * MIN_LOG_RANGE**0.5)
 
 
-def _tick_labels(values: Sequence[float]) -> list[str]:
-    """The labels of values on a logarithmic axis; one that would touch the last one is empty."""
-    letter_width = np.log(values[-1] / values[0]) / PANEL_LETTERS
+def _tick_labels(values: Sequence[float], positions: Sequence[float] | None = None) -> list[str]:
+    """The labels of values on an axis; one that would touch the last one is empty.
+
+    `positions`: where on the axis they are; their logarithms where it is None.
+    """
+    positions = np.log(values) if positions is None else positions
+    letter_width = (positions[-1] - positions[0]) / PANEL_LETTERS
     labels = []
     end = -np.inf
-    for value in values:
-        position = np.log(value)
+    for value, position in zip(values, positions, strict=True):
         text = placement.text(value)
         half_width = len(text) / 2 * letter_width
         has_room = position - half_width >= end
@@ -188,22 +210,3 @@ def _tick_labels(values: Sequence[float]) -> list[str]:
         if has_room:
             end = position + half_width + letter_width
     return labels
-
-
-def notes(rows: pd.DataFrame) -> list[str]:
-    """The lines below a figure: what a point is, and what is missing."""
-    counts = sorted(set(rows.loc[rows["n"] > 0, "n"]))
-    seeds = ", ".join(map(str, counts)) or "0"
-    notes = [f"mean and 95 % t interval over n = {seeds} seeds"]
-    for flag in ("failed", "diverged"):
-        largest_counts = rows[rows[flag] > 0].groupby("variant", sort=False)[flag].max()
-        names = [
-            f"{variant} (at most {count} of a cell's seeds)"
-            for variant, count in largest_counts.items()
-        ]
-        if names:
-            notes.append(f"{flag.upper()}, left out: {', '.join(names)}")
-    if "unconverged" in rows and (rows["unconverged"] > 0).any():
-        datasets = rows.loc[rows["unconverged"] > 0, "dataset"].unique()
-        notes.append(f"noise did NOT CONVERGE, kept: {', '.join(datasets)}")
-    return notes

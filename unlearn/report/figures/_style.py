@@ -1,7 +1,6 @@
 """The look of every figure: small type, colours that the colour-blind tell apart, no dates."""
 
 import itertools
-import math
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import MappingProxyType
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -37,11 +37,13 @@ METHOD_ORDER = (
 
 The other lines of such a figure get the rest of the palette first."""
 
-LEGEND_ROWS = 2
-"""Rows of a legend that a figure has room for."""
+MIN_PANEL_INCHES = 1.4
+"""Least width of a panel: figures of many columns are wider than a paper."""
 
-LEGEND_ROW_INCHES = 0.17
-"""Height that each further row adds to a figure."""
+DOTS_PER_INCH = 200
+
+MAX_PIXELS = 30_000
+"""Longest side of a figure: a longer one has fewer dots per inch."""
 
 MIN_WITH_SEPARATORS = 10_000
 """Axes that reach this value separate thousands: 60,000."""
@@ -99,6 +101,12 @@ def metrics_label(metrics: Sequence[str]) -> str:
     return label[:1].upper() + label[1:] or ", ".join(labels)
 
 
+def shown_means(rows: pd.DataFrame) -> list[float]:
+    """The means of rows of any metrics, in the units that are shown."""
+    pairs = zip(rows["metric"], rows["mean"], strict=True)
+    return [mean * METRICS[metric].scale for metric, mean in pairs]
+
+
 def clamped_interval(
     metric: str, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -114,12 +122,19 @@ def clamped_interval(
 
 
 class LogNumbers(LogFormatterSciNotation):
-    """Ticks of a logarithmic axis: plain numbers where all are short, else powers of ten."""
+    """Ticks of a logarithmic axis: plain numbers where all are short, else powers of ten.
+
+    Where two powers of ten have a label, their multiples have none.
+    """
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         text = super().__call__(x, pos)
         low, high = sorted(self.axis.get_view_interval())
-        return f"{x:,g}" if text and low >= 5e-4 and high < 1e6 else text
+        if text and low >= 5e-4 and high < 1e6:
+            return f"{x:,g}"
+        is_multiple = x > 0 and not float(np.log10(x)).is_integer()
+        powers = np.floor(np.log10(high)) - np.ceil(np.log10(low)) + 1 if low > 0 else 0
+        return "" if is_multiple and powers >= 2 else text
 
 
 def format_ticks(axis: Axis) -> None:
@@ -138,16 +153,24 @@ def format_ticks(axis: Axis) -> None:
 def panel_grid(
     rows: int, columns: int, panel_inches: float | None = None
 ) -> tuple[Figure, np.ndarray]:
-    """A grid of axes; its width for two panels or more is two columns of a paper, 7.1 inches.
+    """A grid of axes; its width for two to five panels is two columns of a paper, 7.1 inches.
 
     `panel_inches`: height of a panel, where its content decides about it. Such panels have room for
     names at the left.
     """
-    width = min(7.1, 3.5 * columns + (1.2 if panel_inches else 0))
+    width = min(3.5 * columns + (1.2 if panel_inches else 0), max(7.1, MIN_PANEL_INCHES * columns))
     height = 0.6 + rows * (panel_inches or max(1.7, 2.3 - 0.2 * rows))
     return pyplot.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
     )
+
+
+def empty_figure(lines: list[str]) -> Figure:
+    """A figure without a panel, which says in small type why."""
+    figure, axes = panel_grid(1, 1)
+    axes[0, 0].set_axis_off()
+    footnote(figure, lines)
+    return figure
 
 
 def label_outer(axes: np.ndarray, by_row: bool) -> None:
@@ -171,27 +194,6 @@ def label_rows(axes: np.ndarray) -> None:
 def _visible(axes: Iterable[Axes]) -> list[Axes]:
     """The axes of panels that exist; the others fill the grid."""
     return [axis for axis in axes if axis.get_visible()]
-
-
-def legend(figure: Figure, axes: np.ndarray) -> None:
-    """One legend above all panels, with as many columns as the figure has room for."""
-    entries = {}
-    for axis in axes.flat:
-        handles, labels = axis.get_legend_handles_labels()
-        entries |= dict(zip(labels, handles, strict=True))
-    if entries:
-        max_letters = max(map(len, entries))
-        max_columns = int(figure.get_figwidth() / (0.55 + 0.065 * max_letters))
-        columns = max(1, min(max_columns, len(entries)))
-        further_rows = max(0, math.ceil(len(entries) / columns) - LEGEND_ROWS)
-        figure.set_figheight(figure.get_figheight() + further_rows * LEGEND_ROW_INCHES)
-        figure.legend(
-            entries.values(),
-            entries.keys(),
-            loc="outside upper center",
-            ncols=columns,
-            frameon=False,
-        )
 
 
 def footnote(figure: Figure, lines: list[str]) -> None:
@@ -271,4 +273,5 @@ def _palette_numbers(
 def save(figure: Figure, path: Path, kind: str) -> None:
     """Write without dates and versions, so that equal figures are equal files."""
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    figure.savefig(path, format=kind, dpi=200, metadata=metadata)
+    dots = min(DOTS_PER_INCH, MAX_PIXELS / max(figure.get_size_inches()))
+    figure.savefig(path, format=kind, dpi=dots, metadata=metadata)

@@ -1,0 +1,73 @@
+"""The small type below a figure: what a point is, and what is missing."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+MAX_NAMES = 8
+"""Names that a note lists; more are counted."""
+
+
+def notes(rows: pd.DataFrame) -> list[str]:
+    """The lines below a figure of these rows, at least one."""
+    lines = [_interval_note(rows)]
+    has_draws = "draws" in rows and (rows["draws"] > 1).any()
+    unit = "models" if has_draws else "seeds"
+    for flag in ("failed", "diverged"):
+        largest_counts = rows[rows[flag] > 0].groupby("variant", sort=False)[flag].max()
+        names = [
+            f"{variant} (at most {count} of a cell's {unit})"
+            for variant, count in largest_counts.items()
+        ]
+        if names:
+            lines.append(f"{flag.upper()}, left out: {listing(names)}")
+    lines += _absence_notes(rows)
+    if "unconverged" in rows and (rows["unconverged"] > 0).any():
+        datasets = rows.loc[rows["unconverged"] > 0, "dataset"].unique()
+        lines.append(f"noise did NOT CONVERGE, kept: {listing(datasets)}")
+    return lines
+
+
+def emptiness_notes(figure: Mapping) -> list[str]:
+    """The line of a figure block to which no row of its table belongs."""
+    places = [
+        f"{metric}/{figure['pairs'].get(metric) or '+'.join(figure['split']) or 'any split'}"
+        for metric in figure["y"]
+    ]
+    methods = f" of {listing(figure['methods'])}" if figure["methods"] else ""
+    return [f"nothing to draw: the table has no row for {listing(places)}{methods}"]
+
+
+def listing(names: Sequence[str]) -> str:
+    """The names, separated by commas; the number of those that are too many."""
+    text = ", ".join(map(str, names[:MAX_NAMES]))
+    return text if len(names) <= MAX_NAMES else f"{text} and {len(names) - MAX_NAMES:,} more"
+
+
+def _interval_note(rows: pd.DataFrame) -> str:
+    """What points and intervals are."""
+    drawn_rows = rows[rows["n"] > 0]
+    seeds = _counts(drawn_rows["n"])
+    draws = _counts(drawn_rows["draws"]) if "draws" in rows else "1"
+    units = "seed" if seeds == "1" else "seeds"
+    sample = f"n = {seeds} {units}"
+    if draws not in ("0", "1"):
+        sample += f" and {draws} draws of the request"
+    if seeds in ("0", "1"):
+        return f"{sample}: no interval"
+    return f"mean and 95 % t interval over {sample}"
+
+
+def _counts(numbers: pd.Series) -> str:
+    """The different numbers, in order; 0 where there is none."""
+    return ", ".join(str(int(number)) for number in sorted(set(numbers))) or "0"
+
+
+def _absence_notes(rows: pd.DataFrame) -> list[str]:
+    """The lines that have no value of a metric, although nothing failed or diverged."""
+    pairs = rows.groupby(["metric", "line"], sort=False)[["n", "failed", "diverged"]].sum()
+    empty_pairs = pairs[(pairs == 0).all(axis=1)].reset_index()
+    return [
+        f"no value of {metric}: {listing(list(metric_pairs['line']))}"
+        for metric, metric_pairs in empty_pairs.groupby("metric", sort=False)
+    ]
