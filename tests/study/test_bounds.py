@@ -156,14 +156,6 @@ BAD = {
         lambda c, e: e.update(dataset={"name": "digits", "noised": [0, 0.5, 1]}),
         "experiments.accuracy.dataset.noised: 0 needs noise; allowed: a kind of noise at `noise`",
     ),
-    "a logarithm of 0": (
-        lambda c, e: (
-            e.update(dataset={"name": "digits", "noise": "random_noise", "noised": [0, 0.5]}),
-            e["figure"].update(x="dataset.noised", xscale="log"),
-            e.update(request={"name": "random", "rate": 0.1}),
-        ),
-        "experiments.accuracy.figure.xscale: log has no place for dataset.noised 0; allowed: linear",
-    ),
     "a logarithm of false": (
         lambda c, e: (
             e["figure"].update(x="recipe.nesterov", xscale="log"),

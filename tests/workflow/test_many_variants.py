@@ -8,6 +8,8 @@ from tests.support.commands import shell_commands
 from tests.support.project import RESULTS, TINY
 from tests.support.study import load
 from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.storage import records
+from unlearn.storage.files import write_json
 
 VARIANTS = 1800
 LONGEST_ARGUMENT = 2**17 - 1
@@ -43,6 +45,8 @@ def write_scores(project, plan):
         path.parent.mkdir(parents=True)
         table = pd.DataFrame(rows)[[*CELL_COLUMNS, "seed", "metric", "split", "value"]]
         table.to_csv(path, index=False)
+        record = records.content(records.Origin({}, ()), [path])
+        write_json(path.with_name("record.json"), record)
 
 
 def test_thousands_of_variants_reach_tables_figures_and_summaries(project):

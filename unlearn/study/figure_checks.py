@@ -50,15 +50,16 @@ def figure(
     metric_checks.check_fleets(block["y"], cells, study)
     rows: dict[Cell, dict] = {}
     for cell in cells:
-        setting = draws.get(cell.request, cell.request)
-        rows.setdefault(cell._replace(request=setting), _row(cell, setting, available, study))
+        setting = _setting(cell, draws)
+        rows.setdefault(setting, _row(cell, setting.request, available, study))
     methods = {placement.method_name(row) for row in rows.values()}
     for name in block["methods"] or ():
         if name not in methods:
             raise InvalidError("methods", messages.unknown("method", name, methods))
-    drawn_rows = {cell: rows[cell] for cell in metric_checks.drawn_cells(block, rows)}
-    metric_checks.check_drawn(block, list(drawn_rows), study)
-    _check_scale(block, drawn_rows)
+    drawn_settings = set(metric_checks.drawn_cells(block, rows))
+    drawn_cells = [cell for cell in cells if _setting(cell, draws) in drawn_settings]
+    metric_checks.check_drawn(block, drawn_cells, study)
+    _check_scale(block, rows)
     _check_points(block, rows)
 
 
@@ -104,17 +105,18 @@ def _check_frontier(block: Mapping) -> None:
         )
 
 
+def _setting(cell: Cell, draws: Mapping[str, str]) -> Cell:
+    """The cell with the name that all draws of its request share."""
+    return cell._replace(request=draws.get(cell.request, cell.request))
+
+
 def _check_scale(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
-    """Check that a logarithmic x axis has a place for every number on it."""
-    if block["xscale"] != "log":
-        return
+    """Check that a logarithmic x axis shows no truth values."""
     for row in rows.values():
         x = placement.column_value(row, block["x"])
-        if isinstance(x, int | float) and x <= 0:  # false is drawn as 0
-            value = placement.text(x)
-            raise InvalidError(
-                "xscale", f"log has no place for {block['x']} {value}; allowed: linear"
-            )
+        if block["xscale"] == "log" and isinstance(x, bool):
+            reason = f"log has no place for {block['x']} {placement.text(x)}; allowed: linear"
+            raise InvalidError("xscale", reason)
 
 
 def _check_points(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
