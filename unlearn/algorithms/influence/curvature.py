@@ -15,6 +15,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from torch import nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 from unlearn.algorithms import per_sample_gradients
 from unlearn.algorithms.per_sample_gradients import Loss
@@ -234,7 +235,8 @@ def last_layer(model: nn.Module, points: LabelledPoints) -> tuple[nn.Linear, Lab
         for inputs, _ in points.chunks():
             model(inputs)
     handle.remove()
-    copy = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+    sizes = (layer.in_features, layer.out_features, layer.bias is not None)
+    copy = skip_init(nn.Linear, *sizes)  # draws no random numbers
     copy.load_state_dict(layer.state_dict())
     copy = copy.to(points.inputs.device, torch.float64)
     return copy, LabelledPoints(torch.cat(layer_inputs).double(), points.labels)
