@@ -17,7 +17,8 @@ def main(arguments: argparse.Namespace) -> None:
         source = registry.create("data", block)
         dataset = build(source, block["kind"], Path(arguments.folder))
     except (DataError, ValueError) as error:
-        raise command.CommandError(f"{block['kind']}: {error}") from error
+        prefix = f"{block['kind']}: "
+        raise command.CommandError(f"{prefix}{str(error).removeprefix(prefix)}") from error
     save(dataset, Path(arguments.output).parent)
 
 

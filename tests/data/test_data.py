@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 
 from tests.support.jobs import build, raw_data, task
 from tests.support.study import load
@@ -274,6 +275,33 @@ def test_truncated_mnist_is_refused(tmp_path):
         build("mnist", tmp_path)
 
 
+@pytest.mark.parametrize("content", ["altered", "malicious"])
+def test_processed_files_of_mnist_are_never_read(tmp_path, content):
+    """Beside good raw files: other images, or a pickle that runs a command."""
+    folder = raw_data("MNIST")
+    (tmp_path / "MNIST" / "processed").mkdir(parents=True)
+    (tmp_path / "MNIST" / "raw").symlink_to((folder / "MNIST" / "raw").resolve())
+    for name, points in (("training.pt", 60000), ("test.pt", 10000)):
+        path = tmp_path / "MNIST" / "processed" / name
+        if content == "altered":
+            images = torch.zeros((points, 28, 28), dtype=torch.uint8)
+            torch.save((images, torch.arange(points) % 10), path)
+        else:
+            path.write_bytes(command_pickle(tmp_path / "owned"))
+    source = registry.find("data", "mnist")()
+    arrays = source.load(tmp_path)
+    assert not (tmp_path / "owned").exists()
+    for array, expected in zip(arrays, source.load(folder), strict=True):
+        assert np.array_equal(array, expected) and array.dtype == expected.dtype
+    digits_at_start = [7, 2, 1, 0, 4]
+    assert arrays.test_labels[:5].tolist() == digits_at_start and arrays.train_images.max() == 255
+
+
+def command_pickle(path):
+    """A pickle that makes a file when it is read."""
+    return b"cos\nsystem\n(S'touch " + str(path).encode() + b"'\ntR."
+
+
 def test_an_altered_cifar_batch_is_never_unpickled(tmp_path):
     folder = raw_data("cifar-10-batches-py")
     target = tmp_path / "cifar-10-batches-py"
@@ -281,8 +309,7 @@ def test_an_altered_cifar_batch_is_never_unpickled(tmp_path):
     for file in (folder / "cifar-10-batches-py").iterdir():
         (target / file.name).symlink_to(file.resolve())
     (target / "data_batch_3").unlink()
-    malicious_pickle = b"cos\nsystem\n(S'touch " + str(tmp_path / "owned").encode() + b"'\ntR."
-    (target / "data_batch_3").write_bytes(malicious_pickle)
+    (target / "data_batch_3").write_bytes(command_pickle(tmp_path / "owned"))
     with pytest.raises(DataError, match="data_batch_3: truncated or altered"):
         build("cifar10", tmp_path)
     assert not (tmp_path / "owned").exists()

@@ -15,7 +15,6 @@ from unlearn.core import seeding
 from unlearn.training.data import normalised
 from unlearn.training.loop import fit, predict
 from unlearn.training.meter import flops_per_sample
-from unlearn.training.stack_optimizer import takes_stack_steps
 from unlearn.training.state import state_of
 
 IDS = np.arange(200)
@@ -406,58 +405,6 @@ def test_float32_machines_give_what_a_plain_network_gives(digits):
     model = task.new_model(0)
     images = normalised(task.data.train_images, task.data)
     assert torch.equal(model(images), task.bare_model(state_of(model))(images))
-
-
-# -- the fast path of fit --------------------------------------------------------------------------
-
-
-def zeroed_classes(layer, inputs, output):
-    """The first five classes without a gradient."""
-    return torch.cat([output[:, :5].detach(), output[:, 5:]], 1)
-
-
-def zeroed_gradient(parameter):
-    """The first five classes without a gradient, after it has been added up."""
-    parameter.grad[:5] = 0
-
-
-HOOKS = {
-    "parameter": lambda layer: layer.weight.register_hook(
-        lambda gradient: torch.cat([torch.zeros_like(gradient[:5]), gradient[5:]])
-    ),
-    "accumulated": lambda layer: layer.weight.register_post_accumulate_grad_hook(zeroed_gradient),
-    "forward": lambda layer: layer.register_forward_hook(zeroed_classes),
-    "backward": lambda layer: layer.register_full_backward_pre_hook(
-        lambda layer, errors: (errors[0] * (torch.arange(10) >= 5),)
-    ),
-}
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-@pytest.mark.parametrize("kind", ["mlp", "logistic"])
-def test_hooks_are_respected_by_fit(digits, kind, hook):
-    """A path without autograd must not be taken where anything is hooked to a layer."""
-    task = new_task(digits, model=kind, weight_decay=0.0)
-    model = task.new_model(0)
-    assert takes_stack_steps(model, task.recipe, task.machine)
-    layer = model[-1]
-    HOOKS[hook](layer)
-    assert not takes_stack_steps(model, task.recipe, task.machine)
-    initial_weight = layer.weight.detach().clone()
-    fit(task, model, IDS, task.recipe, 0)
-    assert torch.equal(layer.weight[:5], initial_weight[:5])
-    assert (layer.weight[5:] != initial_weight[5:]).float().mean() > 0.5
-
-
-def test_a_frozen_layer_is_respected_by_fit(digits):
-    task = new_task(digits)
-    model = task.new_model(0)
-    model[1].weight.requires_grad_(False)
-    initial_state = state_of(model)
-    fit(task, model, IDS, task.recipe, 0)
-    final_state = state_of(model)
-    names = [name for name in initial_state if torch.equal(initial_state[name], final_state[name])]
-    assert names == ["1.weight"]
 
 
 # -- loops that a review has found to go wrong without a word

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.support.letters import LETTERS
 from tests.support.project import ROOT, TINY, Project
 
 pytestmark = pytest.mark.xdist_group("extending")
@@ -65,32 +66,6 @@ def test_adding_an_experiment(project):
     assert set(table["metric"]) == {"accuracy", "kl"}
     assert project.results("figures/finetune_epochs.png").exists()
 
-
-LETTERS = '''"""Digits upside down."""
-
-import numpy as np
-
-from unlearn.data.digits import Digits
-from unlearn.data.source import DataSource, RawData
-
-
-class Letters(DataSource):
-    """Digits upside down."""
-
-    classes = 10
-    shape = (8, 8, 1)
-    train_points = 1437
-    test_points = 360
-    mean = (0.5,)
-    std = (0.5,)
-
-    def load(self, folder):
-        """The embedded images, turned."""
-        digits = Digits().load(folder)
-        train_images = np.ascontiguousarray(digits.train_images[:, ::-1])
-        test_images = np.ascontiguousarray(digits.test_images[:, ::-1])
-        return RawData(train_images, digits.train_labels, test_images, digits.test_labels)
-'''
 
 OLDEST = '''"""Deletion of the first points."""
 

@@ -169,9 +169,7 @@ def unlearn(
     reads_validation = "validation" in method.reads
     task = with_validation(model.task, model.dataset) if reads_validation else model.task
     measure = Measure(task, None, method.student_task(task))
-    state = measure.unlearning(
-        lambda: method.unlearn(task, model.state, step, model.seed), before=model.state
-    )
+    state = measure.unlearning(method, model.state, step, model.seed)
     return Model(
         model.dataset,
         model.task,

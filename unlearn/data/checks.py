@@ -1,17 +1,13 @@
-"""Checks of images and labels that do not come with the project."""
+"""Checks of images and labels: the user's own arrays, and what any source has loaded."""
 
 import numpy as np
 
-from unlearn.data.source import RawData
+from unlearn.data.source import DataSource, RawData, SourceFacts
 
 
 def check_images(images: np.ndarray, name: str) -> np.ndarray:
     """uint8 images N x H x W or N x H x W x C as N x H x W x C; ValueError names what is wrong."""
-    if images.dtype != np.uint8:
-        advice = ""
-        if np.issubdtype(images.dtype, np.floating):
-            advice = "; pixels in 0..1 become uint8 by (255 * images).round().astype('uint8')"
-        raise ValueError(f"{name}: dtype {images.dtype} is not allowed; allowed: uint8{advice}")
+    _check_bytes(images, name)
     if images.ndim not in (3, 4) or 0 in images.shape:
         raise ValueError(
             f"{name}: shape {images.shape} is not allowed; allowed: N x H x W or N x H x W x C"
@@ -26,10 +22,7 @@ def check_images(images: np.ndarray, name: str) -> np.ndarray:
 
 def check_labels(labels: np.ndarray, points: int, name: str) -> np.ndarray:
     """Whole numbers N as int64; ValueError names what is wrong."""
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{name}: dtype {labels.dtype} is not allowed; allowed: whole numbers")
-    if labels.shape != (points,):
-        raise ValueError(f"{name}: shape {labels.shape} is not allowed; allowed: ({points},)")
+    _check_whole_numbers(labels, points, name)
     if labels.min() < 0:
         raise ValueError(f"{name}: label {labels.min()} is not allowed; labels count from 0")
     return labels.astype(np.int64)
@@ -62,3 +55,100 @@ def checked(
             f"{classes - 1}"
         )
     return RawData(train_images, train_labels, test_images, test_labels)
+
+
+def check_loaded(source: DataSource, arrays: RawData) -> RawData:
+    """What a source has loaded, its labels as int64, if it is what the source declares.
+
+    Args:
+        source: The data set; its `facts()` are what plans are made with.
+        arrays: What its `load` has returned.
+
+    Raises:
+        ValueError: An array of another type or shape, a label out of range, a class without
+            training points, constants for other channels, or a split that is too large.
+    """
+    facts = source.facts()
+    _check_constants(source, facts)
+    _check_sizes(source, facts)
+    if not isinstance(arrays, tuple) or len(arrays) != len(RawData._fields):
+        raise ValueError(
+            f"load: {type(arrays).__name__} is not allowed; allowed: RawData of "
+            f"{', '.join(RawData._fields)}"
+        )
+    for name, array in zip(RawData._fields, arrays, strict=True):
+        if not isinstance(array, np.ndarray):
+            kind = type(array).__name__
+            raise ValueError(f"{name}: {kind} is not allowed; allowed: a numpy array")
+    data = RawData(*arrays)
+    _check_loaded_images(data.train_images, facts.train_points, facts, "train_images")
+    _check_loaded_images(data.test_images, facts.test_points, facts, "test_images")
+    train_labels = _loaded_labels(data.train_labels, facts.train_points, facts, "train_labels")
+    test_labels = _loaded_labels(data.test_labels, facts.test_points, facts, "test_labels")
+    absent = np.setdiff1d(np.arange(facts.classes), train_labels)
+    if len(absent):
+        raise ValueError(
+            f"train_labels: class {absent[0]} has no points; allowed: all of 0 to "
+            f"{facts.classes - 1}"
+        )
+    return data._replace(train_labels=train_labels, test_labels=test_labels)
+
+
+def _check_bytes(images: np.ndarray, name: str) -> None:
+    if images.dtype != np.uint8:
+        advice = ""
+        if np.issubdtype(images.dtype, np.floating):
+            advice = "; pixels in 0..1 become uint8 by (255 * images).round().astype('uint8')"
+        raise ValueError(f"{name}: dtype {images.dtype} is not allowed; allowed: uint8{advice}")
+
+
+def _check_whole_numbers(labels: np.ndarray, points: int, name: str) -> None:
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{name}: dtype {labels.dtype} is not allowed; allowed: whole numbers")
+    if labels.shape != (points,):
+        raise ValueError(f"{name}: shape {labels.shape} is not allowed; allowed: ({points},)")
+
+
+def _check_loaded_images(images: np.ndarray, points: int, facts: SourceFacts, name: str) -> None:
+    _check_bytes(images, name)
+    if images.shape != (points, *facts.shape):
+        raise ValueError(
+            f"{name}: shape {images.shape} is not allowed; allowed: {(points, *facts.shape)}, the "
+            "points, height, width and channels that the data set declares"
+        )
+
+
+def _loaded_labels(labels: np.ndarray, points: int, facts: SourceFacts, name: str) -> np.ndarray:
+    """The labels as int64."""
+    _check_whole_numbers(labels, points, name)
+    outside = labels[(labels < 0) | (labels >= facts.classes)]
+    if len(outside):
+        raise ValueError(
+            f"{name}: label {outside[0]} is not allowed; allowed: 0 to {facts.classes - 1}"
+        )
+    return labels.astype(np.int64)
+
+
+def _check_constants(source: DataSource, facts: SourceFacts) -> None:
+    """Mean and standard deviation fit the channels."""
+    channels = facts.shape[2]
+    for name, values in zip(("mean", "std"), source.normalisation(), strict=True):
+        if len(values) not in (1, channels):
+            raise ValueError(
+                f"{name}: {len(values)} values are not allowed; allowed: 1, or one for each of "
+                f"{channels} channels"
+            )
+        if not np.isfinite(values).all() or (name == "std" and min(values) <= 0):
+            allowed = "numbers above 0" if name == "std" else "numbers"
+            raise ValueError(f"{name}: {tuple(values)} is not allowed; allowed: {allowed}")
+
+
+def _check_sizes(source: DataSource, facts: SourceFacts) -> None:
+    """Validation split and subsets are no larger than what there is."""
+    for name, points, available in (
+        ("validation", source.validation_size, facts.train_points - 1),
+        ("subset", source.subset, facts.train_points - source.validation_size),
+        ("test_subset", source.test_subset, facts.test_points),
+    ):
+        if points is not None and points > available:
+            raise ValueError(f"{name}: {points} is not allowed; allowed: at most {available}")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from unlearn.core import seeding
+from unlearn.data.checks import check_loaded
 from unlearn.data.source import LEVELS, DataSource
 from unlearn.data.splits import stratified, stratified_share
 from unlearn.requests.request import Request
@@ -102,9 +103,14 @@ class Dataset:
 def build(source: DataSource, name: str, folder: Path) -> Dataset:
     """Load a source, called `name`, and take the subsets of its points that its options ask for.
 
-    Raises `download.DataError` if the data cannot be had.
+    Raises `download.DataError` if the data cannot be had, and ValueError if they are not what the
+    source declares; the message names the data set and the array.
     """
-    train_images, train_labels, test_images, test_labels = source.load(folder)
+    arrays = source.load(folder)
+    try:
+        train_images, train_labels, test_images, test_labels = check_loaded(source, arrays)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
     validation_ids = stratified(train_labels, source.validation_size, VALIDATION_SEED)
     validation_images = train_images[validation_ids]
     validation_labels = train_labels[validation_ids]

@@ -34,14 +34,19 @@ class Mnist(DataSource):
     std = (0.3081,)
 
     def load(self, folder: Path) -> RawData:
-        """The images of the raw files; DataError if they cannot be had."""
-        from torchvision.datasets import MNIST
+        """The images of the raw files, and of no other; DataError if they cannot be had.
+
+        torchvision's class would prefer `MNIST/processed`, a pickle without a checksum.
+        """
+        from torchvision.datasets import mnist
 
         from unlearn.data.download import complete
 
-        complete(folder, SHA256, lambda directory: MNIST(directory, download=True), "sha256")
+        complete(folder, SHA256, lambda directory: mnist.MNIST(directory, download=True), "sha256")
         arrays = []
-        for train in (True, False):
-            split = MNIST(folder, train=train)
-            arrays += [split.data.numpy()[..., None], split.targets.numpy().astype(np.int64)]
+        for split in ("train", "t10k"):
+            path = Path(folder) / "MNIST" / "raw" / split
+            images = mnist.read_image_file(f"{path}-images-idx3-ubyte")
+            labels = mnist.read_label_file(f"{path}-labels-idx1-ubyte")
+            arrays += [images.numpy()[..., None], labels.numpy().astype(np.int64)]
         return RawData(*arrays)

@@ -7,6 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from unlearn.core import seeding
+from unlearn.jobs.charges import check_charged
+from unlearn.methods.base import Method
+from unlearn.requests.request import Step
 from unlearn.storage.fleet import StoredState
 from unlearn.training import meter
 from unlearn.training.loop import fit
@@ -60,15 +63,28 @@ class Measure:
 
         return self._measured(outcome)
 
-    def unlearning(self, call: Callable[[], Update], before: State) -> State:
-        """`before` with the update that a method's call returns laid over it."""
+    def unlearning(self, method: Method, before: State, step: Step, seed: int) -> State:
+        """`before` with the update that a method returns laid over it.
+
+        Args:
+            method: The method; its call is measured.
+            before: The state that the step meets.
+            step: The step of the request.
+            seed: That of the member.
+
+        Raises:
+            ValueError: An update that cannot be, or one whose work was not charged.
+        """
 
         def outcome() -> Outcome:
             start_seconds = _read_seconds(before)
-            update = call()
+            update = method.unlearn(self.task, before, step, seed)
             read_seconds = _read_seconds(before) - start_seconds
             self._check(update, before)
             state = Overlay(before, update)
+            if method.reads and len(step.retain_ids):
+                served_names = self.task.trainer.served(state)
+                check_charged(type(method).__name__, self.task.meter, state, before, served_names)
             changes = {name: np.asarray(tensor) for name, tensor in state.written.items()}
             return state, changes, read_seconds
 

@@ -57,12 +57,7 @@ def unlearn_fleet(
         weights: dict[str, list] = {name: [] for name in compared}
         member_request = request if member.subset is None else request.within(member_ids)
         for step in member_request.steps(train_points, member_ids):
-            state = measure.unlearning(
-                lambda before=state, step=step, seed=member.seed: method.unlearn(
-                    task, before, step, seed
-                ),
-                before=state,
-            )
+            state = measure.unlearning(method, state, step, member.seed)
             predictor.add(state)
             measure.flag(diverged=not np.isfinite(predictor.logits[-1]).all())
             if method.continues and step.index > 1:  # a broken model is built upon

@@ -29,7 +29,8 @@ class Method(Parameters):
     """The trainer whose models are unlearned; None for any, hence the standard one by default."""
 
     reads: ClassVar[frozenset[str] | set[str]] = frozenset({"forget", "retain"})
-    """What the method looks at: `forget`, `retain`, `validation`."""
+    """What the method looks at: `forget`, `retain`, `validation`. A method that reads nothing may
+    change weights by arithmetic alone; any other must charge work where weights change."""
 
     guarantee: ClassVar[str] = "none"
     """A level of `core.guarantee.LEVELS`; `exact` is as exact as the trainer promises."""
@@ -43,6 +44,10 @@ class Method(Parameters):
     conformance: ClassVar[Mapping[str, Any]] = {}
     """Parameters at which the conformance suite runs, where those of the defaults do nothing to
     its small models. The suite deletes every ninth of 160 points."""
+
+    conformance_variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """More parameters at which the suite runs: those that make the method another algorithm, or
+    change what it guarantees."""
 
     @property
     def continues(self) -> bool:

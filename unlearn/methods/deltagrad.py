@@ -24,6 +24,7 @@ class Deltagrad(Method):
 
     trainer = "deltagrad"
     guarantee = "approximate"
+    conformance_variants = ({"mode": "online"},)
 
     period: int = parameter(
         5, minimum=1, help="Iterations from one exact gradient to the next; 1 is retraining."

@@ -5,6 +5,12 @@ from unlearn.core.guarantee import Guarantee
 from unlearn.methods.base import Method, parameter
 from unlearn.training.recipe import SCHEDULES
 
+SCRATCH = {"alpha": 0.0, "weights": "none", "start": "fresh"}
+"""A student without a teacher."""
+
+TAUGHT = {"teacher": "retrained", "weights": "none"}
+"""A student of a clean teacher."""
+
 
 class InfluenceDistillation(Method):
     """Distil a student on the retain set, and push it off the deleted points by their influence.
@@ -17,6 +23,7 @@ class InfluenceDistillation(Method):
 
     trainer = "teacher"
     guarantee = "approximate"
+    conformance_variants = (SCRATCH, TAUGHT, {"weights": "hessian"}, {"stream": "chained"})
 
     student: str | None = parameter(
         None, help="The architecture of the student; null is that of the trained model."
@@ -151,12 +158,6 @@ class InfluenceDistillation(Method):
 
         return students.unlearn(self, task, original, request, seed)
 
-
-SCRATCH = {"alpha": 0.0, "weights": "none", "start": "fresh"}
-"""A student without a teacher."""
-
-TAUGHT = {"teacher": "retrained", "weights": "none"}
-"""A student of a clean teacher."""
 
 TRAINING = (
     "student",

@@ -17,6 +17,7 @@ class NaiveFinetuning(Method):
     reads = frozenset({"forget"})
     serves = ("delete",)
     continues = True
+    conformance_variants = ({"bounded": False},)
 
     epochs: int = parameter(5, minimum=1, help="Passes over the deleted points.")
     lr: float = parameter(0.001, above=0, search=("log", 1e-5, 1e-1))

@@ -31,7 +31,7 @@ def resolve_variants(
     chosen_variants = [_variant(resolver, version, path) for version in resolver.choices(choice)]
     trainers = {v.trainer.name: _control_trainer(resolver, v.trainer) for v in chosen_variants}
     controls = [
-        _new_variant(resolver, Part(control_name(kind, trainer), kind, {}), trainer, path)
+        _new_variant(resolver, _control(kind, trainer), trainer, path)
         for trainer in trainers.values()
         for kind in CONTROLS
     ]
@@ -44,6 +44,11 @@ def resolve_variants(
     for variant in [*variants.values(), *references.values()]:
         resolver.register(resolver.study.variants, variant.name, variant)
     return list(variants.values()), list(references.values())
+
+
+def _control(kind: str, trainer: Part) -> Part:
+    """A control at the defaults of its method."""
+    return Part(control_name(kind, trainer), kind, registry.find("methods", kind)().values())
 
 
 def _variant(resolver: Resolver, choice: Any, path: str) -> Variant:

@@ -33,6 +33,10 @@ class Trainer(Parameters):
     ensemble: ClassVar[bool] = False
     """Whether a state holds several networks, whose single predictions are kept."""
 
+    orders: ClassVar[tuple[str, ...]] = ("masked",)
+    """The values of `order` of the method `retrain` that `retrain` can follow: `masked`, and
+    `recut` where the minibatches are those of `training.loop.fit` at its defaults."""
+
     def supports(self, setting: Setting) -> str | None:
         """Why the trainer cannot work in a setting; None if it can."""
         return None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class StandardTrainer(Trainer):
     """One model, trained on all points at once."""
 
+    orders = ("masked", "recut")
+
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """A fresh model of this seed, trained on the points `ids` by the task's recipe."""
         from unlearn.training.loop import fit

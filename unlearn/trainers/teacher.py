@@ -29,6 +29,7 @@ class TeacherTrainer(Trainer):
     """
 
     controls = "standard"
+    orders = ("masked", "recut")
     metrics = (
         "active_fraction",
         "uniform_fallbacks",

@@ -65,16 +65,3 @@ def instrument(model: nn.Module, task: Any) -> nn.Module:
         model.register_forward_pre_hook(start)
     model.register_forward_hook(ForwardEnd(task, start), always_call=True, with_kwargs=True)
     return model
-
-
-def has_hooks(model: nn.Module) -> bool:
-    """Whether anything but the task's instruments is hooked to a network or to its parameters."""
-    for module in model.modules():
-        hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
-        hooks += [*module._backward_hooks.values(), *module._backward_pre_hooks.values()]
-        if any(not isinstance(hook, ForwardStart | ForwardEnd) for hook in hooks):
-            return True
-    return any(
-        parameter._backward_hooks or parameter._post_accumulate_grad_hooks
-        for parameter in model.parameters()
-    )

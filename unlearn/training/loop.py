@@ -57,8 +57,9 @@ def fit(
         ids: The points that are trained on.
         recipe: How.
         seed: Decides order, augmentation and mixup.
-        among: The points whose order is cut into minibatches, by default every point of the data
-            set; `ids` must be part of it. An emptied minibatch keeps its place in the schedule.
+        among: The points whose order is cut into minibatches, by default those of
+            `task.ordered_ids`, or every point of the data set; `ids` must be part of it. An emptied
+            minibatch keeps its place in the schedule.
         steps: Minibatches of the whole schedule, by default those of the recipe's epochs.
         state: Continues what an earlier call returned.
         label: What the progress report calls this.
@@ -69,7 +70,9 @@ def fit(
     Raises:
         ValueError: A batch size that the model cannot be trained with.
     """
-    among = task.data.ids if among is None else np.asarray(among)
+    if among is None:
+        among = task.data.ids if task.ordered_ids is None else task.ordered_ids
+    among = np.asarray(among)
     if recipe.batch_size < _min_points(model):
         raise ValueError(
             "batch_size: 1 cannot train a model with batch normalisation; allowed: 2 .."

@@ -168,8 +168,8 @@ def _gradients_of(model: nn.Module, trained: Sequence[nn.Parameter]) -> Iterator
             parameter.requires_grad_(True)
 
 
-class _FlopCounter(TorchDispatchMode):
-    """Adds up torch's formulas for the operations that run under it.
+class FlopCounter(TorchDispatchMode):
+    """Adds up torch's formulas for the operations that run under it: `flops`, those of a `Meter`.
 
     torch's own FlopCounterMode imports its compiler, which takes two seconds of every job.
     """
@@ -204,12 +204,12 @@ def flops_per_sample(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
     }
     model.eval()
     with torch.enable_grad(), _without_hooks(model):
-        with _FlopCounter() as forward:
+        with FlopCounter() as forward:
             logits = functional_call(model, weights, (images.detach()[:1],))
         loss = functional.cross_entropy(
             logits, torch.zeros(1, dtype=torch.long, device=logits.device)
         )
-        with _FlopCounter() as backward:
+        with FlopCounter() as backward:
             loss.backward()
     for module, mode in modes.items():
         module.training = mode

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from unlearn.training.device import Machine
-from unlearn.training.instruments import has_hooks
+from unlearn.training.hooks import has_hooks, has_modes
 from unlearn.training.optimizers import Optimizer
 from unlearn.training.recipe import Recipe
 
@@ -104,18 +104,40 @@ class StackOptimizer(Optimizer):
 
 
 def is_stack(model: nn.Module) -> bool:
-    """Whether a model is Flatten, Linear, (ReLU, Linear)*, all of it trained, without any hook."""
-    if not isinstance(model, nn.Sequential) or not isinstance(model[0], nn.Flatten):
+    """Whether a model is Flatten, Linear, (ReLU, Linear)*, all of it trained, without any hook.
+
+    Classes that derive from those of torch may compute anything, so they do not count.
+    """
+    if type(model) is not nn.Sequential or not len(model):
         return False
-    kinds = [type(layer) for layer in model][1:]
-    alternating = [(nn.Linear, nn.ReLU)[i % 2] for i in range(len(kinds))]
-    if len(kinds) % 2 == 0 or kinds != alternating or has_hooks(model):
+    kinds = [type(layer) for layer in model]
+    alternating = [(nn.Linear, nn.ReLU)[i % 2] for i in range(len(kinds) - 1)]
+    if len(kinds) % 2 or kinds != [nn.Flatten, *alternating]:
         return False
-    return all(parameter.requires_grad for parameter in model.parameters())
+    if (model[0].start_dim, model[0].end_dim) != (1, -1):
+        return False
+    return _are_plain(model) and not has_hooks(model)
+
+
+def _are_plain(model: nn.Sequential) -> bool:
+    """Whether each linear layer has a weight and a bias to itself, float32, and both are trained.
+
+    Nothing else of the model is a parameter.
+    """
+    parameters = list(model.parameters())
+    layers = [layer for layer in model if isinstance(layer, nn.Linear)]
+    if len(parameters) != 2 * len(layers) or any(layer.bias is None for layer in layers):
+        return False
+    return all(
+        type(parameter) is nn.Parameter
+        and parameter.requires_grad
+        and parameter.dtype == torch.float32
+        for parameter in parameters
+    )
 
 
 def takes_stack_steps(model: nn.Module, recipe: Recipe, machine: Machine) -> bool:
     """Whether `StackOptimizer` gives what `Optimizer` gives on the mean cross-entropy."""
     is_plain_sgd = recipe.optimizer == "sgd" and not recipe.nesterov and not recipe.mixup
     is_on_cpu = machine.device.type == "cpu" and machine.precision == "float32"
-    return is_plain_sgd and is_on_cpu and is_stack(model)
+    return is_plain_sgd and is_on_cpu and not has_modes() and is_stack(model)

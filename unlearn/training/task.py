@@ -44,6 +44,8 @@ class Task:
     progress: Progress = field(default_factory=Progress)
     machine_for: Callable[[Architecture], Machine] | None = None
     """The machine for another architecture, whose precision may differ."""
+    ordered_ids: np.ndarray | None = None
+    """The points whose random order `training.loop.fit` cuts into minibatches; None takes all."""
     cache: dict = field(default_factory=dict)
     """What a trainer keeps from call to call: a function of the task alone."""
 

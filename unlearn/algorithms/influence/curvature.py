@@ -15,9 +15,11 @@ from scipy.sparse.linalg import LinearOperator, cg
 from torch import nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 from unlearn.algorithms import per_sample_gradients
 from unlearn.algorithms.per_sample_gradients import Loss
+from unlearn.training.meter import FlopCounter
 
 MAX_CHUNK_POINTS = 64
 """Points whose gradients are held at a time, at most."""
@@ -111,13 +113,17 @@ class GaussNewton:
         """The largest relative residual."""
         self.products = 0
         """Products of G with a vector."""
+        self.is_dense = self.size <= MAX_DENSE_PARAMETERS
+        """Whether G is formed and factorised."""
+        self.dense_flops = 0
+        """FLOPs of forming G, of its factorisation and of the systems that were solved with it."""
         self._factor = None
-        is_dense = self.size <= MAX_DENSE_PARAMETERS
-        matrix = self.matrix() if is_dense else None
-        mean = float(matrix.trace()) / self.size if is_dense else self._mean_diagonal(seed)
+        matrix = self.matrix() if self.is_dense else None
+        mean = float(matrix.trace()) / self.size if self.is_dense else self._mean_diagonal(seed)
         self.shift = damping * mean
         """lambda."""
-        if is_dense and self.shift > 0:
+        if self.is_dense and self.shift > 0:
+            self.dense_flops += self.size**3 // 3
             shifted = matrix + self.shift * np.eye(self.size)
             self._factor = scipy.linalg.cho_factor(shifted, check_finite=False)
 
@@ -131,6 +137,7 @@ class GaussNewton:
         ]
         gradients = torch.cat(rows).double().cpu().numpy()
         if self._factor is not None:
+            self.dense_flops += 2 * self.size**2 * len(points)
             solutions = scipy.linalg.cho_solve(self._factor, gradients.T, check_finite=False).T
         else:
             solutions = np.stack([self.solve(g) for g in gradients])
@@ -170,6 +177,12 @@ class GaussNewton:
 
     def matrix(self) -> np.ndarray:
         """G as a whole, size x size: the sum of J' H J with the Jacobians of the outputs."""
+        with FlopCounter() as counter:
+            total = self._outer_products()
+        self.dense_flops += counter.flops
+        return total / len(self.points)
+
+    def _outer_products(self) -> np.ndarray:
         weights = self._weights()
         total = np.zeros((self.size, self.size))
         for inputs, labels in self.points.chunks():
@@ -185,7 +198,7 @@ class GaussNewton:
             values = vmap(outputs, (None, 0))(weights, inputs)
             products = vmap(hessian)(values, labels).double() @ rows
             total += torch.einsum("ncp,ncq->pq", rows, products).cpu().numpy()
-        return total / len(self.points)
+        return total
 
     def _shifted(self, vector: np.ndarray) -> np.ndarray:
         return self.product(vector) + self.shift * vector
@@ -222,7 +235,8 @@ def last_layer(model: nn.Module, points: LabelledPoints) -> tuple[nn.Linear, Lab
         for inputs, _ in points.chunks():
             model(inputs)
     handle.remove()
-    copy = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+    sizes = (layer.in_features, layer.out_features, layer.bias is not None)
+    copy = skip_init(nn.Linear, *sizes)  # draws no random numbers
     copy.load_state_dict(layer.state_dict())
     copy = copy.to(points.inputs.device, torch.float64)
     return copy, LabelledPoints(torch.cat(layer_inputs).double(), points.labels)

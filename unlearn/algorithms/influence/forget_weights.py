@@ -12,6 +12,7 @@ from unlearn.algorithms.influence import curvature
 from unlearn.algorithms.influence.curvature import GaussNewton, LabelledPoints
 from unlearn.algorithms.influence.weights import weights_of
 from unlearn.core import seeding
+from unlearn.training.meter import flops_per_sample
 from unlearn.training.state import State
 from unlearn.training.task import Task, index_of
 
@@ -102,6 +103,13 @@ class ForgetWeights:
             task.meter.flops += 8 * solver.size * products
         else:
             task.meter.gradients(whole_network, example, 2 * products)
+        if solver.is_dense:
+            task.meter.flops += solver.dense_flops
+            if is_last_layer:  # the deleted points through the layer, forward and backward
+                flops = sum(flops_per_sample(network, deleted_points.inputs[:1]))
+                task.meter.flops += len(deleted_points) * flops
+            else:  # forward, and backward from every output
+                task.meter.gradient_evaluations += task.data.classes * len(retained_points)
         task.meter.count("unconverged_solves", solver.unconverged)
         task.meter.count("largest_residual", solver.residual)
         curvature.warn_unconverged(solver)
