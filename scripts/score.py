@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
     oracle_identity = {name: value for name, value in identity.items() if name != "trainer"}
     reference_paths = dict(zip(job["references"], arguments.references, strict=True))
     oracle_paths = [arguments.oracle] if arguments.oracle else []
-    _check_machines(
+    precision = _common_precision(
         [arguments.trained, arguments.unlearned, *oracle_paths, *reference_paths.values()]
     )
     unlearned = _fleet(arguments.unlearned, identity)
@@ -59,6 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
     )
     changed_points = {step.index: len(step.forget_ids) + len(step.added_ids) for step in steps}
     cell = {"rate": changed_points[len(steps)] / len(data.base_ids)} | job["cell"]
+    cell["precision"] = precision
     rows = score.score(points, steps, training["seeds"], fleets)
     write_text(arguments.output, _csv(rows, cell, changed_points))
 
@@ -93,19 +94,22 @@ def _noise_costs(data: dataset.Dataset, path: str | None) -> dict:
     }
 
 
-def _check_machines(paths: Iterable[str]) -> None:
-    """CommandError unless all fleets come from the same kind of device and arithmetic."""
+def _common_precision(paths: Iterable[str]) -> str:
+    """The precision of fleets, empty if all failed; CommandError if arithmetic differs."""
     paths_by_kind = {}
+    precision = ""
     for path in paths:
         machine = _costs(path)["machine"]
         if machine:  # a failed fleet has none
             paths_by_kind[machine["arithmetic"]] = path
+            precision = machine["precision"]
     if len(paths_by_kind) > 1:
         kinds = "; ".join(f"{path}: {kind}" for kind, path in paths_by_kind.items())
         raise command.CommandError(
             f"results of different arithmetic cannot be compared ({kinds}); set `device` and "
             "`precision` in the study, and run it on one kind of machine"
         )
+    return precision
 
 
 def _fleet(path: str, identity: dict[str, str]) -> ScoredFleet | None:

@@ -205,3 +205,12 @@ def test_a_legend_counts_what_it_has_no_room_for(tmp_path):
     table = pd.concat([template.assign(variant=f"finetune-lr={n}") for n in range(200)])
     (legend,) = drawn(table, plan.experiments["e"].figure, tmp_path).legends
     assert [text.get_text() for text in legend.get_texts()][-1] == "and 152 more"
+
+
+def test_a_figure_of_two_precisions_says_which_model_has_which(tmp_path):
+    plan = experiment({"x": "rate", "y": "accuracy", "split": ["test"]}, model=["mlp", "cnn1"])
+    table = made_up(plan)
+    block = plan.experiments["e"].figure
+    assert "in float32" not in note(drawn(table, block, tmp_path))
+    table.loc[table["model"] == "cnn1", "precision"] = "bfloat16"
+    assert "in bfloat16: cnn1 in float32: mlp" in note(drawn(table, block, tmp_path))

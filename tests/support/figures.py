@@ -74,4 +74,5 @@ def _cell_columns(plan, steps) -> Iterator[dict]:
                 "rate": request.parameters.get("rate") or 0.05,
                 "step": step,
                 "points": points * step // steps,
+                "precision": "float32",
             }

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from tests.support.commands import paste, planned_command
@@ -52,3 +53,9 @@ def test_scores_refuse_fleets_of_another_arithmetic(finished_small):
     process = paste(finished_small, command)
     assert process.returncode != 0
     assert "results of different arithmetic cannot be compared" in process.stdout
+
+
+def test_scores_and_tables_say_the_precision(finished_small):
+    for name in ("scores.csv", "tables/accuracy.csv"):
+        precisions = set(pd.read_csv(finished_small.results(name))["precision"])
+        assert len(precisions) == 1 and precisions <= {"float32", "bfloat16"}

@@ -25,8 +25,12 @@ CELL_COLUMNS = (
     "rate",
     "step",
     "points",
+    "precision",
 )
 """The columns that say what a score belongs to, beside seed, metric and split."""
+
+PLANNED_COLUMNS = tuple(name for name in CELL_COLUMNS if name != "precision")
+"""Those that are known before a study runs; `precision: auto` is resolved by a job."""
 
 Row = tuple[int, int, str, str, float | None]
 """Step, seed, metric, split, value."""

@@ -20,7 +20,7 @@ _REQUEST_STEP = ["dataset", "request", "step"]
 
 NO_DRAWS: Mapping[str, str] = MappingProxyType({})
 
-TEXT_COLUMNS = ("dataset", "model", "method", "variant", "request", "sampler")
+TEXT_COLUMNS = ("dataset", "model", "method", "variant", "request", "sampler", "precision")
 
 
 def parse(text: str) -> pd.DataFrame:

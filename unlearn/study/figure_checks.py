@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from unlearn.core import registry
 from unlearn.evaluation import placement
-from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.evaluation.score import PLANNED_COLUMNS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.study import messages, metric_checks
 from unlearn.study.components import Study
@@ -39,7 +39,7 @@ def figure(
     if block["kind"] not in kinds:
         raise InvalidError("kind", messages.unknown("kind of figure", block["kind"], kinds))
     parameters = {c for rows in available.values() for row in rows.values() for c in row}
-    _check_columns(block, {*CELL_COLUMNS, *parameters})
+    _check_columns(block, {*PLANNED_COLUMNS, *parameters})
     for metric, split in block["pairs"].items():
         allowed = METRICS[metric].splits if metric in METRICS else (split,)
         if split not in allowed:

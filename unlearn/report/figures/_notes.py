@@ -22,6 +22,7 @@ def notes(rows: pd.DataFrame) -> list[str]:
         if names:
             lines.append(f"{flag.upper()}, left out: {listing(names)}")
     lines += _absence_notes(rows)
+    lines += _precision_notes(rows)
     if "unconverged" in rows and (rows["unconverged"] > 0).any():
         datasets = rows.loc[rows["unconverged"] > 0, "dataset"].unique()
         lines.append(f"noise did NOT CONVERGE, kept: {listing(datasets)}")
@@ -61,6 +62,14 @@ def _interval_note(rows: pd.DataFrame) -> str:
 def _counts(numbers: pd.Series) -> str:
     """The different numbers, in order; 0 where there is none."""
     return ", ".join(str(int(number)) for number in sorted(set(numbers))) or "0"
+
+
+def _precision_notes(rows: pd.DataFrame) -> list[str]:
+    """The precision of each model, where a figure mixes several."""
+    if "precision" not in rows or rows["precision"].nunique() < 2:
+        return []
+    models = rows.groupby("precision")["model"].unique()
+    return [f"in {precision}: {listing(names)}" for precision, names in models.items()]
 
 
 def _absence_notes(rows: pd.DataFrame) -> list[str]:

@@ -1,0 +1,64 @@
+"""Compare a regenerated table with a published one, or all tables of two folders.
+
+    python -m scripts.verify PUBLISHED REGENERATED
+
+Values that are not measured with a clock are the same to the digit where both were made in the
+same arithmetic. Where they were not, they may differ by no more than their intervals explain.
+The exit status is 1 if any value differs by more, or only one table has it.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.command import CommandError
+from unlearn.evaluation import tables
+from unlearn.evaluation.agreement import agreement
+from unlearn.storage.files import ArtifactError, read_text
+
+
+def main(published: Path, regenerated: Path) -> int:
+    """Print what agrees and what does not; the number of tables that differ."""
+    differing_tables = 0
+    for old_path, new_path in _pairs(published, regenerated):
+        old_text = read_text(old_path)
+        new_text = read_text(new_path)
+        if old_text == new_text:
+            print(f"{new_path.name}: the same bytes")
+            continue
+        result = agreement(tables.parse(old_text), tables.parse(new_text))
+        print(
+            f"{new_path.name}: {result.same} values the same, {result.agreeing} within their "
+            f"intervals, {result.incomparable} without an interval, "
+            f"{len(result.different)} different"
+        )
+        for line in result.different:
+            print(f"  {line}")
+        differing_tables += bool(result.different)
+    return differing_tables
+
+
+def _pairs(published: Path, regenerated: Path) -> Iterator[tuple[Path, Path]]:
+    """The tables to compare; CommandError if one has no partner."""
+    if published.is_file() and regenerated.is_file():
+        yield published, regenerated
+        return
+    names = sorted(path.name for path in published.glob("*.csv"))
+    if not names:
+        raise CommandError(f"{published}: is no table and no folder of tables")
+    for name in names:
+        if not (regenerated / name).is_file():
+            raise CommandError(f"{regenerated / name}: there is no such table")
+        yield published / name, regenerated / name
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("published", type=Path, help="a table, or a folder of tables")
+    parser.add_argument("regenerated", type=Path, help="the same, made again")
+    arguments = parser.parse_args()
+    try:
+        sys.exit(bool(main(arguments.published, arguments.regenerated)))
+    except (ArtifactError, CommandError) as error:
+        sys.exit(f"error: {error}")
