@@ -51,7 +51,9 @@ from unlearn.methods.base import Method, Update, parameter
 class Shrink(Method):
     """Multiply every tensor by a factor."""
 
-    factor: float = parameter(0.9, above=0, maximum=1)
+    reads = frozenset()
+
+    factor: float = parameter(0.9, above=0, maximum=1, help="What tensors are multiplied by.")
 
     def unlearn(self, task, original, request, seed):
         """The shrunk model."""
@@ -59,7 +61,8 @@ class Shrink(Method):
 
         from tiny_methods.factors import shrunk
 
-        return Update({n: shrunk(torch.as_tensor(original[n]), self.factor) for n in original})
+        tensors = {name: torch.as_tensor(original[name]) for name in original}
+        return Update({n: shrunk(t, self.factor).to(t.dtype) for n, t in tensors.items()})
 ''',
     "tiny_methods/first.py": '''\
 """Deletion of the first points."""
@@ -229,6 +232,22 @@ def test_components_of_an_installed_package_run_in_a_study(project, installed):
     again = pd.read_csv(project.results("tables/accuracy.csv")).set_index("variant")
     smaller = again[again["metric"] == "confidence"]["mean"]
     assert smaller["shrink-factor=0.5"] < confidence["shrink-factor=0.5"]
+
+
+def test_the_conformance_suites_run_on_an_installed_package(project, installed):
+    """Its method and its data set, by their names."""
+    for folder, name in (("tests/methods/conformance", "shrink"), ("tests/data", "halves")):
+        call = [sys.executable, "-m", "pytest", "-n", "0", "-W", "ignore", folder, "-k", name]
+        process = subprocess.run(
+            call,
+            cwd=project.root,
+            env=clean_environment() | {"PYTHONPATH": str(installed)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert process.returncode == 0, process.stdout
+        assert "." in process.stdout and "failed" not in process.stdout
 
 
 def test_an_entry_point_that_is_no_component_is_refused(project, installed):
