@@ -66,7 +66,7 @@ def test_noise_that_cannot_be_on_the_images_is_refused(digits):
 def test_a_study_of_shares(project):
     import pandas as pd
 
-    from unlearn.report.figures import _lines as lines
+    from unlearn.report.figures import _notes
 
     plan = config(noise=["quick", {"name": "random_noise", "epsilon": 0.1}])
     plan["experiments"]["accuracy"]["figure"]["facet"] = "dataset.noise"
@@ -90,7 +90,10 @@ def test_a_study_of_shares(project):
     searched = (table["dataset.noise"] == "quick") & (table["dataset.noised"] > 0)
     assert (table.loc[searched, "unconverged"] == 2).all()
     assert (table.loc[~searched, "unconverged"] == 0).all()
-    assert "noise did NOT CONVERGE, kept: digits-noise=quick" in lines.notes(table)[-1]
+    assert (
+        "noise did NOT CONVERGE, kept: digits-noise=quick"
+        in _notes.notes(table.assign(line=table["variant"]))[-1]
+    )
     pixels = pd.read_csv(folder / "tables/examples.csv").pivot_table(
         index=["label", "point", "row", "column", "channel"], columns="image", values="value"
     )

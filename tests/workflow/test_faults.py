@@ -135,8 +135,8 @@ def test_artefact_of_another_study(finished_small):
     finished_small.write_study(study)
     target = "results/other/trained/digits/cnn1/standard/seeds0-1"
     finished_small.snakemake(f"{target}/costs.json", "--cores", "1")
-    for name in ("trained.safetensors", "logits.npy", "costs.json"):
-        shutil.copy(folder / name, finished_small.root / target / name)
+    for path in folder.iterdir():
+        shutil.copy(path, finished_small.root / target / path.name)
     process = finished_small.run(check=False)
     assert process.returncode != 0
     assert (
@@ -149,7 +149,7 @@ def test_broken_artefact(finished_small):
     good = stable(finished_small.results("scores.csv"))
     folder = finished_small.results("trained/digits/cnn1/standard/seeds0-1")
     file = folder / "trained.safetensors"
-    file.write_bytes(file.read_bytes()[:100])
+    file.write_bytes(bytes(file.stat().st_size))
     assert finished_small.planned() == []
     study = yaml.safe_load(yaml.safe_dump(SMALL))
     study["experiments"]["accuracy"]["request"]["rate"] = [0.1, 0.3]
@@ -157,7 +157,7 @@ def test_broken_artefact(finished_small):
     process = finished_small.run(check=False)
     assert process.returncode != 0
     log = process.stdout + process.stderr
-    assert "trained.safetensors: cannot be read, it is broken" in log
+    assert "trained.safetensors: it is not the file that its record" in log
     assert "delete its folder and start again" in log
     assert good == stable(finished_small.results("scores.csv"))  # nothing that is there was touched
     shutil.rmtree(folder)
