@@ -2,9 +2,10 @@
 
     python -m scripts.verify PUBLISHED REGENERATED
 
-Values that are not measured with a clock are the same to the digit where both were made in the
-same arithmetic. Where they were not, they may differ by no more than their intervals explain.
-The exit status is 1 if any value differs by more, or only one table has it.
+Values that are not measured with a clock must be the same to the digit where both tables were made
+in the same arithmetic, as the `provenance.json` beside or above them says. Elsewhere they may
+differ by no more than their intervals explain. The exit status is 1 if any value differs by more,
+or only one table has it.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 from scripts.command import CommandError
 from unlearn.evaluation import tables
 from unlearn.evaluation.agreement import agreement
-from unlearn.storage.files import ArtifactError, read_text
+from unlearn.storage.files import ArtifactError, read_json, read_text
 
 
 def main(published: Path, regenerated: Path) -> int:
@@ -27,7 +28,9 @@ def main(published: Path, regenerated: Path) -> int:
         if old_text == new_text:
             print(f"{new_path.name}: the same bytes")
             continue
-        result = agreement(tables.parse(old_text), tables.parse(new_text))
+        arithmetic = _arithmetic(old_path)
+        is_exact = arithmetic is not None and arithmetic == _arithmetic(new_path)
+        result = agreement(tables.parse(old_text), tables.parse(new_text), is_exact=is_exact)
         print(
             f"{new_path.name}: {result.same} values the same, {result.agreeing} within their "
             f"intervals, {result.incomparable} without an interval, "
@@ -37,6 +40,19 @@ def main(published: Path, regenerated: Path) -> int:
             print(f"  {line}")
         differing_tables += bool(result.different)
     return differing_tables
+
+
+def _arithmetic(table: Path) -> set[tuple[str, str]] | None:
+    """Arithmetic and version of torch of the fleets of a table; None where nothing says it."""
+    folders = [table.resolve().parent, table.resolve().parent.parent]
+    paths = [folder / "provenance.json" for folder in folders]
+    path = next(filter(Path.exists, paths), None)
+    if path is None:
+        return None
+    machines = read_json(path)["machines"]
+    if not all("arithmetic" in machine for machine in machines):
+        return None
+    return {(machine["arithmetic"], machine["torch"]) for machine in machines}
 
 
 def _pairs(published: Path, regenerated: Path) -> Iterator[tuple[Path, Path]]:

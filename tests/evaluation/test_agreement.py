@@ -1,5 +1,6 @@
 """Tables that agree, and tables that do not."""
 
+import json
 import subprocess
 import sys
 
@@ -57,6 +58,12 @@ def test_exact_values_that_differ_are_different():
     assert agreement(table([[1.0, 1.0]]), table([[2.0, 2.0]])).different
 
 
+def test_equal_arithmetic_allows_no_difference():
+    old, new = table([[1.0, 2.0], [5.0, 6.0]]), table([[1.0, 2.0], [5.0, 6.0 + 1e-9]])
+    assert agreement(old, new).different == ()
+    assert len(agreement(old, new, is_exact=True).different) == 1
+
+
 def test_a_value_that_one_table_lacks_is_told():
     old = table(np.ones((2, 3)))
     (line,) = agreement(old, old.iloc[:1]).different
@@ -83,14 +90,21 @@ def verify(tmp_path):
     return run
 
 
-def test_the_command_says_what_differs(verify):
+def test_the_command_says_what_differs(verify, tmp_path):
     same = table([[1.0, 2.0, 3.0]])
     process = verify(same, same)
     assert process.returncode == 0 and process.stdout == "t.csv: the same bytes\n"
     process = verify(same, table([[101.0, 102.0, 103.0]]))
     assert process.returncode == 1 and "1 different" in process.stdout
-    process = verify(same, table([[1.1, 2.1, 3.1]]))
+    near = table([[1.1, 2.1, 3.1]])
+    process = verify(same, near)
     assert process.returncode == 0 and "1 within their intervals" in process.stdout
+    machine = {"arithmetic": "cpu AVX512 float32", "torch": "2"}
+    for name in ("old", "new"):
+        provenance = {"machines": [machine]}
+        (tmp_path / name / "provenance.json").write_text(json.dumps(provenance))
+    process = verify(same, near)
+    assert process.returncode == 1 and "1 different" in process.stdout
 
 
 def test_the_command_refuses_what_is_no_table(tmp_path):

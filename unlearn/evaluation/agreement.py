@@ -31,11 +31,14 @@ class Agreement:
     """A line for each value that differs, or that only one table has."""
 
 
-def agreement(published: pd.DataFrame, regenerated: pd.DataFrame) -> Agreement:
+def agreement(
+    published: pd.DataFrame, regenerated: pd.DataFrame, *, is_exact: bool = False
+) -> Agreement:
     """Compare two tables of `evaluation.tables.summarise`, measured times and memory apart.
 
-    The means of a value are compared by Welch's test from their intervals. Holm's correction over
-    all values keeps the probability of any false alarm below `ERROR_RATE`.
+    With `is_exact` every value that is not the same is different. Else the means of a value are
+    compared by Welch's test from their intervals. Holm's correction over all values keeps the
+    probability of any false alarm below `ERROR_RATE`.
 
     References:
         Welch, The generalization of Student's problem, 1947. Holm, A simple sequentially rejective
@@ -47,12 +50,13 @@ def agreement(published: pd.DataFrame, regenerated: pd.DataFrame) -> Agreement:
     different += [f"only regenerated: {_name(key)}" for key in regenerated.index.difference(keys)]
     pairs = [(key, published.loc[key], regenerated.loc[key]) for key in keys]
     unequal = [pair for pair in pairs if not _is_same(*pair[1:])]
-    tested = [(key, old, new, _probability(old, new)) for key, old, new in unequal]
+    probability = _impossible if is_exact else _probability
+    tested = [(key, old, new, probability(old, new)) for key, old, new in unequal]
     comparable = [entry for entry in tested if np.isfinite(entry[-1])]
     rejected = list(_rejected([entry[-1] for entry in comparable]))
-    for (key, old, new, probability), is_rejected in zip(comparable, rejected, strict=True):
+    for (key, old, new, p), is_rejected in zip(comparable, rejected, strict=True):
         if is_rejected:
-            values = f"{old['mean']:.6g} and {new['mean']:.6g}, p = {probability:.2g}"
+            values = f"{old['mean']:.6g} and {new['mean']:.6g}, p = {p:.2g}"
             different.append(f"differs: {_name(key)}: {values}")
     return Agreement(
         same=len(pairs) - len(unequal),
@@ -77,6 +81,11 @@ def _name(key: tuple[str, ...]) -> str:
 
 def _is_same(old: pd.Series, new: pd.Series) -> bool:
     return bool(np.array_equal(old.to_numpy(float), new.to_numpy(float), equal_nan=True))
+
+
+def _impossible(*_: pd.Series) -> float:
+    """The probability that equal arithmetic gives two values."""
+    return 0.0
 
 
 def _probability(old: pd.Series, new: pd.Series) -> float:
