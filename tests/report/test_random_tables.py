@@ -163,6 +163,7 @@ class Case:
         is_broken = self.chance.choice([0, 0, 0.2, 1])
         for dataset in self.datasets:
             for model in self.models:
+                precision = self.chance.choice(["float32", "float32", "bfloat16"])
                 for request in self.requests:
                     rate = self.chance.choice([0.001, 0.1, 0.1, 0.5, 1])
                     for variant, (method, _) in self.variants.items():
@@ -170,6 +171,8 @@ class Case:
                         cell |= {"variant": variant, "request": request, "rate": rate}
                         cell |= {"sampler": self.chance.choice(["random", "by_class"])}
                         failed = self.chance.random() < is_broken
+                        is_known = not failed or self.chance.random() < 0.5
+                        cell["precision"] = precision if is_known else ""
                         rows += self.cell_rows(cell, law, failed)
         return pd.DataFrame(rows)
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.xdist_group("workflow")
 def test_scores_are_tidy(finished):
     with open(finished.results("scores.csv")) as file:
         rows = list(csv.DictReader(file))
-    expected = "dataset, model, method, variant, request, sampler, rate, step, points, seed, metric, split, value"
-    assert list(rows[0]) == expected.split(", ")
+    expected = "dataset, model, method, variant, request, sampler, rate, step, points, precision"
+    assert list(rows[0]) == [*expected.split(", "), "seed", "metric", "split", "value"]
     assert {r["variant"] for r in rows} == set(VARIANTS)
     assert {r["rate"] for r in rows} == {"0.1", "0.2"}
     assert {r["seed"] for r in rows} == {"0", "1"}
