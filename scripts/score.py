@@ -16,6 +16,9 @@ from unlearn.storage.files import CURE, ArtifactError, digest, read_array, read_
 from unlearn.storage.fleet import Fleet
 from unlearn.storage.request import read_request, request_digest
 
+UNKNOWN_PRECISION = "unknown"
+"""That of a cell whose fleets have all failed."""
+
 COLUMNS = (*score.CELL_COLUMNS, "seed", "metric", "split", "value")
 
 
@@ -95,9 +98,9 @@ def _noise_costs(data: dataset.Dataset, path: str | None) -> dict:
 
 
 def _common_precision(paths: Iterable[str]) -> str:
-    """The precision of fleets, empty if all failed; CommandError if arithmetic differs."""
+    """The precision of fleets; CommandError if their arithmetic differs."""
     paths_by_kind = {}
-    precision = ""
+    precision = UNKNOWN_PRECISION
     for path in paths:
         machine = _costs(path)["machine"]
         if machine:  # a failed fleet has none

@@ -172,7 +172,7 @@ class Case:
                         cell |= {"sampler": self.chance.choice(["random", "by_class"])}
                         failed = self.chance.random() < is_broken
                         is_known = not failed or self.chance.random() < 0.5
-                        cell["precision"] = precision if is_known else ""
+                        cell["precision"] = precision if is_known else "unknown"
                         rows += self.cell_rows(cell, law, failed)
         return pd.DataFrame(rows)
 

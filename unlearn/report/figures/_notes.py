@@ -66,9 +66,11 @@ def _counts(numbers: pd.Series) -> str:
 
 def _precision_notes(rows: pd.DataFrame) -> list[str]:
     """The precision of each model, where a figure mixes several."""
-    if "precision" not in rows or rows["precision"].nunique() < 2:
+    if "precision" not in rows:
         return []
-    models = rows.groupby("precision")["model"].unique()
+    models = rows[rows["n"] > 0].groupby("precision")["model"].unique()
+    if len(models) < 2:
+        return []
     return [f"in {precision}: {listing(names)}" for precision, names in models.items()]
 
 
