@@ -66,5 +66,5 @@ rule all:
         scores=SCORES,
         report=REPORT,
         complete=COMPLETE,
-        records=records_of_study(),
+        records=records_to_make(),
     localrule: True

@@ -14,8 +14,8 @@ def _compare(rule_name, wildcards, path):
     records.compare(Path(path), origin)
 
 
-def _artefacts():
-    """Every artefact of the study: its rule and wildcards."""
+def _made_for_jobs():
+    """Every artefact that jobs read: its rule and wildcards."""
     for name, part in STUDY.datasets.items():
         rule_name = "data"
         if name in DERIVED:
@@ -31,6 +31,10 @@ def _artefacts():
         yield "train", fleet | {"trainer": trainer}
         yield "unlearn", names
         yield "score", names
+
+
+def _made_for_people():
+    """Every artefact that people read: its rule and wildcards."""
     for name, experiment in STUDY.experiments.items():
         yield "table", {"experiment": name}
         yield "figure", {"experiment": name}
@@ -43,17 +47,14 @@ def _artefacts():
         yield rule_name, {}
 
 
-def _artefacts_once():
-    """The artefacts, each once, with the paths of their records."""
-    artefacts = {(name, *names.items()): names for name, names in _artefacts()}
-    for (rule_name, *_), wildcards in artefacts.items():
+def _with_records(artefacts):
+    """Artefacts, each once, with the paths of their records."""
+    seen = {}
+    for rule_name, wildcards in artefacts:
+        seen[rule_name, *wildcards.items()] = (rule_name, wildcards)
+    for rule_name, wildcards in seen.values():
         template = workflow.get_rule(rule_name).output.record
         yield rule_name, wildcards, template.apply_wildcards(wildcards)
-
-
-def records_of_study():
-    """The record of every artefact: a call for all of them makes again what has lost its own."""
-    return [path for *_, path in _artefacts_once()]
 
 
 def _is_running():
@@ -62,7 +63,22 @@ def _is_running():
     return os.path.isdir(folder) and bool(os.listdir(folder))
 
 
+LOST_RECORDS = []
+"""Records of artefacts whose files are missing, or have another size than the record said."""
+
 if workflow.is_main_process and not _is_running():
-    for _artefact in _artefacts_once():
-        if os.path.exists(_artefact[-1]):
+    for _artefact in _with_records([*_made_for_jobs(), *_made_for_people()]):
+        _record = _artefact[-1]
+        if os.path.exists(_record):
             _compare(*_artefact)
+        if os.path.isdir(os.path.dirname(_record)) and not os.path.exists(_record):
+            LOST_RECORDS.append(_record)
+
+
+def records_to_make():
+    """The records that a call for everything asks for: of what people read, and what is lost.
+
+    Snakemake makes no file again that only finished jobs have read.
+    """
+    for_people = [path for *_, path in _with_records(_made_for_people())]
+    return list(dict.fromkeys([*for_people, *LOST_RECORDS]))
