@@ -26,7 +26,7 @@ from unlearn.evaluation import placement
 COPIED_PATHS = ("Snakefile", "pyproject.toml", "rules", "scripts", "unlearn", "envs", "report")
 SCORES_FILE = "results/many/scores.csv"
 COMMAND = re.compile(r"^    shell:\n(        .*\n)+", re.M)
-PARAMETER = re.compile(r"--(\w+) {params\.(?!code)\w+:q}")
+PARAMETER = re.compile(r"{params\.(?!code)(\w+)(?::q)?}")
 TOUCH = """\
 import sys
 from pathlib import Path
@@ -64,11 +64,11 @@ rule second:
 
 def touching(command: re.Match) -> str:
     """The shell directive of a rule, with a command that makes its files in no time."""
-    names = PARAMETER.findall(command[0])
+    names = list(dict.fromkeys(PARAMETER.findall(command[0])))
     values = "".join(f" {{params.{name}:q}}" for name in names)
     return (
         '    shell:\n        "touch {log:q}; python -m scripts.touch {output.record:q} '
-        f"'{','.join(names)}'{values} {{output:q}} {{log:q}} --code {{params.code:q}}\"\n"
+        f"'{','.join(names)}'{values} {{output:q}} --code {{params.code:q}}\"\n"
     )
 
 
