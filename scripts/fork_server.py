@@ -4,8 +4,8 @@ Importing torch takes longer than most jobs of a small study. Here it is importe
 a fork. Only libraries are imported early, never the project's own modules, so a job runs the code
 that lies on the disk. A job keeps its own output, working directory and environment variables.
 
-Snakemake launches one server for each environment of `envs/` and holds the other end of its
-standard input: the servers end with it, however it ends.
+Snakemake launches one server for each environment whose libraries take long, and holds the other
+end of its standard input: the servers end with it, however it ends.
 """
 
 import gc

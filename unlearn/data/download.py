@@ -1,11 +1,12 @@
 """Raw data through torchvision: found complete, or downloaded whole, or refused with a reason."""
 
-import hashlib
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from unlearn.storage.records import file_digest
 
 ATTEMPTS = 3
 """Downloads before it is given up."""
@@ -39,7 +40,7 @@ def complete(
         path = folder / name
         if not path.is_file():
             missing_names.append(name)
-        elif _checksum(path, algorithm) != expected:
+        elif file_digest(path, algorithm) != expected:
             raise DataError(
                 f"{path}: truncated or altered ({algorithm} is not {expected}); "
                 "delete the file to have it downloaded again"
@@ -54,7 +55,7 @@ def complete(
                 download_path = Path(directory) / name
                 if (
                     not download_path.is_file()
-                    or _checksum(download_path, algorithm) != checksums[name]
+                    or file_digest(download_path, algorithm) != checksums[name]
                 ):
                     raise DataError(f"the download of {name} is incomplete or altered")
             for name in missing_names:
@@ -76,8 +77,3 @@ def _retrying(download: Callable[[Path], None], directory: Path) -> None:
             if attempt == ATTEMPTS:
                 raise
             time.sleep(2**attempt)
-
-
-def _checksum(path: Path, algorithm: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -16,7 +16,6 @@ from typing import Any
 
 FILE_NAME = "record.json"
 FOLDER_NAME = "records"
-CHUNK_BYTES = 1 << 20
 
 STALE_SHIFT_NS = 10**18
 """A record of another study is dated back by this time, 31.7 years."""
@@ -66,10 +65,10 @@ def content(origin: Origin, files: Iterable[Path]) -> dict[str, Any]:
     }
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """The digest of a file's bytes, in hexadecimal; the algorithm by its name in hashlib."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def damage(file: Path) -> str | None:
@@ -89,10 +88,9 @@ def _damage(file: Path, record_path: Path, time_ns: int) -> str | None:
     expected = _read(record_path)["files"].get(file.name)
     if expected is None:
         return None
-    if file.stat().st_size != expected["bytes"]:
-        return (
-            f"it has {file.stat().st_size} bytes, its record {record_path} says {expected['bytes']}"
-        )
+    size = _size(file)
+    if size != expected["bytes"]:
+        return f"it has {size} bytes, its record {record_path} says {expected['bytes']}"
     if file_digest(file) != expected["sha256"]:
         return f"it is not the file that its record {record_path} describes"
     return None

@@ -4,13 +4,13 @@ Its weights (45 MB) are downloaded when they are first asked for. They are check
 published hash and read without executing anything that is pickled in them.
 """
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unlearn.data.features.base import Features, FeaturesError
+from unlearn.storage.records import file_digest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,10 +62,10 @@ def _network() -> "nn.Module":
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     published_hash = file.stem.rpartition("-")[2]
     if file.exists():
-        hash_ = hashlib.sha256(file.read_bytes()).hexdigest()
-        if not hash_.startswith(published_hash):
+        digest = file_digest(file)
+        if not digest.startswith(published_hash):
             raise FeaturesError(
-                f"{file}: SHA-256 {hash_[:8]}, published {published_hash}; delete it"
+                f"{file}: SHA-256 {digest[:8]}, published {published_hash}; delete it"
             )
     network = resnet18()
     try:
