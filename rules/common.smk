@@ -48,6 +48,8 @@ TRAINED = f"{RESULTS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}"
 CELL = "{dataset}/{model}/{variant}/{request}/{fleet}"
 UNLEARNED = f"{RESULTS}/unlearned/{CELL}"
 SCORED = f"{RESULTS}/scores/{CELL}"
+ORACLES = f"{RESULTS}/oracles/{CELL}"
+AUDITED = f"{RESULTS}/audits/{CELL}".replace("{fleet}", "{population}")
 SCORES = f"{RESULTS}/scores.csv"
 TABLES = f"{RESULTS}/tables"
 TABLE = f"{TABLES}/{{experiment}}.csv"
@@ -211,23 +213,27 @@ def score_listing(wildcards):
 def _scored_files(wildcards, name):
     experiment = getattr(wildcards, "experiment", None)
     grids = [STUDY.experiments[experiment].grid] if experiment else GRIDS
-    return {"grids": grids, "patterns": [_path_in_results(f"{SCORED}/{name}")]}
+    return [_listed_files(f"{SCORED}/{name}", grids)]
 
 
 def cost_listing(_):
     """The records of every training and unlearning job, as `grid.files` lists them."""
-    return {
-        "grids": GRIDS,
-        "patterns": [
-            _path_in_results(f"{folder}/costs.json") for folder in (TRAINED, UNLEARNED)
-        ],
-        "trainers": {name: v.trainer.name for name, v in STUDY.variants.items()},
-    }
+    unlearned, oracles = JOBS.population_grids()
+    grids = [*GRIDS, *unlearned]
+    trainers = {name: v.trainer.name for name, v in STUDY.variants.items()}
+    return [
+        _listed_files(f"{TRAINED}/costs.json", grids) | {"trainers": trainers},
+        _listed_files(f"{UNLEARNED}/costs.json", grids),
+        _listed_files(f"{ORACLES}/costs.json", oracles),
+    ]
 
 
-def _path_in_results(path):
-    """A path within the results: where these lie is no parameter."""
-    return os.path.relpath(path, RESULTS)
+def _listed_files(pattern, grids):
+    """A block of a listing: a file of each cell of grids, as a path within the results.
+
+    Where these lie is no parameter.
+    """
+    return {"grids": grids, "patterns": [os.path.relpath(pattern, RESULTS)]}
 
 
 def score_records(wildcards):

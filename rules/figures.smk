@@ -1,7 +1,8 @@
 rule table:
     """Means, 95 % intervals and numbers of seeds of one experiment."""
     input:
-        score_records,
+        scores=score_records,
+        audits=audit_records,
     output:
         table=report(
             TABLE,

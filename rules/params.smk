@@ -41,6 +41,15 @@ def score_job(wildcards):
     return as_json(JOBS.score(cell_of(wildcards), references_of(wildcards)))
 
 
+def oracle_job(wildcards):
+    return as_json(JOBS.oracle(cell_of(wildcards)).describe())
+
+
+def audit_job(wildcards):
+    job = JOBS.audit(audited_cell(wildcards))
+    return as_json(job | {"groups": audit_listings(wildcards)})
+
+
 def scores_of(wildcards):
     return as_json(score_listing(wildcards))
 
@@ -51,7 +60,8 @@ def costs_of(wildcards):
 
 def table_job(wildcards):
     job = JOBS.table(wildcards.experiment)
-    return as_json(job | {"scores": score_listing(wildcards)})
+    listings = {"scores": score_listing(wildcards), "audits": audit_listing(wildcards)}
+    return as_json(job | listings)
 
 
 def summary_job(wildcards):
@@ -118,6 +128,10 @@ def train_code(wildcards):
 
 def unlearn_code(wildcards):
     return code("scripts.unlearn", *JOBS.unlearn(cell_of(wildcards)).modules())
+
+
+def oracle_code(wildcards):
+    return code("scripts.oracle", *JOBS.oracle(cell_of(wildcards)).modules())
 
 
 def figure_code(wildcards):

@@ -31,6 +31,23 @@ def _made_for_jobs():
         yield "train", fleet | {"trainer": trainer}
         yield "unlearn", names
         yield "score", names
+    yield from _made_for_audits()
+
+
+def _made_for_audits():
+    """Every artefact that audits read, and their results: its rule and wildcards."""
+    unlearned, oracles = JOBS.population_grids()
+    for cell in grid.union(unlearned):
+        names = cell._asdict()
+        trainer = STUDY.variants[cell.variant].trainer.name
+        fleet = {key: names[key] for key in ("dataset", "model", "fleet")}
+        yield "train", fleet | {"trainer": trainer}
+        yield "unlearn", names
+    for cell in grid.union(oracles):
+        yield "oracle", cell._asdict()
+    for cell in STUDY.audits:
+        names = cell._asdict()
+        yield "audit", names | {"population": names.pop("fleet")}
 
 
 def _made_for_people():

@@ -9,7 +9,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +79,9 @@ class CommandParser(argparse.ArgumentParser):
         return records.content(records.Origin.of_arguments(values, parsed.code), files)
 
 
-def file_list(block: Mapping, results: str) -> list[str]:
-    """The files in the folder of the study's results that a description stands for."""
-    return grid.files(block, os.path.normpath(results))
+def file_list(listing: Iterable[Mapping], results: str) -> list[str]:
+    """The files in the folder of the study's results that a listing stands for."""
+    return grid.files(listing, os.path.normpath(results))
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: CommandParser) -> None:

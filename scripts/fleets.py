@@ -75,7 +75,7 @@ def write(
         error = f"{type(failure).__name__}: {failure}"
     if result.machine:
         identity = {**identity, "arithmetic": result.machine["arithmetic"]}
-    write_fleet(arguments.fleet, result.states, identity)
+    write_fleet(arguments.fleet, result.states if job.keeps_weights else [], identity)
     write_array(arguments.logits, result.logits)
     write_array(arguments.ids, result.ids)
     write_array(arguments.votes, result.votes)

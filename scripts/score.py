@@ -58,6 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
         ids=data.evaluated_ids(request),
         sample_ids=data.sample_ids,
         train_labels=data.train_labels,
+        validation_labels=data.validation_labels,
         test_labels=data.test_labels,
     )
     changed_points = {step.index: len(step.forget_ids) + len(step.added_ids) for step in steps}

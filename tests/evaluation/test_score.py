@@ -34,6 +34,7 @@ def test_scores_of_a_stream_by_hand():
         ids=np.array([0, 1, 2]),
         sample_ids=np.array([1, 2]),
         train_labels=np.array([0, 1, 0, 1]),
+        validation_labels=np.array([], int),
         test_labels=np.array([1, 1]),
     )
     logits = np.array([[[[2, 0], [0, 2], [0, 2], [0, 2], [2, 0]]] * 2], float)
@@ -99,6 +100,7 @@ POINTS = EvaluatedPoints(
     ids=np.array([0, 1]),
     sample_ids=np.array([1]),
     train_labels=np.array([0, 1]),
+    validation_labels=np.array([], int),
     test_labels=np.array([1, 0]),
 )
 SEEDS = [10, 11, 12]

@@ -139,8 +139,10 @@ def test_ids_name_the_rows_of_the_logits(digits):
     assert np.array_equal(result.ids, np.union1d(digits.sample_ids, request_ids))
     task = new_task(digits, described)
     for fleet, logits in ((trained, trained.logits), (result, result.logits[:, -1])):
-        assert logits.shape[1] == len(fleet.ids) + len(digits.test_labels)
-        images = np.concatenate([digits.train_images[fleet.ids], digits.test_images])
+        images = np.concatenate(
+            [digits.train_images[fleet.ids], digits.validation_images, digits.test_images]
+        )
+        assert logits.shape[1] == len(images)
         for k, state in enumerate(trained.states):
             expected = task.trainer.predict(task, state, torch.from_numpy(images))
             np.testing.assert_allclose(logits[k], expected, atol=1e-5)
@@ -150,8 +152,9 @@ def test_every_point_is_evaluated_once(digits):
     """In whatever order the request names them."""
     request = deletions(digits.base_ids[40:60], digits.base_ids[:20])
     predictor = Predictor(new_task(digits, job()), digits, request)
+    public_points = len(digits.validation_labels) + len(digits.test_labels)
     assert np.array_equal(predictor.ids, digits.sample_ids) and len(predictor.ids) == 200
-    assert sorted(predictor.order) == list(range(200 + len(digits.test_labels)))
+    assert sorted(predictor.order) == list(range(200 + public_points))
 
 
 # -- updates ---------------------------------------------------------------------------------------

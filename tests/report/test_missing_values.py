@@ -97,7 +97,7 @@ def test_cells_that_failed_beside_rates_that_look_whole():
         values = [str(columns[name]) for name in CELL_COLUMNS]
         split = "forget" if metric == "completed" else "test"
         texts.append(f"{heads}\n{','.join([*values, '0', metric, split, value])}\n")
-    table = tables.summarise(tables.parse_scores(texts), ["kl"], ["test"], {})
+    table = tables.summarise(tables.parse_all(texts), ["kl"], ["test"], {})
     assert table.set_index("variant")["failed"].to_dict() == {"v1": 1, "v0.5": 0}
     assert table.set_index("variant")["n"].to_dict() == {"v1": 0, "v0.5": 1}
 

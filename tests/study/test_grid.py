@@ -28,7 +28,7 @@ def test_files_are_those_of_the_cells_each_once():
         "patterns": ["{dataset}/{model}/{trainer}/{fleet}", "{variant}/{request}"],
         "trainers": {"v": "standard", "w": "sisa"},
     }
-    paths = grid_module.files(json.loads(json.dumps(block)), "x")
+    paths = grid_module.files(json.loads(json.dumps([block])), "x")
     assert paths[:2] == ["x/d/a/standard/f", "x/d/a/sisa/f"]
     assert paths[2:] == ["x/v/r", "x/v/s", "x/w/r", "x/w/s", "x/v/t"]
 
@@ -50,7 +50,7 @@ def test_grids_survive_as_parameters_of_jobs(path):
     cells = grid_module.union([Grid(*grid) for grid in grids])
     assert cells == plan.cells
     fields = "/".join(f"{{{field}}}" for field in Cell._fields)
-    assert len(grid_module.files({"grids": grids, "patterns": [fields]}, "")) == len(plan.cells)
+    assert len(grid_module.files([{"grids": grids, "patterns": [fields]}], "")) == len(plan.cells)
 
 
 def test_no_command_is_too_long_for_thousands_of_cells(project):

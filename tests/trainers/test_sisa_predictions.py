@@ -187,7 +187,7 @@ def test_constituents_that_training_evaluated_are_not_evaluated_again(digits, me
     monkeypatch.setattr(loop, "predict", counted)
     fleet_job = sisa_job(method=method, seeds=(0, 1))
     trained = train_fleet(digits, fleet_job)
-    everywhere = len(digits.sample_ids) + len(digits.test_labels)
+    everywhere = sum(map(len, (digits.sample_ids, digits.validation_labels, digits.test_labels)))
     assert sum(predicted_points) == 2 * 3 * everywhere
     assert {c.shape for c in trained.constituents.values()} == {(everywhere, 10)}
     hit = slices(digits)[1]
@@ -223,6 +223,7 @@ def test_predictions_lie_where_their_points_do(digits):
     pixels = torch.cat(
         [
             task.data.train_images[torch.from_numpy(evaluated_ids)],
+            torch.from_numpy(digits.validation_images),
             torch.from_numpy(digits.test_images),
         ]
     )

@@ -59,6 +59,7 @@ def _scores(model: Model, unlearned: Model, oracle: Model) -> dict[tuple[str, st
         ids=dataset.evaluated_ids(request),
         sample_ids=dataset.sample_ids,
         train_labels=dataset.train_labels,
+        validation_labels=dataset.validation_labels,
         test_labels=dataset.test_labels,
     )
     trained = TrainedFleet(

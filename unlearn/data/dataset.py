@@ -39,7 +39,7 @@ class Dataset:
     train_images: np.ndarray
     train_labels: np.ndarray
     validation_images: np.ndarray
-    """Nobody trains on them, and no metric reads them: methods may choose by them."""
+    """Nobody trains on them; methods may choose by them, and audits compare by them."""
     validation_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray

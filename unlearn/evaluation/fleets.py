@@ -1,7 +1,7 @@
 """What scoring reads: the points of outputs, and the fleets of a cell and of its references.
 
 A fleet has K members after T steps of a request. Outputs are about P points: the evaluated
-training points, in the order of their ids, then all test points.
+training points, in the order of their ids, then all validation points, then all test points.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from unlearn.metrics.metric import SPLITS
 from unlearn.requests.request import Step
 
 
@@ -22,6 +23,7 @@ class EvaluatedPoints:
     """Those of them that were drawn without regard to the request: they stand for all points."""
     train_labels: np.ndarray
     """The class of every training point, evaluated or not."""
+    validation_labels: np.ndarray
     test_labels: np.ndarray
 
     def split(self, step: Step) -> "SplitPoints":
@@ -33,9 +35,12 @@ class EvaluatedPoints:
             "added": step.added_ids,
         }
         split_rows = {name: np.searchsorted(self.ids, ids) for name, ids in split_ids.items()}
-        split_rows["test"] = len(self.ids) + np.arange(len(self.test_labels))
+        validation_end = len(self.ids) + len(self.validation_labels)
+        split_rows["validation"] = np.arange(len(self.ids), validation_end)
+        split_rows["test"] = validation_end + np.arange(len(self.test_labels))
+        train_labels = self.train_labels[self.ids]
         return SplitPoints(
-            labels=np.concatenate([self.train_labels[self.ids], self.test_labels]),
+            labels=np.concatenate([train_labels, self.validation_labels, self.test_labels]),
             rows={name: rows for name, rows in split_rows.items() if len(rows)},
         )
 
@@ -48,6 +53,11 @@ class SplitPoints:
     """The classes of the P points."""
     rows: Mapping[str, np.ndarray]
     """Rows of the outputs by split; splits without points are left out."""
+
+    @property
+    def scored_rows(self) -> dict[str, np.ndarray]:
+        """The rows of the splits that have scores: all but the validation points."""
+        return {split: self.rows[split] for split in SPLITS if split in self.rows}
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def _prediction_scores(
     """The metrics of predictions, split by split; no value where a model has diverged."""
     model_metrics = [metric for metric in METRICS.values() if metric.of_model]
     vote_metrics = [metric for metric in METRICS.values() if metric.of_votes]
-    for split, rows in points.rows.items():
+    for split, rows in points.scored_rows.items():
         split_logits = state.logits[rows]
         split_labels = points.labels[rows]
         for metric in model_metrics:
@@ -157,7 +157,7 @@ def _floor_scores(oracle: MemberState, points: SplitPoints) -> Iterator[Score]:
     ]
     if not references:
         return
-    for split, rows in points.rows.items():
+    for split, rows in points.scored_rows.items():
         for metric in _pair_metrics(OTHER_SEED):
             values = [
                 metric.of_pair(reference.logits[rows], oracle.logits[rows], points.labels[rows])

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from unlearn.evaluation.audit_tables import audit_rows
 from unlearn.evaluation.score import CELL_COLUMNS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.statistics import MeanInterval, crossed_interval
@@ -20,7 +21,12 @@ _REQUEST_STEP = ["dataset", "request", "step"]
 
 NO_DRAWS: Mapping[str, str] = MappingProxyType({})
 
-TEXT_COLUMNS = ("dataset", "model", "method", "variant", "request", "sampler", "precision")
+NO_AUDITS = pd.DataFrame()
+
+TEXT_COLUMNS = (
+    *("dataset", "model", "method", "variant", "request", "sampler", "precision"),
+    *("population", "reason"),
+)
 
 
 def parse(text: str) -> pd.DataFrame:
@@ -32,9 +38,9 @@ def parse(text: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text), dtype=types, keep_default_na=False, na_values=[""])
 
 
-def parse_scores(texts: Iterable[str]) -> pd.DataFrame:
-    """The CSV texts of the scores of many cells, as one table."""
-    return pd.concat([parse(text) for text in texts], ignore_index=True)
+def parse_all(texts: Iterable[str]) -> pd.DataFrame:
+    """The CSV texts of the scores, or of the audits, of many cells, as one table."""
+    return pd.concat([NO_AUDITS, *map(parse, texts)], ignore_index=True)
 
 
 def summarise(
@@ -43,16 +49,18 @@ def summarise(
     splits: Sequence[str],
     columns: Mapping[str, Mapping[str, Mapping]],
     draws: Mapping[str, str] = NO_DRAWS,
+    audits: pd.DataFrame = NO_AUDITS,
 ) -> pd.DataFrame:
     """One row for each cell without its seeds and draws, metric and split.
 
     Args:
-        scores: the scores of all cells, as `parse_scores` returns them.
+        scores: the scores of all cells, as `parse_all` returns them.
         metrics: the metrics of the table, in the order of its rows.
         splits: the splits of the table; empty for all.
         columns: the parameters that become columns, as {cell field: {canonical name: {column:
             value}}}. The canonical name of a model is dataset/model.
         draws: the requests that are draws of one setting, with the name that they share.
+        audits: the audits of all cells; see `audit_tables`.
 
     Returns:
         The table. `mean`, `ci_low` and `ci_high` are over the `n` seeds and `draws` draws whose
@@ -69,12 +77,16 @@ def summarise(
         selected_rows = selected_rows[selected_rows["split"].isin(splits)]
     table = _with_failed(_means(selected_rows), flags, metrics, splits)
     table = table.merge(flags, on=_CELL, how="left")
+    if len(audits):
+        rows = audit_rows(_with_settings(audits, draws), metrics, splits)
+        table = pd.concat([table, rows], ignore_index=True)
     for field, values in columns.items():
         settings = {draws[name]: row for name, row in values.items() if name in draws}
         _add_parameters(table, field, {**values, **settings} if field == "request" else values)
     table = _in_order(table, cells, metrics)
     parameters = [column for column in table if "." in column]
     flag_columns = [column for column in flags if column not in _CELL]
+    flag_columns += ["reason"] if len(audits) else []
     numbers = ["mean", "ci_low", "ci_high", "n", "draws", *flag_columns]
     for count in ("n", "draws"):
         table[count] = table[count].fillna(0).astype(int)
@@ -217,8 +229,14 @@ def _with_failed(
 
 
 def _add_parameters(table: pd.DataFrame, field: str, values: Mapping[str, Mapping]) -> None:
-    """Add a column for each parameter of a cell field, in place."""
+    """Add a column for each parameter of a cell field, in place.
+
+    The field `fleet` has those of populations.
+    """
     columns = {column for row in values.values() for column in row}
+    if not columns:
+        return
+    field = "population" if field == "fleet" else field
     keys = table["dataset"] + "/" + table["model"] if field == "model" else table[field]
     for column in sorted(columns):
         parts = {name: row[column] for name, row in values.items() if column in row}
@@ -231,6 +249,6 @@ def _in_order(table: pd.DataFrame, cells: pd.DataFrame, metrics: Sequence[str]) 
     keys = cells.itertuples(index=False, name=None)
     cell_ranks = {key: rank for rank, key in enumerate(keys)}
     table_keys = table[_CELL].itertuples(index=False, name=None)
-    table["_cell_rank"] = [cell_ranks[key] for key in table_keys]
+    table["_cell_rank"] = [cell_ranks.get(key, len(cell_ranks)) for key in table_keys]
     table["_metric_rank"] = table["metric"].map(metric_ranks)
     return table.sort_values(["_metric_rank", "split", "_cell_rank"], kind="stable")

@@ -42,6 +42,8 @@ class FleetJob:
     precision: str = "auto"
     torch: str | None = None
     """The version of torch that the plan has seen."""
+    keeps_weights: bool = True
+    """Whether the weights are stored: audits of populations need predictions alone."""
 
     def identity(self, fingerprint: str) -> dict[str, str]:
         """The origin of a fleet: fleets of other data, models, members or trainers do not agree."""
@@ -66,6 +68,8 @@ class FleetJob:
             "torch": self.torch,
             "checkpoint": self.checkpoint,
         }
+        if not self.keeps_weights:
+            described["keeps_weights"] = False
         return described if self.method is None else described | {"method": self.method}
 
     @classmethod

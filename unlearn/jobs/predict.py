@@ -19,9 +19,9 @@ NO_LOGITS: Mapping[str, np.ndarray] = MappingProxyType({})
 class Predictor:
     """Predicts the evaluated points for the scores, and adds up its CPU seconds.
 
-    Points come in groups: the sample, the other points of the request, the test points. The
-    predictions for the sample and the test points do not depend on the request. Networks of an
-    ensemble that training or the step before has evaluated are not evaluated on them again.
+    Points come in groups: the sample, the other points of the request, the validation points, the
+    test points. The predictions for all but those of the request do not depend on it. Networks of
+    an ensemble that training or the step before has evaluated are not evaluated on them again.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Predictor:
         """
         self.task = task
         self.ids = dataset.evaluated_ids(request)
-        """The training ids of the first rows of the logits; the test points follow."""
+        """The training ids of the first rows of the logits; validation and test points follow."""
         sample_ids = dataset.sample_ids
         request_ids = np.setdiff1d(self.ids, sample_ids)
         device = task.data.train_images.device
@@ -49,12 +49,18 @@ class Predictor:
         for group, ids in (("sample", sample_ids), ("request", request_ids)):
             if len(ids):
                 self.pixels[group] = task.data.train_images[index_of(ids).to(device)]
-        self.pixels["test"] = torch.from_numpy(dataset.test_images).to(device)
+        public_images = {"validation": dataset.validation_images, "test": dataset.test_images}
+        for group, images in public_images.items():
+            if len(images):
+                self.pixels[group] = torch.from_numpy(images).to(device)
         order = np.argsort(np.concatenate([sample_ids, request_ids]))
-        self.order = np.append(order, len(self.ids) + np.arange(len(dataset.test_images)))
+        public_points = sum(map(len, public_images.values()))
+        self.order = np.append(order, len(self.ids) + np.arange(public_points))
+        validation_end = len(sample_ids) + len(dataset.validation_images)
         self.group_rows = {
             "sample": slice(len(sample_ids)),
-            "test": slice(len(sample_ids), None),
+            "validation": slice(len(sample_ids), validation_end),
+            "test": slice(validation_end, None),
         }
         self.training_logits = constituents
         self.network_logits: dict[str, dict[str, torch.Tensor]] = {}
@@ -79,7 +85,7 @@ class Predictor:
         self.seconds += time.process_time() - start
 
     def constituents(self) -> dict[str, np.ndarray]:
-        """Logits of the networks of the last state for the sample, then for the test points.
+        """Logits of the networks of the last state for sample, validation and test points.
 
         By a digest of their weights; empty where a state is a single network.
         """

@@ -16,7 +16,7 @@ class Result:
     last step alone."""
     logits: np.ndarray
     """float32, K x P x C (training) or K x T x P x C (unlearning); P: the training points `ids`,
-    then all test points."""
+    then all validation points, then all test points."""
     votes: np.ndarray
     """int16, K x S x P or K x T x S x P: the class that each of S constituents predicts, -1 where
     a constituent is absent; S is 0 for a single network."""
@@ -35,7 +35,7 @@ class Result:
     """A digest of the training ids of each member."""
     constituents: Mapping[str, np.ndarray] = field(default_factory=dict)
     """After training: float32 P x C, the logits of every network of an ensemble for the sample,
-    then for all test points, by a digest of its weights."""
+    then for validation and test points, by a digest of its weights."""
 
     @classmethod
     def failed(cls) -> "Result":

@@ -1,5 +1,8 @@
 """Train the fleet of one model with one trainer."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from unlearn.data.dataset import Dataset
@@ -8,6 +11,7 @@ from unlearn.jobs.measure import Measure, Store
 from unlearn.jobs.predict import Predictor
 from unlearn.jobs.result import Result
 from unlearn.jobs.setup import new_task
+from unlearn.requests.request import Request
 from unlearn.storage.files import UserFileError, digest
 from unlearn.storage.user_files import read_checkpoint
 from unlearn.training.fleet import Member
@@ -33,16 +37,83 @@ def train_fleet(
         ValueError: The trainer cannot train the model.
     """
     task = new_task(dataset, job, label)
-    measure = Measure(task, store)
     predictor = Predictor(task, dataset)
+    ids = [member.train_ids(dataset.base_ids) for member in job.members]
+    return _fleet(
+        job,
+        Measure(task, store),
+        predictor,
+        ids,
+        lambda member, member_ids: _trained(task, job, member),
+    )
+
+
+def retrain_fleet(
+    dataset: Dataset,
+    job: FleetJob,
+    request: Request,
+    label: str = "",
+    store: Store | None = None,
+) -> Result:
+    """Train one model for each member on what a request keeps: a population of oracles.
+
+    These are ordinary trainings on other points: their minibatches are cut anew, and no original
+    of their seeds exists. `Retrain` makes the oracles that are paired with originals.
+
+    Args:
+        dataset: The data set.
+        job: Architecture, recipe, trainer and members; these are without a subset.
+        request: The points after its last step are trained on.
+        label: The beginning of progress reports.
+        store: Writes tensors to permanent storage; it is part of what is timed.
+
+    Returns:
+        The states, predictions and costs of the members.
+
+    Raises:
+        ValueError: The trainer cannot train the model, or the request cannot be.
+    """
+    *_, last_step = request.steps(len(dataset.train_labels), dataset.base_ids)
+    task = new_task(dataset, job, label)
+    if "recut" in task.trainer.orders:
+        task = replace(task, ordered_ids=last_step.retain_ids)
+    predictor = Predictor(task, dataset, request)
+    return _fleet(
+        job,
+        Measure(task, store),
+        predictor,
+        [last_step.retain_ids] * len(job.members),
+        lambda member, ids: task.trainer.retrain(task, ids, member.seed),
+    )
+
+
+def _fleet(
+    job: FleetJob,
+    measure: Measure,
+    predictor: Predictor,
+    ids: Sequence[np.ndarray],
+    train: Callable[[Member, np.ndarray], State],
+) -> Result:
+    """The states, predictions and costs of the members.
+
+    Args:
+        job: The job.
+        measure: Measures the training.
+        predictor: Predicts the evaluated points.
+        ids: The training ids of each member.
+        train: Trains a member on its ids.
+    """
     states = []
     constituents: dict[str, np.ndarray] = {}
-    for member in job.members:
-        state = measure.training(lambda member=member: _trained(task, job, member))
+    for member, member_ids in zip(job.members, ids, strict=True):
+        state = measure.training(
+            lambda member=member, member_ids=member_ids: train(member, member_ids)
+        )
         predictor.add(state)
         measure.flag(diverged=not np.isfinite(predictor.logits[-1]).all())
         constituents |= predictor.constituents()
         states.append({name: np.asarray(state[name]) for name in state})
+    task = measure.task
     return Result(
         states=states,
         logits=np.stack(predictor.logits),
@@ -53,7 +124,7 @@ def train_fleet(
         superseded=[],
         machine=task.machine.describe(),
         evaluation_seconds=predictor.seconds,
-        train_ids_sha256=[digest(m.train_ids(dataset.base_ids)) for m in job.members],
+        train_ids_sha256=[digest(member_ids) for member_ids in ids],
         constituents=constituents,
     )
 

@@ -6,6 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from unlearn.metrics.finding import Finding
+from unlearn.metrics.populations import Populations
+
 ORACLE = "oracle"
 """The fleet that a method is compared with, unless a metric names another reference."""
 
@@ -14,6 +17,9 @@ OTHER_SEED = "other seed"
 
 SPLITS = ("forget", "retain", "added", "test")
 """The sets of points that predictions are scored on."""
+
+AUDITED_SPLITS = ("forget", "retain", "validation", "test")
+"""The sets of points that metrics of populations are about."""
 
 PHASES = ("learn", "forget")
 """The parts of a method that cost something."""
@@ -31,12 +37,18 @@ OfAttack = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], float | No
 """of_attack(logits N x C, labels N, test_logits M x C, test_labels M): the success of an attack
 that tells deleted points from test points."""
 
+OfPopulation = Callable[[Populations, str], Finding]
+"""of_population(populations, split): a metric of all models of a setting."""
+
+OfExamples = Callable[[Populations], np.ndarray | None]
+"""of_examples(populations): float, one value per deleted point; None where there is none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """What a metric is.
 
-    At most one of the four functions `of_...` is given. The costs, the flags and the distances of
+    At most one of the functions `of_...` is given. The costs, the flags and the distances of
     weights have none: `unlearn.evaluation.score` reads them from records and weights.
     """
 
@@ -60,6 +72,9 @@ class Metric:
     of_pair: OfPair | None = None
     of_votes: OfVotes | None = None
     of_attack: OfAttack | None = None
+    of_population: OfPopulation | None = None
+    of_examples: OfExamples | None = None
+    """What `of_population` is made of: one value per deleted point."""
 
     over_steps: Literal["sum", "complete_sum", "max", "last"] = "sum"
     """How a cost of the steps of a request adds up; `complete_sum`: only if every step has it."""

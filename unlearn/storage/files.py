@@ -110,6 +110,12 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         np.savez(file, **arrays)
 
 
+def write_compressed_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write several arrays as a compressed .npz, without time stamps."""
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz file."""
     with opening(path), np.load(path, allow_pickle=False) as file:

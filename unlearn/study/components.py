@@ -10,7 +10,8 @@ from typing import Any
 from unlearn.core.guarantee import Guarantee
 from unlearn.core.parameters import Parameters
 from unlearn.core.setting import DataFacts
-from unlearn.study.grid import Cell, Grid
+from unlearn.study.grid import NO_GRID, Cell, Grid
+from unlearn.study.populations import Population
 from unlearn.training.fleet import Member
 
 MAX_NAME_BYTES = 120
@@ -87,6 +88,7 @@ class Selection:
     """Those that metrics compare them with besides."""
     requests: tuple[Part, ...]
     fleets: tuple[str, ...]
+    populations: tuple[Population, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,9 @@ class Experiment:
 
     Their scores are averaged. It is empty where the figure tells the draws apart.
     """
+    audits: Grid = NO_GRID
+    """The audits; the fleet of each is the name of a population."""
+    populations: tuple[Population, ...] = ()
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -139,6 +144,9 @@ class Study:
     experiments: dict[str, Experiment] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
+    populations: dict[str, Population] = field(default_factory=dict)
+    audits: tuple[Cell, ...] = ()
+    """The audits of all experiments; the fleet of each is the name of a population."""
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variant -> name of a reference -> the variant that its models are compared with, too."""
 
@@ -160,6 +168,11 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 1e9 else repr(value)
     return re.sub(r"[^\w.+=-]", "_", str(value))
+
+
+def original_name(variant: Variant) -> str:
+    """The variant that does nothing with the models that a variant's oracle retrains."""
+    return variant.oracle.replace("retrain", "original", 1)
 
 
 def control_name(kind: str, trainer: Part) -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from unlearn.core.setting import Setting
 from unlearn.evaluation import placement
 from unlearn.study import compatibility, figure_checks, memory
 from unlearn.study.compatibility import Problem
@@ -14,6 +15,7 @@ from unlearn.study.components import (
     Part,
     Picture,
     Selection,
+    Variant,
 )
 from unlearn.study.grid import Cell, Grid
 from unlearn.study.resolve import Resolver
@@ -29,21 +31,25 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     selection = resolver.selection(block, path, metrics)
     figure |= _axes(figure, selection.requests)
     figure["hidden"] = [variant.name for variant in selection.references]
-    members = [member for fleet in selection.fleets for member in resolver.study.fleets[fleet]]
-    fleet_size = max(len(resolver.study.fleets[fleet]) for fleet in selection.fleets)
+    fleets = [*selection.fleets, *_population_fleets(selection)]
+    members = [member for fleet in fleets for member in resolver.study.fleets[fleet]]
+    fleet_size = max(len(resolver.study.fleets[fleet]) for fleet in fleets)
     problems = itertools.chain(
         _problems(selection, members), memory.problems(selection, fleet_size)
     )
     for problem in problems:
         resolver.fail(f"{path}.{problem.key}", problem.message)
-    grid = _grid(selection)
+    grid = _grid(selection, _all_variants(selection), selection.fleets)
+    audits = _audits(selection)
     columns = _columns(selection)
-    cells = tuple(grid.cells())
+    cells = (*grid.cells(), *audits.cells())
     study = resolver.study
     draws = _draws(selection.requests, figure)
     resolver.at(f"{path}.figure", figure_checks.figure, figure, cells, columns, study, draws)
     resolver.at(f"{path}.summary", figure_checks.summary, block["summary"], cells, study)
     shown_columns = placement.axes(figure) | {"method.guarantee"}
+    if len(selection.populations) > 1:
+        shown_columns |= set(selection.populations[0].columns)
     if any(v.trainer.kind != "standard" for v in _all_variants(selection)):
         shown_columns |= {"method.trainer", "method.oracle"}
     drawn_columns = {
@@ -53,8 +59,17 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
         }
         for field, rows in columns.items()
     }
-    summary = tuple(block["summary"])
-    return Experiment(name, block["description"], figure, grid, drawn_columns, summary, draws)
+    return Experiment(
+        name,
+        block["description"],
+        figure,
+        grid,
+        drawn_columns,
+        tuple(block["summary"]),
+        draws,
+        audits,
+        selection.populations,
+    )
 
 
 def _axes(figure: Mapping, requests: Sequence[Part]) -> dict[str, str | None]:
@@ -129,13 +144,12 @@ def _problems(selection: Selection, members: Sequence[Member]) -> Iterator[Probl
                 yield problem
 
 
-def _grid(selection: Selection) -> Grid:
-    """The cells of an experiment; parts that are listed twice count once."""
-    variants = _all_variants(selection)
+def _grid(selection: Selection, variants: Sequence[Variant], fleets: Sequence[str]) -> Grid:
+    """The cells of some variants and fleets; parts that are listed twice count once."""
     impossible = [
         Cell(dataset.name, model.name, variant.name, request.name, fleet)
         for (dataset, model), variant, request, fleet in itertools.product(
-            selection.models, variants, selection.requests, selection.fleets
+            selection.models, variants, selection.requests, fleets
         )
         if not compatibility.possible(dataset, request, variant)
     ]
@@ -143,14 +157,42 @@ def _grid(selection: Selection) -> Grid:
         list(dict.fromkeys((dataset.name, model.name) for dataset, model in selection.models)),
         list(dict.fromkeys(variant.name for variant in variants)),
         list(dict.fromkeys(request.name for request in selection.requests)),
-        list(selection.fleets),
+        list(fleets),
         list(dict.fromkeys(impossible)),
     )
 
 
-def _columns(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
-    """Cell field -> canonical name (dataset/model for models) -> the columns of its parameters."""
+def _audits(selection: Selection) -> Grid:
+    """The audits of all variants by all populations; there is none where no oracle can be."""
+    names = [population.name for population in selection.populations]
+    grid = _grid(selection, selection.variants, names)
+    controls = [variant for variant in selection.variants if variant.kind == "original"]
+    impossible = [
+        Cell(dataset.name, model.name, control.name, request.name, name)
+        for (dataset, model), request, control, name in itertools.product(
+            selection.models, selection.requests, controls, names
+        )
+        if request.component.empties(Setting(data=dataset.facts, request=request.component))
+    ]
+    return grid._replace(without=list(dict.fromkeys([*grid.without, *impossible])))
+
+
+def _population_fleets(selection: Selection) -> set[str]:
+    """The fleets of all populations."""
     return {
+        fleet
+        for population in selection.populations
+        for fleet in (*population.originals, *population.reference, *population.floor)
+    }
+
+
+def _columns(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
+    """Cell field -> canonical name (dataset/model for models) -> the columns of its parameters.
+
+    The columns of a population belong to the field `fleet`.
+    """
+    return {
+        "fleet": {population.name: population.columns for population in selection.populations},
         "dataset": {
             part.name: _prefixed("dataset", part.parameters) | _noise_columns(part)
             for part in selection.datasets

@@ -59,6 +59,7 @@ def figure(
     drawn_settings = set(metric_checks.drawn_cells(block, rows))
     drawn_cells = [cell for cell in cells if _setting(cell, draws) in drawn_settings]
     metric_checks.check_drawn(block, drawn_cells, study)
+    _check_populations(block, cells, study)
     _check_scale(block, rows)
     _check_points(block, rows)
 
@@ -119,6 +120,23 @@ def _check_scale(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
             raise InvalidError("xscale", reason)
 
 
+def _check_populations(block: Mapping, cells: Sequence[Cell], study: Study) -> None:
+    """Check that several populations are told apart, and that their axes show their metrics."""
+    names = {cell.fleet for cell in cells if cell.fleet in study.populations}
+    population_axes = [axis for axis in placement.axes(block) if axis.startswith("population.")]
+    if len(names) > 1 and not population_axes:
+        raise InvalidError(
+            "",
+            f"{len(names)} populations would share one point; tell them apart by x, colour or "
+            "facet: population.unlearned, population.oracles or population.originals",
+        )
+    single = [metric for metric in block["y"] if METRICS[metric].scope != "population"]
+    if population_axes and single:
+        raise InvalidError(
+            "y", f"{single[0]} is no metric of a population, so it has no {population_axes[0]}"
+        )
+
+
 def _check_points(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
     """Check that each point of a line has one value: no two cells share one."""
     cells_by_point: dict[tuple, Cell] = {}
@@ -157,6 +175,7 @@ def _row(cell: Cell, setting: str, available: Mapping[str, Mapping], study: Stud
         "rate": request.parameters.get("rate") or setting,
         "points": request.parameters.get("count") or setting,
         "step": 1,
+        **available["fleet"].get(cell.fleet, {}),
         **available["dataset"][cell.dataset],
         **available["model"][f"{cell.dataset}/{cell.model}"],
         **available["variant"][cell.variant],

@@ -6,7 +6,7 @@ thousand files are longer than a command may be.
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 
@@ -40,6 +40,10 @@ class Grid(NamedTuple):
                 yield cell
 
 
+NO_GRID = Grid([], [], [], [])
+"""The grid without cells."""
+
+
 def union(grids: list[Grid]) -> tuple[Cell, ...]:
     """The cells of several grids, each once."""
     return tuple(dict.fromkeys(cell for grid in grids for cell in grid.cells()))
@@ -57,16 +61,25 @@ def covering(grids: list[Grid]) -> list[Grid]:
     return cover
 
 
-def files(block: Mapping, folder: str) -> list[str]:
+def files(listing: Iterable[Mapping], folder: str) -> list[str]:
     """The files in `folder` that a rule's parameters speak of, each once.
 
-    `grids`: of cells, as lists. `patterns`: paths with the fields of a cell in braces, and
-    `{trainer}`, which `trainers` names for each variant.
+    Args:
+        listing: Blocks. `grids`: of cells, as lists. `patterns`: paths with the fields of a cell in
+            braces, and `{trainer}`, which `trainers` names for each variant.
+        folder: The folder of the results.
     """
+    paths = [path for block in listing for path in _paths(block)]
+    return [os.path.join(folder, path) for path in dict.fromkeys(paths)]
+
+
+def _paths(block: Mapping) -> Iterator[str]:
+    """The paths of one block of a listing."""
     trainers = block.get("trainers", {})
     names_of_cells = [
         cell._asdict() | {"trainer": trainers.get(cell.variant)}
         for cell in union([Grid(*grid) for grid in block["grids"]])
     ]
-    paths = (pattern.format(**names) for pattern in block["patterns"] for names in names_of_cells)
-    return [os.path.join(folder, path) for path in dict.fromkeys(paths)]
+    for pattern in block["patterns"]:
+        for names in names_of_cells:
+            yield pattern.format(**names)

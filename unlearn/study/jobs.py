@@ -16,9 +16,9 @@ from unlearn.core import registry
 from unlearn.evaluation import placement
 from unlearn.jobs import description
 from unlearn.jobs.description import FleetJob, NoiseJob
-from unlearn.study import sections
-from unlearn.study.components import Experiment, Study
-from unlearn.study.grid import Cell
+from unlearn.study import populations, sections
+from unlearn.study.components import Experiment, Study, original_name
+from unlearn.study.grid import Cell, Grid, covering
 
 
 def as_json(content: Any) -> str:
@@ -85,13 +85,47 @@ class Jobs:
         """An unlearned fleet."""
         variant = self.study.variants[cell.variant]
         training = self.train(cell.dataset, cell.model, variant.trainer.name, cell.fleet)
-        return FleetJob(**vars(training) | {"method": variant.block()})
+        content = {"method": variant.block(), "keeps_weights": cell in self._scored_cells}
+        return FleetJob(**vars(training) | content)
+
+    def oracle(self, cell: Cell) -> FleetJob:
+        """A fleet of a population, trained on what a request keeps; no weights are stored."""
+        trainer = self.study.variants[cell.variant].trainer.name
+        training = self.train(cell.dataset, cell.model, trainer, cell.fleet)
+        return FleetJob(**vars(training) | {"keeps_weights": False})
+
+    def audit(self, cell: Cell) -> dict[str, Any]:
+        """The columns that identify an audit."""
+        return {"cell": self._cell_columns(cell) | {"population": cell.fleet}}
+
+    def audit_groups(self, cell: Cell) -> populations.AuditGroups:
+        """The grids of the models that an audit compares."""
+        variant = self.study.variants[cell.variant]
+        return populations.audit_groups(
+            cell,
+            self.study.populations[cell.fleet],
+            original=original_name(variant),
+            oracle=variant.oracle,
+            is_oracle=variant.kind == "retrain",
+        )
+
+    def population_grids(self) -> tuple[list[Grid], list[Grid]]:
+        """The grids of cells that are unlearned for audits alone, and of oracles, each once."""
+        unlearned: list[Grid] = []
+        oracles: list[Grid] = []
+        for cell in self.study.audits:
+            groups = self.audit_groups(cell)
+            is_oracle = self.study.variants[cell.variant].kind == "retrain"
+            unlearned += [groups.originals] if is_oracle else [groups.originals, groups.unlearned]
+            oracles += [groups.reference] + ([groups.unlearned] if is_oracle else [])
+        return covering(unlearned), covering(oracles)
 
     def score(self, cell: Cell, references: Mapping[str, str]) -> dict[str, Any]:
-        """The columns that identify a cell's scores, and the names of the references.
+        """The columns that identify a cell's scores, and the names of the references."""
+        return {"cell": self._cell_columns(cell), "references": list(references)}
 
-        The rate is left out where the sampler has none.
-        """
+    def _cell_columns(self, cell: Cell) -> dict[str, Any]:
+        """The columns that identify a cell; the rate is left out where the sampler has none."""
         request = self.study.requests[cell.request]
         columns = {
             "dataset": cell.dataset,
@@ -102,8 +136,7 @@ class Jobs:
             "sampler": request.kind,
         }
         rate = request.parameters.get("rate")
-        columns |= {} if rate is None else {"rate": rate}
-        return {"cell": columns, "references": list(references)}
+        return columns | ({} if rate is None else {"rate": rate})
 
     def table(self, experiment: str) -> dict[str, Any]:
         """Metrics, splits, the parameters that become columns, and requests that are averaged."""
@@ -145,6 +178,11 @@ class Jobs:
             name: [variant.guarantee.level, variant.guarantee.reason]
             for name, variant in self.study.variants.items()
         }
+
+    @functools.cached_property
+    def _scored_cells(self) -> frozenset[Cell]:
+        """The cells that are compared in pairs, which needs their weights."""
+        return frozenset(self.study.cells)
 
     def _experiment(self, name: str) -> Experiment:
         return self.study.experiments[name]

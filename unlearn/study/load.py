@@ -98,4 +98,5 @@ def _expanded(config: Mapping, source: str) -> Study:
     for name, block in config["pictures"].items():
         study.pictures[name] = expand.picture(name, block, resolver, config["experiments"])
     study.cells = union([experiment.grid for experiment in study.experiments.values()])
+    study.audits = union([experiment.audits for experiment in study.experiments.values()])
     return study

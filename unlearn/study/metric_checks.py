@@ -20,7 +20,8 @@ CHANGES_BY_SPLIT = {"forget": "delete", "added": "add"}
 def check_fleets(metrics: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
     """Check that every fleet has two members or more if a metric compares them."""
     floors = [name for name in metrics if name in METRICS and METRICS[name].floor_of]
-    single_fleets = [cell.fleet for cell in cells if len(study.fleets[cell.fleet]) < 2]
+    paired = [cell.fleet for cell in cells if cell.fleet in study.fleets]
+    single_fleets = [fleet for fleet in paired if len(study.fleets[fleet]) < 2]
     if floors and single_fleets:
         raise InvalidError(
             "",
@@ -44,6 +45,10 @@ def check_metrics(
     for metric in metrics:
         if metrics.count(metric) > 1:
             raise InvalidError("y", f"{metric} is there twice; its splits go into `split`")
+        is_of_population = metric in METRICS and METRICS[metric].scope == "population"
+        if is_of_population and not any(cell.fleet in study.populations for cell in cells):
+            message = f"{metric} compares populations; set the key `population` of the experiment"
+            raise InvalidError("y", message)
         if metric not in available_splits:
             raise InvalidError("y", messages.unknown("metric", metric, available_splits))
     all_splits = set().union(*(available_splits[metric] for metric in metrics))
@@ -92,14 +97,18 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
     references |= {ORACLE} | ({OTHER_SEED} if any(v.name == v.oracle for v in variants) else set())
     has_noise = any(dataset.facts.noised for dataset in datasets)
     changes = {change for request in requests for change in request.component.changes}
+    has_population = any(cell.fleet in study.populations for cell in cells)
     empty_splits = {s for s, change in CHANGES_BY_SPLIT.items() if change not in changes}
 
     def splits(metric: Metric) -> set[str]:
+        if metric.scope == "population" and not has_population:
+            return set()
         if metric.is_trainer_specific and metric.name not in trainer_metrics:
             return set()
         if metric.reference not in references or (metric.noise_field and not has_noise):
             return set()
         is_about_points = metric.splits == SPLITS or metric.of_attack is not None
+        is_about_points |= metric.scope == "population"
         return set(metric.splits) - (empty_splits if is_about_points else set())
 
     available_splits = {name: splits(metric) for name, metric in METRICS.items()}

@@ -6,12 +6,12 @@ cells of two experiments are computed once.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from unlearn.core import registry
 from unlearn.core.parameters import Parameters
-from unlearn.study import messages, schema, sections
+from unlearn.study import messages, populations, schema, sections
 from unlearn.study.components import (
     DatasetPart,
     ModelPart,
@@ -64,7 +64,9 @@ class Resolver:
             for dataset in datasets
             for choice in self.choices(block["model"])
         ]
-        fleets = self._fleets(block["seeds"], block["fleet"])
+        seeds = block["seeds"] if isinstance(block["seeds"], list) else range(int(block["seeds"]))
+        fleets = self._fleets(seeds, block["fleet"])
+        populations = self._populations(block["population"], seeds, f"{path}.population")
         return Selection(
             tuple(datasets),
             tuple(models),
@@ -72,6 +74,7 @@ class Resolver:
             tuple(references),
             tuple(requests),
             tuple(fleets),
+            tuple(populations),
         )
 
     def dataset(self, choice: Any, path: str) -> DatasetPart:
@@ -250,15 +253,43 @@ class Resolver:
         model = ModelPart(name, kind, parameters, component, recipe=recipe, checkpoint=checkpoint)
         return self.register(self.study.models, (dataset.name, model.name), model)
 
-    def _fleets(self, seeds: Any, size: int) -> list[str]:
+    def _fleets(self, seeds: Iterable[int], size: int) -> tuple[str, ...]:
         """The names of the fleets of some seeds: 0-4, 5-9, ... for a size of 5."""
-        numbers = sorted(map(int, seeds)) if isinstance(seeds, list) else range(int(seeds))
         names = []
-        for _, group in itertools.groupby(numbers, lambda seed: seed // size):
+        for _, group in itertools.groupby(sorted(map(int, seeds)), lambda seed: seed // size):
             fleet = tuple(group)
             is_run = len(fleet) > 1 and fleet == tuple(range(fleet[0], fleet[-1] + 1))
             seed_list = canonical_name("seed" + "+".join(map(str, fleet)), {}, {})
             name = f"seeds{fleet[0]}-{fleet[-1]}" if is_run else seed_list
             self.study.fleets[name] = tuple(map(Member, fleet))
             names.append(name)
-        return names
+        return tuple(names)
+
+    def _populations(
+        self, choice: Any, seeds: Collection[int], path: str
+    ) -> Iterator[populations.Population]:
+        """The populations of an experiment, whose models have these seeds besides."""
+        if choice is None:
+            return
+        for written in choice if isinstance(choice, list) else [choice]:
+            block = schema.with_defaults(written, schema.definition("population"))
+            self.at(path, populations.check, block, seeds)
+            half = block["oracles"] // 2
+            sizes = {
+                "originals": populations.ORIGINAL_SEEDS[: block["originals"]],
+                "unlearned": populations.ORIGINAL_SEEDS[: block["unlearned"]],
+                "reference": populations.REFERENCE_SEEDS[:half],
+                "floor": populations.FLOOR_SEEDS[:half],
+            }
+            size = block["fleet"]
+            population = populations.Population(
+                populations.name(block),
+                **{group: self._fleets(members, size) for group, members in sizes.items()},
+                columns={
+                    f"population.{key}": block[key] for key in ("originals", "oracles", "unlearned")
+                },
+            )
+            key = population.name
+            if self.study.populations.setdefault(key, population) != population:
+                self.fail(path, f"fleet: {size} differs from another experiment's for {key}")
+            yield population

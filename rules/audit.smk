@@ -1,0 +1,106 @@
+"""Populations of oracles, and the audits that compare populations."""
+
+
+def audited_cell(wildcards):
+    """The audit that wildcards name."""
+    names = _names(wildcards, "dataset", "model", "variant", "request")
+    return Cell(fleet=wildcards.population, **names)
+
+
+def audit_listings(wildcards):
+    """The records of the models that an audit compares, by group, as `grid.files` lists them."""
+    groups = JOBS.audit_groups(audited_cell(wildcards))
+    is_oracle = STUDY.variants[wildcards.variant].kind == "retrain"
+    folders = {
+        "unlearned": ORACLES if is_oracle else UNLEARNED,
+        "reference": ORACLES,
+        "originals": UNLEARNED,
+    }
+    return {
+        group: [_listed_files(f"{folder}/record.json", [getattr(groups, group)])]
+        for group, folder in folders.items()
+    }
+
+
+def audited_records(wildcards):
+    """The records of the models that an audit compares."""
+    listings = audit_listings(wildcards).values()
+    return [path for listing in listings for path in grid.files(listing, RESULTS)]
+
+
+def audit_listing(wildcards):
+    """The audits of an experiment, as `grid.files` lists them."""
+    return _audited_files(wildcards, "audit.csv")
+
+
+def audit_records(wildcards):
+    """The records of the audits of an experiment."""
+    return grid.files(_audited_files(wildcards, "record.json"), RESULTS)
+
+
+def _audited_files(wildcards, name):
+    pattern = f"{AUDITED}/{name}".replace("{population}", "{fleet}")
+    return [_listed_files(pattern, [STUDY.experiments[wildcards.experiment].audits])]
+
+
+rule oracle:
+    """A fleet of a population of oracles: ordinary trainings on what a request keeps."""
+    input:
+        dataset=DATASET,
+        request=REQUEST,
+    output:
+        fleet=f"{ORACLES}/oracles.safetensors",
+        logits=f"{ORACLES}/logits.npy",
+        ids=f"{ORACLES}/ids.npy",
+        votes=f"{ORACLES}/votes.npy",
+        costs=f"{ORACLES}/costs.json",
+        record=f"{ORACLES}/record.json",
+    log:
+        f"{LOGS}/oracles/{CELL}.log",
+    priority: 20
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(120),
+        gpu=GPUS,
+    params:
+        job=oracle_job,
+        code=oracle_code,
+    shell:
+        "python -m scripts.start torch oracle --dataset {input.dataset:q} --request {input.request:q}"
+        " --job {params.job:q}"
+        " --fleet {output.fleet:q} --logits {output.logits:q} --ids {output.ids:q}"
+        " --votes {output.votes:q} --costs {output.costs:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+
+
+rule audit:
+    """The metrics of populations, of one method on one request."""
+    input:
+        audited_records,
+        dataset=DATASET,
+        request=REQUEST,
+    output:
+        audit=f"{AUDITED}/audit.csv",
+        examples=f"{AUDITED}/examples.npz",
+        record=f"{AUDITED}/record.json",
+    log:
+        f"{LOGS}/audits/{CELL}.log".replace("{fleet}", "{population}"),
+    priority: 25
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
+    params:
+        job=audit_job,
+        code=metric_code("scripts.audit"),
+    shell:
+        "python -m scripts.start analysis audit --dataset {input.dataset:q} --request {input.request:q}"
+        ' --results "$(dirname {input.dataset:q})"/../.. --job -'
+        " --audit {output.audit:q} --examples {output.examples:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        "{params.job}\nEND"

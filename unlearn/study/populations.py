@@ -1,0 +1,103 @@
+"""Populations: the many models of a cell's setting that audits compare, and the cells they need.
+
+An audit is a cell whose fleet is the name of a population. Its models are ordinary cells: those
+that a method unlearns, and oracles. Their training seeds lie in ranges of their own, and a smaller
+population is the start of a larger one.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from unlearn.study.grid import Cell, Grid
+from unlearn.study.messages import InvalidError
+
+ORIGINAL_SEEDS = range(1_000_000, 2_000_000)
+"""Seeds of models that are trained on all points, and then unlearned."""
+
+REFERENCE_SEEDS = range(2_000_000, 3_000_000)
+"""Seeds of half A of the oracles, which methods are compared with."""
+
+FLOOR_SEEDS = range(3_000_000, 4_000_000)
+"""Seeds of half B of the oracles, which stands for perfect unlearning."""
+
+RESERVED_SEEDS = range(ORIGINAL_SEEDS.start, FLOOR_SEEDS.stop)
+
+
+class Population(NamedTuple):
+    """The fleets of a population, by their names."""
+
+    name: str
+    originals: tuple[str, ...]
+    unlearned: tuple[str, ...]
+    """The first of the originals: each is unlearned."""
+    reference: tuple[str, ...]
+    """Half A of the oracles."""
+    floor: tuple[str, ...]
+    """Half B of the oracles."""
+    columns: Mapping[str, int]
+    """The parameters as columns of a table."""
+
+
+class AuditGroups(NamedTuple):
+    """The grids of the models that one audit compares."""
+
+    unlearned: Grid
+    """Half B of the oracles where the audited method is retraining itself."""
+    reference: Grid
+    originals: Grid
+
+
+def name(block: Mapping) -> str:
+    """The canonical name of a population."""
+    return f"population{block['originals']}-{block['oracles']}-{block['unlearned']}"
+
+
+def check(block: Mapping, seeds: Collection[int]) -> None:
+    """Raise InvalidError for a population that no audit can use.
+
+    Args:
+        block: The validated block.
+        seeds: The seeds of the experiment, whose models are compared in pairs.
+    """
+    if block["oracles"] % 2:
+        raise InvalidError(
+            "oracles", f"{block['oracles']} has no two halves of one size; allowed: even numbers"
+        )
+    if block["unlearned"] > block["originals"]:
+        raise InvalidError(
+            "unlearned",
+            f"{block['unlearned']} models cannot be unlearned from {block['originals']} originals; "
+            f"allowed: at most {block['originals']}",
+        )
+    shared_seed = next((seed for seed in seeds if seed in RESERVED_SEEDS), None)
+    if shared_seed is not None:
+        raise InvalidError(
+            "",
+            f"seed {shared_seed:,} is one of the seeds of populations, {RESERVED_SEEDS.start:,} to "
+            f"{RESERVED_SEEDS.stop - 1:,}; allowed: other `seeds`",
+        )
+
+
+def audit_groups(
+    cell: Cell, population: Population, original: str, oracle: str, is_oracle: bool
+) -> AuditGroups:
+    """The models that the audit of a cell compares.
+
+    Args:
+        cell: The audit.
+        population: Its population.
+        original: The variant that does nothing, of the cell's trainer.
+        oracle: The variant that retrains, of the cell's trainer.
+        is_oracle: Whether the audited method is retraining.
+    """
+
+    def grid(variant: str, fleets: tuple[str, ...]) -> Grid:
+        return Grid([(cell.dataset, cell.model)], [variant], [cell.request], list(fleets))
+
+    return AuditGroups(
+        unlearned=grid(oracle, population.floor)
+        if is_oracle
+        else grid(cell.variant, population.unlearned),
+        reference=grid(oracle, population.reference),
+        originals=grid(original, population.originals),
+    )
