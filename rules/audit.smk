@@ -15,6 +15,7 @@ def audit_listings(wildcards):
         "unlearned": ORACLES if is_oracle else UNLEARNED,
         "reference": ORACLES,
         "originals": UNLEARNED,
+        "random": ORACLES,
     }
     return {
         group: [_listed_files(f"{folder}/record.json", [getattr(groups, group)])]

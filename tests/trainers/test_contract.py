@@ -22,6 +22,8 @@ from unlearn.trainers.base import Trainer
 from unlearn.training.fleet import Member, Subset
 
 TRAINERS = registry.names("trainers")
+WITHOUT_POINTS = ("untrained",)
+"""Trainers that read no point."""
 
 pytestmark = [
     pytest.mark.parametrize("name", TRAINERS),
@@ -131,7 +133,7 @@ def test_training_is_a_function_of_points_and_seed(name, digits, states):
     assert state.keys() == states(name).keys() and same(state, states(name))
     assert not same(state, other, task.trainer.served(state))
     fewer = task.trainer.train(task, digits.base_ids[3:], 0)
-    assert not same(state, fewer, task.trainer.served(state))
+    assert (name in WITHOUT_POINTS) is same(state, fewer, task.trainer.served(state))
 
 
 def test_other_points_are_not_read(name, digits, states):
@@ -143,9 +145,8 @@ def test_other_points_are_not_read(name, digits, states):
 def test_training_is_charged(name, digits):
     task = task_of(digits, name)
     task.trainer.train(task, digits.base_ids, 0)
-    assert task.meter.gradient_evaluations > 0
-    assert task.meter.optimizer_steps > 0
-    assert task.meter.flops > 0
+    counters = (task.meter.gradient_evaluations, task.meter.optimizer_steps, task.meter.flops)
+    assert counters == (0, 0, 0) if name in WITHOUT_POINTS else min(counters) > 0
 
 
 def test_a_fleet_is_trained_as_its_members_are(name, digits):
@@ -224,7 +225,7 @@ def test_a_job_leaves_what_the_trainer_gives(name, digits, states):
     assert result.compared == task.trainer.compared(task)
     assert bool(result.constituents) is task.trainer.ensemble
     expected = task.trainer.predict(task, states(name), torch.from_numpy(digits.test_images))
-    np.testing.assert_allclose(result.logits[1, len(result.ids) :], expected, atol=1e-6)
+    np.testing.assert_allclose(result.logits[1, -len(expected) :], expected, atol=1e-6)
 
 
 def test_no_points_are_refused_or_trained_on_by_no_step(name, digits):

@@ -8,8 +8,8 @@ import numpy as np
 
 from unlearn.metrics.accuracy import log_odds_against
 
-GROUPS = ("unlearned", "reference", "originals")
-"""The groups of models: those that are audited, half A of the oracles, and those untouched."""
+GROUPS = ("unlearned", "reference", "originals", "random")
+"""The groups of models: audited, half A of the oracles, trained on all points, and untrained."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from unlearn.evaluation.placement import CONTROLS
-from unlearn.study import sections
+from unlearn.study import schema, sections
 from unlearn.study.messages import InvalidError
 
 MAX_CELLS = 50_000
@@ -29,7 +29,9 @@ def check(config: Mapping) -> None:
         path = f"experiments.{name}"
         counts = [_choices(block, key, path, arrays) for key in GRID_KEYS]
         counts[GRID_KEYS.index("method")] += len(CONTROLS)
-        sizes[path] = math.prod(counts) * _fleet_count(block["seeds"], block["fleet"])
+        fleets = _fleet_count(block["seeds"], block["fleet"])
+        fleets += _population_fleet_count(block["population"], f"{path}.population")
+        sizes[path] = math.prod(counts) * fleets
     for name, block in config["pictures"].items():
         _choices(block, "dataset", f"pictures.{name}", arrays)
     cells = sum(sizes.values())
@@ -71,3 +73,20 @@ def _fleet_count(seeds: Any, size: int) -> int:
     """The number of fleets of some seeds, `size` in each."""
     numbers = set(map(int, seeds)) if isinstance(seeds, list) else range(int(seeds))
     return len({number // size for number in numbers})
+
+
+def _population_fleet_count(choice: Any, path: str) -> int:
+    """The fleets of populations, as if every method had all of them: more than there are."""
+    if choice is None:
+        return 0
+    rules = schema.definition("population")
+    count = 0
+    for written in choice if isinstance(choice, list) else [choice]:
+        try:
+            schema.check(written, rules)
+        except InvalidError as error:
+            raise InvalidError(f"{path}.{error.path}".strip("."), str(error)) from error
+        block = schema.with_defaults(written, rules)
+        models = block["originals"] + block["oracles"]
+        count += math.ceil(models / block["fleet"])
+    return count

@@ -117,7 +117,8 @@ class Jobs:
             groups = self.audit_groups(cell)
             is_oracle = self.study.variants[cell.variant].kind == "retrain"
             unlearned += [groups.originals] if is_oracle else [groups.originals, groups.unlearned]
-            oracles += [groups.reference] + ([groups.unlearned] if is_oracle else [])
+            oracles += [groups.reference, groups.random]
+            oracles += [groups.unlearned] if is_oracle else []
         return covering(unlearned), covering(oracles)
 
     def score(self, cell: Cell, references: Mapping[str, str]) -> dict[str, Any]:

@@ -17,10 +17,16 @@ ORIGINAL_SEEDS = range(1_000_000, 2_000_000)
 REFERENCE_SEEDS = range(2_000_000, 3_000_000)
 """Seeds of half A of the oracles, which methods are compared with."""
 
-FLOOR_SEEDS = range(3_000_000, 4_000_000)
+FLOOR_SEEDS = range(3_000_000, 3_900_000)
 """Seeds of half B of the oracles, which stands for perfect unlearning."""
 
-RESERVED_SEEDS = range(ORIGINAL_SEEDS.start, FLOOR_SEEDS.stop)
+RANDOM_SEEDS = range(3_900_000, 3_900_008)
+"""Seeds of networks that are not trained."""
+
+RANDOM_NETWORKS = "retrain@untrained"
+"""The variant of networks that are not trained."""
+
+RESERVED_SEEDS = range(ORIGINAL_SEEDS.start, 4_000_000)
 
 
 class Population(NamedTuple):
@@ -34,6 +40,8 @@ class Population(NamedTuple):
     """Half A of the oracles."""
     floor: tuple[str, ...]
     """Half B of the oracles."""
+    random: tuple[str, ...]
+    """Networks that are not trained."""
     columns: Mapping[str, int]
     """The parameters as columns of a table."""
 
@@ -45,6 +53,7 @@ class AuditGroups(NamedTuple):
     """Half B of the oracles where the audited method is retraining itself."""
     reference: Grid
     originals: Grid
+    random: Grid
 
 
 def name(block: Mapping) -> str:
@@ -100,4 +109,5 @@ def audit_groups(
         else grid(cell.variant, population.unlearned),
         reference=grid(oracle, population.reference),
         originals=grid(original, population.originals),
+        random=grid(RANDOM_NETWORKS, population.random),
     )

@@ -23,7 +23,7 @@ from unlearn.study.components import (
 )
 from unlearn.study.data_facts import data_facts
 from unlearn.study.messages import InvalidError
-from unlearn.study.variants import resolve_variants
+from unlearn.study.variants import random_networks, resolve_variants
 from unlearn.training.fleet import Member
 from unlearn.training.recipe import Recipe
 
@@ -66,7 +66,9 @@ class Resolver:
         ]
         seeds = block["seeds"] if isinstance(block["seeds"], list) else range(int(block["seeds"]))
         fleets = self._fleets(seeds, block["fleet"])
-        populations = self._populations(block["population"], seeds, f"{path}.population")
+        audited = tuple(self._populations(block["population"], seeds, f"{path}.population"))
+        if audited:
+            random_networks(self)
         return Selection(
             tuple(datasets),
             tuple(models),
@@ -74,7 +76,7 @@ class Resolver:
             tuple(references),
             tuple(requests),
             tuple(fleets),
-            tuple(populations),
+            audited,
         )
 
     def dataset(self, choice: Any, path: str) -> DatasetPart:
@@ -271,8 +273,9 @@ class Resolver:
         """The populations of an experiment, whose models have these seeds besides."""
         if choice is None:
             return
+        rules = schema.definition("population")
         for written in choice if isinstance(choice, list) else [choice]:
-            block = schema.with_defaults(written, schema.definition("population"))
+            block = schema.with_defaults(written, rules)
             self.at(path, populations.check, block, seeds)
             half = block["oracles"] // 2
             sizes = {
@@ -280,6 +283,7 @@ class Resolver:
                 "unlearned": populations.ORIGINAL_SEEDS[: block["unlearned"]],
                 "reference": populations.REFERENCE_SEEDS[:half],
                 "floor": populations.FLOOR_SEEDS[:half],
+                "random": populations.RANDOM_SEEDS,
             }
             size = block["fleet"]
             population = populations.Population(

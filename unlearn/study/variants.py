@@ -46,6 +46,13 @@ def resolve_variants(
     return list(variants.values()), list(references.values())
 
 
+def random_networks(resolver: Resolver) -> Variant:
+    """The variant of networks that are not trained, which some audits compare with."""
+    trainer = _trainer(resolver, "untrained", {}, "")
+    variant = _new_variant(resolver, _control("retrain", trainer), trainer, "")
+    return resolver.register(resolver.study.variants, variant.name, variant)
+
+
 def _control(kind: str, trainer: Part) -> Part:
     """A control at the defaults of its method."""
     return Part(control_name(kind, trainer), kind, registry.find("methods", kind)().values())

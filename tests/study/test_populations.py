@@ -1,0 +1,127 @@
+"""Populations of experiments: which models they need, and what is refused."""
+
+import pytest
+
+from tests.support.study import load
+from unlearn.study.grid import Cell, union
+from unlearn.study.jobs import Jobs
+from unlearn.study.load import StudyError
+
+SMALL = {"originals": 8, "oracles": 8, "unlearned": 4, "fleet": 4}
+
+
+def with_population(population=SMALL, **changes):
+    def change(config, experiment):
+        config["seeds"] = changes.pop("seeds", config["seeds"])
+        experiment["population"] = population
+        experiment["request"] = {"name": "random", "rate": 0.1}
+        experiment |= changes
+
+    return change
+
+
+def seeds(plan, fleets):
+    return [member.seed for fleet in fleets for member in plan.fleets[fleet]]
+
+
+def test_an_experiment_has_no_population_unless_it_asks_for_one():
+    plan = load()
+    assert plan.audits == () and plan.populations == {}
+
+
+def test_every_variant_is_audited_once_a_request():
+    plan = load(with_population())
+    variants = {"original", "retrain", "finetune", "gradient_ascent"}
+    assert {cell.variant for cell in plan.audits} == variants
+    assert len(plan.audits) == len(variants)
+    assert {cell.fleet for cell in plan.audits} == set(plan.populations)
+
+
+def test_no_two_groups_share_a_seed():
+    plan = load(with_population())
+    (population,) = plan.populations.values()
+    groups = [population.originals, population.reference, population.floor, population.random]
+    numbers = [seed for fleets in groups for seed in seeds(plan, fleets)]
+    assert [len(seeds(plan, fleets)) for fleets in groups] == [8, 4, 4, 8]
+    assert len(set(numbers)) == len(numbers) and not set(numbers) & {0, 1}
+    assert seeds(plan, population.unlearned) == seeds(plan, population.originals)[:4]
+
+
+def test_an_audit_of_retraining_is_one_half_of_the_oracles_against_the_other():
+    plan = load(with_population())
+    (population,) = plan.populations.values()
+    jobs = Jobs(plan)
+    floor = jobs.audit_groups(Cell("digits", "cnn1", "retrain", "random-rate=0.1", population.name))
+    assert floor.unlearned.variants == floor.reference.variants == ["retrain"]
+    assert not set(floor.unlearned.fleets) & set(floor.reference.fleets)
+    assert set(floor.unlearned.fleets) == set(population.floor)
+
+
+def test_a_larger_population_contains_the_smaller_one():
+    larger = {key: 2 * SMALL[key] for key in ("originals", "oracles", "unlearned")} | {"fleet": 4}
+
+    def cells(population):
+        grids = Jobs(load(with_population(population))).population_grids()
+        return [set(union(group)) for group in grids]
+
+    for small, large in zip(cells(SMALL), cells(larger), strict=True):
+        assert small < large
+
+
+def test_another_method_adds_its_own_cells_alone():
+    def unlearned(methods):
+        grids, oracles = Jobs(load(with_population(method=methods))).population_grids()
+        return set(union(grids)), set(union(oracles))
+
+    one, oracles_of_one = unlearned(["finetune"])
+    both, oracles_of_both = unlearned(["finetune", "gradient_ascent"])
+    assert oracles_of_one == oracles_of_both
+    assert {cell.variant for cell in both - one} == {"gradient_ascent"} and one < both
+
+
+def test_models_of_audits_alone_keep_no_weights():
+    plan = load(with_population())
+    jobs = Jobs(plan)
+    audited = union(jobs.population_grids()[0])
+    assert not any(jobs.unlearn(cell).keeps_weights for cell in audited)
+    assert all(jobs.unlearn(cell).keeps_weights for cell in plan.cells)
+
+
+def test_an_ensemble_is_compared_with_oracles_of_its_trainer():
+    plan = load(with_population(method=[{"name": "sisa", "shards": 2}]))
+    jobs = Jobs(plan)
+    audit = next(cell for cell in plan.audits if cell.variant.startswith("sisa"))
+    groups = jobs.audit_groups(audit)
+    assert groups.reference.variants == [plan.variants[audit.variant].oracle]
+    assert plan.variants[groups.originals.variants[0]].trainer.kind == "sisa"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_population(SMALL | {"oracles": 9}), "population.oracles: 9 has no two halves"),
+        (
+            with_population(SMALL | {"unlearned": 16}),
+            "population.unlearned: 16 models cannot be unlearned from 8 originals",
+        ),
+        (with_population(SMALL | {"originals": 1}), "population"),
+        (with_population(SMALL | {"size": 1}), "population"),
+        (with_population(seeds=[5, 1_000_003]), "seed 1,000,003 is one of the seeds of populations"),
+        (with_population([SMALL, SMALL | {"unlearned": 8}]), "2 populations would share one point"),
+        (
+            with_population(figure={"x": "population.unlearned", "y": "accuracy"}),
+            "accuracy is no metric of a population",
+        ),
+    ],
+)
+def test_populations_that_cannot_be_audited_are_refused(change, message):
+    with pytest.raises(StudyError, match=message):
+        load(change)
+
+
+def test_a_metric_of_populations_needs_a_population():
+    def change(config, experiment):
+        experiment["figure"] = {"x": "rate", "y": "klom"}
+
+    with pytest.raises(StudyError, match="klom compares populations; set the key `population`"):
+        load(change)
