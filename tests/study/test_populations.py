@@ -106,7 +106,10 @@ def test_an_ensemble_is_compared_with_oracles_of_its_trainer():
         ),
         (with_population(SMALL | {"originals": 1}), "population"),
         (with_population(SMALL | {"size": 1}), "population"),
-        (with_population(seeds=[5, 1_000_003]), "seed 1,000,003 is one of the seeds of populations"),
+        (
+            with_population(seeds=[5, 1_000_003]),
+            "seed 1,000,003 is one of the seeds of populations",
+        ),
         (with_population([SMALL, SMALL | {"unlearned": 8}]), "2 populations would share one point"),
         (
             with_population(figure={"x": "population.unlearned", "y": "accuracy"}),

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from unlearn.metrics.accuracy import accuracy, accuracy_gap, loss_gap, mean_loss
+from unlearn.metrics.audit_catalogue import AUDITS
 from unlearn.metrics.divergence import jensen_shannon, kl, reverse_kl
 from unlearn.metrics.ensemble import (
     max_lone_accuracy,
@@ -244,7 +245,7 @@ _NOISES = (
     ),
 )
 
-_TABLE = (*_PREDICTIONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *_NOISES)
+_TABLE = (*_PREDICTIONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *_NOISES, *AUDITS)
 
 ENTRY_POINTS = tuple(importlib.metadata.entry_points(group="unlearn.metrics"))
 """The rows that installed packages add."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
-from unlearn.metrics.accuracy import log_odds_against
+from unlearn.metrics import margins as margins_of
 
 GROUPS = ("unlearned", "reference", "originals", "random")
 """The groups of models: audited, half A of the oracles, trained on all points, and untrained."""
@@ -35,7 +36,7 @@ class Populations:
 
     def probabilities(self, group: str, split: str) -> np.ndarray:
         """The probability of each point's class, N x points, float64."""
-        return 1 / (1 + np.exp(-np.clip(self.margins(group, split), -500, 500)))
+        return expit(self.margins(group, split))
 
     def split_logits(self, group: str, split: str) -> np.ndarray:
         """The logits of a group's models for the points of a split, N x points x C."""
@@ -59,5 +60,4 @@ class Populations:
 
 def _margins(populations: Populations, group: str) -> np.ndarray:
     """The margins of all models of a group, N x P."""
-    labels = populations.labels
-    return np.stack([-log_odds_against(logits, labels) for logits in populations.logits[group]])
+    return margins_of.margins(populations.logits[group], populations.labels)

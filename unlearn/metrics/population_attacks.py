@@ -1,0 +1,235 @@
+"""Membership attacks on the models of an audit: do they still know the deleted points?
+
+Every attack on single models compares deleted points with test points of the same mix of classes.
+Its value is the mean over the audited models, with a t interval over them. The right value is that
+of oracles, not .5: oracles, too, know some points better than others.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from unlearn.metrics.finding import Finding
+from unlearn.metrics.lira import offline_lira_scores
+from unlearn.metrics.loss_attack import attack_auc
+from unlearn.metrics.membership import class_overlap, matched_rows, roc_auc, tpr_at_fpr
+from unlearn.metrics.populations import Populations
+from unlearn.metrics.rmia import choose_a, rmia_scores
+from unlearn.metrics.statistics import t_interval
+from unlearn.metrics.svc_attack import confidences, svc_efficacy
+from unlearn.metrics.ulira import ULira, ulira
+
+SEED = 0
+"""Decides which test points and models are drawn: audits of one request draw the same."""
+
+RMIA_REFERENCES = 4
+"""Oracles that RMIA compares with."""
+
+RMIA_MEMBERS = 2
+"""Originals that help to choose RMIA's parameter: they were trained on the deleted points."""
+
+SVC_POINTS = 1_000
+"""Retain points, and test points, that each classifier of the SVC attack is fitted to."""
+
+AUC_TOLERANCE = 0.05
+"""The literature calls an attack with an area so close to .5 a success of unlearning."""
+
+FORGET_ACCURACY_LIMIT = 0.1
+"""The literature calls an accuracy on deleted points below this one a success of unlearning."""
+
+
+# -- U-LiRA: many unlearned models against many oracles
+
+
+def ulira_auc(populations: Populations, split: str) -> Finding:
+    """Area under the ROC curve of U-LiRA; see `ulira`."""
+    return populations.shared(_ulira).auc
+
+
+def ulira_balanced_accuracy(populations: Populations, split: str) -> Finding:
+    """Balanced accuracy of U-LiRA at a likelihood ratio of 1."""
+    return populations.shared(_ulira).balanced_accuracy
+
+
+def ulira_tpr_at_one_percent(populations: Populations, split: str) -> Finding:
+    """True-positive rate of U-LiRA at a false-positive rate of 1 %."""
+    return populations.shared(_ulira).tpr_at_one_percent
+
+
+def ulira_point_aucs(populations: Populations) -> np.ndarray | None:
+    """The area of U-LiRA at each deleted point."""
+    return populations.shared(_ulira).point_aucs
+
+
+def _ulira(populations: Populations) -> ULira:
+    groups = [populations.margins(group, "forget") for group in ("unlearned", "reference")]
+    return ulira(*groups, seed=SEED)
+
+
+# -- attacks on one model at a time
+
+
+def lira_auc(populations: Populations, split: str) -> Finding:
+    """Mean area of offline LiRA, whose models without the points are the oracles of half A."""
+    return _mean_area(populations, populations.shared(_lira_scores))
+
+
+def lira_tpr_at_one_percent(populations: Populations, split: str) -> Finding:
+    """Mean true-positive rate of offline LiRA at a false-positive rate of 1 %."""
+    scores = populations.shared(_lira_scores)
+    return _over_models(scores, lambda members, others: tpr_at_fpr(members, others, 0.01))
+
+
+def rmia_auc(populations: Populations, split: str) -> Finding:
+    """Mean area of RMIA with oracles as references and validation points as population."""
+    return _mean_area(populations, populations.shared(_rmia_scores))
+
+
+def rmia_tpr_at_one_percent(populations: Populations, split: str) -> Finding:
+    """Mean true-positive rate of RMIA at a false-positive rate of 1 %."""
+    scores = populations.shared(_rmia_scores)
+    return _over_models(scores, lambda members, others: tpr_at_fpr(members, others, 0.01))
+
+
+def rmia_point_scores(populations: Populations) -> np.ndarray | None:
+    """The mean RMIA score of each deleted point over the audited models."""
+    scores = populations.shared(_rmia_scores)
+    return None if isinstance(scores, str) else scores[0].mean(axis=0)
+
+
+def loss_auc(populations: Populations, split: str) -> Finding:
+    """Mean area of the attack by loss, class by class; see `loss_attack`."""
+    areas = populations.shared(_loss_areas)
+    return _mean(areas, "no class has both deleted points and test points")
+
+
+def svc_efficacy_mean(populations: Populations, split: str) -> Finding:
+    """Mean share of deleted points that an SVC on confidences calls non-members."""
+    labels = {name: populations.split_labels(name) for name in ("retain", "test", "forget")}
+    values = []
+    reason = "no retained points"
+    for model in range(populations.size("unlearned")) if "retain" in populations.rows else ():
+        features = [
+            confidences(populations.split_logits("unlearned", name)[model], labels[name])
+            for name in ("retain", "test", "forget")
+        ]
+        finding = svc_efficacy(*features, seed=SEED, max_points=SVC_POINTS)
+        reason = finding.reason
+        values.append(finding.value)
+    return _mean(values, reason)
+
+
+# -- thresholds of the literature
+
+
+def auc_threshold_failures(populations: Populations, split: str) -> Finding:
+    """Share of models whose attack by loss is not within .05 of .5."""
+    areas = populations.shared(_loss_areas)
+    failures = [None if area is None else abs(area - 0.5) > AUC_TOLERANCE for area in areas]
+    return _mean(failures, "no class has both deleted points and test points")
+
+
+def accuracy_threshold_failures(populations: Populations, split: str) -> Finding:
+    """Share of models whose accuracy on the deleted points is not below .1."""
+    classes = populations.split_logits("unlearned", "forget").argmax(axis=2)
+    accuracies = (classes == populations.split_labels("forget")).mean(axis=1)
+    return _mean(list(accuracies >= FORGET_ACCURACY_LIMIT), "")
+
+
+# -- what they share
+
+
+def _nonmembers(populations: Populations) -> tuple[np.ndarray, np.ndarray]:
+    """Which deleted points are attacked, and the test points that they are compared with."""
+    forget_labels = populations.split_labels("forget")
+    test_labels = populations.split_labels("test")
+    rows = matched_rows(forget_labels, test_labels, SEED)
+    return class_overlap(forget_labels, test_labels), rows
+
+
+def _lira_scores(populations: Populations) -> tuple[np.ndarray, np.ndarray] | str:
+    """Scores of deleted and of test points, models x points; a reason where there are none."""
+    is_attacked, test_rows = populations.shared(_nonmembers)
+    sides = []
+    for split, points in (("forget", is_attacked), ("test", test_rows)):
+        target, out = (
+            populations.margins(group, split)[:, points] for group in ("unlearned", "reference")
+        )
+        result = offline_lira_scores(target, out)
+        if result.scores is None:
+            return result.reason
+        sides.append(result.scores)
+    return tuple(sides)
+
+
+def _rmia_scores(populations: Populations) -> tuple[np.ndarray, np.ndarray] | str:
+    """Scores of deleted and of test points, models x points; a reason where there are none."""
+    if "validation" not in populations.rows:
+        return "RMIA needs validation points, which nobody trained on; set `validation`"
+    is_attacked, test_rows = populations.shared(_nonmembers)
+    if not len(test_rows):
+        return "no class has both deleted points and test points"
+    points = {"forget": is_attacked, "test": test_rows, "validation": slice(None)}
+
+    def probabilities(group: str, split: str, count: int | None = None) -> np.ndarray:
+        return populations.probabilities(group, split)[:count, points[split]]
+
+    models = [("originals", RMIA_MEMBERS), ("reference", RMIA_REFERENCES)]
+    helpers = {
+        split: np.concatenate([probabilities(group, split, count) for group, count in models])
+        for split in points
+    }
+    both = np.concatenate([helpers["forget"], helpers["test"]], axis=1)
+    membership = np.zeros(both.shape, bool)
+    membership[:RMIA_MEMBERS, : helpers["forget"].shape[1]] = True
+    choice = choose_a(both, membership, helpers["validation"])
+    if choice.value is None:
+        return choice.reason
+    populations_points = (
+        probabilities("unlearned", "validation"),
+        helpers["validation"][RMIA_MEMBERS:],
+    )
+    return tuple(
+        rmia_scores(
+            probabilities("unlearned", split),
+            helpers[split][RMIA_MEMBERS:],
+            *populations_points,
+            a=choice.value,
+        )
+        for split in ("forget", "test")
+    )
+
+
+def _loss_areas(populations: Populations) -> list[float | None]:
+    """The area of the attack by loss on each audited model."""
+    labels = [populations.split_labels(split) for split in ("forget", "test")]
+    odds = [-populations.margins("unlearned", split) for split in ("forget", "test")]
+    return [
+        attack_auc(member_odds, labels[0], nonmember_odds, labels[1])
+        for member_odds, nonmember_odds in zip(*odds, strict=True)
+    ]
+
+
+def _mean_area(populations: Populations, scores: tuple[np.ndarray, np.ndarray] | str) -> Finding:
+    return _over_models(scores, roc_auc)
+
+
+def _over_models(
+    scores: tuple[np.ndarray, np.ndarray] | str,
+    measure: Callable[[np.ndarray, np.ndarray], Finding],
+) -> Finding:
+    """The mean over models of a measure of their scores of members and of non-members."""
+    if isinstance(scores, str):
+        return Finding(None, reason=scores)
+    findings = [measure(*sides) for sides in zip(*scores, strict=True)]
+    reasons = [finding.reason for finding in findings if finding.reason]
+    return _mean([finding.value for finding in findings], reasons[0] if reasons else "")
+
+
+def _mean(values: list[float | bool | None], reason: str) -> Finding:
+    """The mean of a value of each model; null with the reason where one has none."""
+    if not values or None in values:
+        return Finding(None, n=len(values), reason=reason)
+    interval = t_interval(np.array(values, float))
+    ends = [None if np.isnan(end) else float(end) for end in (interval.low, interval.high)]
+    return Finding(float(interval.mean), *ends, n=interval.n)
