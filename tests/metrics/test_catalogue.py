@@ -7,9 +7,10 @@ import pytest
 from tests.support.project import ROOT
 from unlearn.core import registry
 from unlearn.metrics.catalogue import METRICS, PHASES, SPLITS, floor
+from unlearn.metrics.metric import AUDITED_SPLITS
 from unlearn.report.figures import _style
 
-FUNCTIONS = ("of_model", "of_pair", "of_votes", "of_attack")
+FUNCTIONS = ("of_model", "of_pair", "of_votes", "of_attack", "of_population")
 MAX_NAMES = 4
 """Metrics that a literal outside the catalogue may name before it counts as a second table."""
 
@@ -20,7 +21,11 @@ def test_the_columns_of_a_row_agree(metric):
     is_cost = set(metric.splits) <= set(PHASES)
     assert len(functions) <= 1
     assert metric.label and metric.splits
-    assert metric.splits == SPLITS or is_cost or metric.splits == ("weights",)
+    is_of_population = metric.scope == "population"
+    assert bool(metric.of_population) is is_of_population
+    allowed_splits = AUDITED_SPLITS if is_of_population else SPLITS
+    is_about_points = metric.splits in (allowed_splits, ("forget",))
+    assert is_about_points or is_cost or metric.splits == ("weights",)
     if metric.splits == SPLITS:
         assert functions
     if metric.of_pair:
