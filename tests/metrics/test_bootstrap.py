@@ -61,6 +61,11 @@ def test_means_of_models_alone_leave_out_the_draws():
     assert coverage(nested_interval, "draws", 5, 3, has_nested_draws=False) < 0.6
 
 
+def test_two_draws_are_too_few_where_draws_differ():
+    assert 0.87 < coverage(mean_interval, "both", 20, 2, has_nested_draws=False) < 0.91
+    assert 0.91 < coverage(mean_interval, "both", 20, 3, has_nested_draws=False) < 0.95
+
+
 def test_from_ten_models_on_the_interval_is_a_bootstrap():
     values = np.random.default_rng(0).exponential(size=(10, 1))
     assert mean_interval(values[:9]) == t_interval(values[:9, 0])
