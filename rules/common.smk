@@ -218,7 +218,7 @@ def _scored_files(wildcards, name):
 
 def cost_listing(_):
     """The records of every training and unlearning job, as `grid.files` lists them."""
-    unlearned, oracles = JOBS.population_grids()
+    unlearned, oracles = JOBS.population_grids(STUDY.audits)
     grids = [*GRIDS, *unlearned]
     trainers = {name: v.trainer.name for name, v in STUDY.variants.items()}
     return [

@@ -36,7 +36,7 @@ def _made_for_jobs():
 
 def _made_for_audits():
     """Every artefact that audits read, and their results: its rule and wildcards."""
-    unlearned, oracles = JOBS.population_grids()
+    unlearned, oracles = JOBS.population_grids(STUDY.audits)
     for cell in grid.union(unlearned):
         names = cell._asdict()
         trainer = STUDY.variants[cell.variant].trainer.name

@@ -26,11 +26,17 @@ from typing import NamedTuple
 import pandas as pd
 
 from unlearn.storage.files import read_costs, write_text
+from unlearn.study.components import Experiment
+from unlearn.study.grid import Cell
+from unlearn.study.grid import union as union_of_grids
+from unlearn.study.jobs import Jobs
 from unlearn.study.load import Study, StudyError, load_files
 
 RECORD = Path(__file__).with_name("recorded.csv")
 START_SECONDS = 4.0
 """Seconds of a job beside its work: starting Python, reading, writing, scores."""
+
+BYTES_PER_LOGIT = 4
 
 LEVELS = (
     ["rule", "dataset", "model", "what", "request"],
@@ -60,23 +66,63 @@ def jobs(plan: Study) -> Iterator[tuple[str, Job]]:
     """Each job of a study once, with the first experiment that needs it."""
     earlier_jobs: set[Job] = set()
     for name, experiment in plan.experiments.items():
-        for cell in experiment.cells:
-            trainer = plan.variants[cell.variant].trainer.name
-            folder = f"{cell.dataset}/{cell.model}"
-            cell_jobs = [
-                Job("train", cell.dataset, cell.model, trainer, "", cell.fleet,
-                    f"trained/{folder}/{trainer}/{cell.fleet}"),
-                Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}"),
-            ]  # fmt: skip
-            data = plan.datasets[cell.dataset]
-            if data.parameters["features"]:  # of images, which may be noisy
-                data = plan.datasets[data.source]
-            if data.noise and data.parameters["noised"] > 0:
-                noise = data.noise.name
-                job = Job("noise", data.source, "", noise, "", "", f"noise/{data.source}/{noise}")
-                cell_jobs.insert(0, job)
-            yield from ((name, job) for job in cell_jobs if job not in earlier_jobs)
-            earlier_jobs.update(cell_jobs)
+        unlearned, oracles = population_cells(plan, experiment)
+        cell_jobs = [
+            job for cell in (*experiment.cells, *unlearned) for job in _jobs_of(plan, cell)
+        ]
+        cell_jobs += [_oracle_job(plan, cell) for cell in oracles]
+        new_jobs = [job for job in dict.fromkeys(cell_jobs) if job not in earlier_jobs]
+        yield from ((name, job) for job in new_jobs)
+        earlier_jobs.update(new_jobs)
+
+
+def population_cells(
+    plan: Study, experiment: Experiment
+) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
+    """The cells that the audits of an experiment need: those unlearned, and oracles."""
+    unlearned, oracles = Jobs(plan).population_grids(experiment.audits.cells())
+    return union_of_grids(unlearned), union_of_grids(oracles)
+
+
+def _jobs_of(plan: Study, cell: Cell) -> Iterator[Job]:
+    """The jobs of a cell: noise where its images carry some, training, unlearning."""
+    trainer = plan.variants[cell.variant].trainer.name
+    data = plan.datasets[cell.dataset]
+    if data.parameters["features"]:  # of images, which may be noisy
+        data = plan.datasets[data.source]
+    if data.noise and data.parameters["noised"] > 0:
+        noise = data.noise.name
+        yield Job("noise", data.source, "", noise, "", "", f"noise/{data.source}/{noise}")
+    folder = f"trained/{cell.dataset}/{cell.model}/{trainer}/{cell.fleet}"
+    yield Job("train", cell.dataset, cell.model, trainer, "", cell.fleet, folder)
+    yield Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}")
+
+
+def _oracle_job(plan: Study, cell: Cell) -> Job:
+    """The job of a population of oracles: it costs what training does."""
+    trainer = plan.variants[cell.variant].trainer.name
+    folder = f"oracles/{'/'.join(cell)}"
+    return Job("train", cell.dataset, cell.model, trainer, "", cell.fleet, folder)
+
+
+def population_bytes(plan: Study) -> int:
+    """The bytes of the logits of all populations, from what is known before data are loaded."""
+    unlearned, oracles = Jobs(plan).population_grids(plan.audits)
+    total = 0
+    for cell in (*union_of_grids(unlearned), *union_of_grids(oracles)):
+        part = plan.datasets[cell.dataset]
+        request = plan.requests[cell.request].parameters
+        base_points = part.facts.base_points
+        changed = request.get("count") or round((request.get("rate") or 0) * base_points)
+        if "label" in request:
+            changed = round(request["fraction"] * base_points / part.facts.classes)
+        sample = min(part.component.retain_sample or base_points, part.facts.points)
+        source = part.component.facts()
+        test_points = part.component.test_subset or source.test_points
+        points = sample + changed + part.component.validation_size + test_points
+        models = len(plan.fleets[cell.fleet])
+        total += models * points * part.facts.classes * BYTES_PER_LOGIT
+    return total
 
 
 def job_seconds(results: Path, job: Job) -> float | None:
@@ -208,6 +254,11 @@ def main() -> None:
         f"{total['seconds'] / 3600:.1f} core-hours for {total['jobs']:.0f} jobs, "
         f"{total['guessed'] / max(total['seconds'], 1):.0%} of them guessed from similar jobs"
     )
+    if plan.audits:
+        gigabytes = population_bytes(plan) / 1e9
+        print(
+            f"populations: about {gigabytes:.1f} GB of predictions on disk, no weights of oracles"
+        )
     if total["unknown"]:
         print(
             f"{total['unknown']:.0f} jobs are like nothing that is recorded: without their seconds"

@@ -61,7 +61,8 @@ def test_a_larger_population_contains_the_smaller_one():
     larger = {key: 2 * SMALL[key] for key in ("originals", "oracles", "unlearned")} | {"fleet": 4}
 
     def cells(population):
-        grids = Jobs(load(with_population(population))).population_grids()
+        plan = load(with_population(population))
+        grids = Jobs(plan).population_grids(plan.audits)
         return [set(union(group)) for group in grids]
 
     for small, large in zip(cells(SMALL), cells(larger), strict=True):
@@ -70,7 +71,8 @@ def test_a_larger_population_contains_the_smaller_one():
 
 def test_another_method_adds_its_own_cells_alone():
     def unlearned(methods):
-        grids, oracles = Jobs(load(with_population(method=methods))).population_grids()
+        plan = load(with_population(method=methods))
+        grids, oracles = Jobs(plan).population_grids(plan.audits)
         return set(union(grids)), set(union(oracles))
 
     one, oracles_of_one = unlearned(["finetune"])
@@ -82,7 +84,7 @@ def test_another_method_adds_its_own_cells_alone():
 def test_models_of_audits_alone_keep_no_weights():
     plan = load(with_population())
     jobs = Jobs(plan)
-    audited = union(jobs.population_grids()[0])
+    audited = union(jobs.population_grids(plan.audits)[0])
     assert not any(jobs.unlearn(cell).keeps_weights for cell in audited)
     assert all(jobs.unlearn(cell).keeps_weights for cell in plan.cells)
 

@@ -113,3 +113,20 @@ def test_the_full_study_costs_at_most_eight_core_hours():
     cost = forecast.study_cost(forecast.load([ROOT / "config.yaml"]), forecast._recorded())
     assert cost["core-hours"] <= 8
     assert cost["guessed"] < 0.1 and cost["jobs without a forecast"] == 0
+
+
+def test_populations_are_part_of_the_forecast(tmp_path):
+    """Oracles cost what training does; their predictions are what lies on disk."""
+    config = copy.deepcopy(TINY)
+    experiment = config["experiments"]["accuracy"]
+    experiment |= {"method": "finetune", "request": {"name": "random", "rate": 0.1}}
+    experiment["population"] = {"originals": 4, "oracles": 8, "unlearned": 4, "fleet": 4}
+    study = plan(config, tmp_path)
+    record = recorded(study, lambda i: 1.0)
+    table = forecast.forecast(study, NOWHERE, record)
+    paired, audited, networks = 1 + 3, 1 + 2 + 2, 2  # training and cells; those; of seeds 0 to 7
+    assert table["jobs"].tolist() == [paired + audited + networks]
+    models = 4 * 2 + 4 * 5 + 8
+    assert table["seconds"].tolist() == [models + forecast.START_SECONDS * table["jobs"].iloc[0]]
+    points = 200 + 20 + 144 + 360
+    assert forecast.population_bytes(study) == (4 * 4 + 8) * points * 10 * 4

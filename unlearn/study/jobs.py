@@ -8,7 +8,7 @@ name, too: `modules`.
 import functools
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,11 +109,11 @@ class Jobs:
             is_oracle=variant.kind == "retrain",
         )
 
-    def population_grids(self) -> tuple[list[Grid], list[Grid]]:
+    def population_grids(self, audits: Iterable[Cell]) -> tuple[list[Grid], list[Grid]]:
         """The grids of cells that are unlearned for audits alone, and of oracles, each once."""
         unlearned: list[Grid] = []
         oracles: list[Grid] = []
-        for cell in self.study.audits:
+        for cell in audits:
             groups = self.audit_groups(cell)
             is_oracle = self.study.variants[cell.variant].kind == "retrain"
             unlearned += [groups.originals] if is_oracle else [groups.originals, groups.unlearned]
