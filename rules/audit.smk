@@ -10,7 +10,7 @@ def audited_cell(wildcards):
 def audit_listings(wildcards):
     """The records of the models that an audit compares, by group, as `grid.files` lists them."""
     groups = JOBS.audit_groups(audited_cell(wildcards))
-    is_oracle = STUDY.variants[wildcards.variant].kind == "retrain"
+    is_oracle = wildcards.variant == STUDY.variants[wildcards.variant].oracle
     folders = {
         "unlearned": ORACLES if is_oracle else UNLEARNED,
         "reference": ORACLES,

@@ -57,6 +57,16 @@ def test_an_audit_of_retraining_is_one_half_of_the_oracles_against_the_other():
     assert set(floor.unlearned.fleets) == set(population.floor)
 
 
+def test_a_retraining_that_a_study_names_itself_is_audited_as_a_method():
+    def change(config, experiment):
+        with_population(method="masked")(config, experiment)
+        config["methods"] = {"masked": {"name": "retrain"}}
+
+    plan = load(change)
+    (audit,) = (cell for cell in plan.audits if cell.variant == "masked")
+    assert Jobs(plan).audit_groups(audit).unlearned.variants == ["masked"]
+
+
 def test_a_larger_population_contains_the_smaller_one():
     larger = {key: 2 * SMALL[key] for key in ("originals", "oracles", "unlearned")} | {"fleet": 4}
 

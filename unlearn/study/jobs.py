@@ -106,7 +106,7 @@ class Jobs:
             self.study.populations[cell.fleet],
             original=original_name(variant),
             oracle=variant.oracle,
-            is_oracle=variant.kind == "retrain",
+            is_oracle=cell.variant == variant.oracle,
         )
 
     def population_grids(self, audits: Iterable[Cell]) -> tuple[list[Grid], list[Grid]]:
@@ -115,7 +115,7 @@ class Jobs:
         oracles: list[Grid] = []
         for cell in audits:
             groups = self.audit_groups(cell)
-            is_oracle = self.study.variants[cell.variant].kind == "retrain"
+            is_oracle = cell.variant == self.study.variants[cell.variant].oracle
             unlearned += [groups.originals] if is_oracle else [groups.originals, groups.unlearned]
             oracles += [groups.reference, groups.random]
             oracles += [groups.unlearned] if is_oracle else []
