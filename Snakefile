@@ -15,6 +15,7 @@ if not workflow.configfiles:  # a study given with --configfile stands alone
 
 include: "rules/common.smk"
 include: "rules/params.smk"
+include: "rules/inputs.smk"
 include: "rules/data.smk"
 include: "rules/requests.smk"
 include: "rules/train.smk"
