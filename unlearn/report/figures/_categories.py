@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from unlearn.metrics.catalogue import METRICS
-from unlearn.report.figures import _scales, _style
+from unlearn.report.figures import _scales, _style, _ticks
 
 ROW_INCHES = 0.17
 """Height of a category of one line of text."""
@@ -155,7 +155,7 @@ def _scale_values(axis: Axes, means: Sequence[float], scale: str) -> None:
         _thin_log_ticks(axis)
     elif axis.get_xscale() == "linear":
         axis.locator_params(axis="x", nbins=MAX_TICKS)
-        _style.format_ticks(axis.xaxis)
+        _ticks.format_ticks(axis.xaxis)
 
 
 def _thin_log_ticks(axis: Axes) -> None:
@@ -173,5 +173,5 @@ def _thin_log_ticks(axis: Axes) -> None:
     if len(minor_ticks + visible_ticks[1]) < 2:
         minor_ticks = MaxNLocator(3).tick_values(low, high)
     axis.xaxis.set_minor_locator(FixedLocator(minor_ticks))
-    axis.xaxis.set_major_formatter(_style.LogNumbers())
-    axis.xaxis.set_minor_formatter(_style.LogNumbers(minor_thresholds=(np.inf, np.inf)))
+    axis.xaxis.set_major_formatter(_ticks.LogNumbers())
+    axis.xaxis.set_minor_formatter(_ticks.LogNumbers(minor_thresholds=(np.inf, np.inf)))

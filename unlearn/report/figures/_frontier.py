@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel
 from unlearn.metrics.catalogue import METRICS, floor
-from unlearn.report.figures import _frontier_rows, _legend, _lines, _notes, _scales, _style
+from unlearn.report.figures import _frontier_rows, _legend, _lines, _notes, _scales, _style, _ticks
 from unlearn.report.figures._frontier_points import Point, frontier_points
 
 FLOOR_NAME = "another retraining"
@@ -139,7 +139,7 @@ def _draw_panel(
             _draw_point(axis, row, cost, style)
     _draw_frontier(axis, frontier_points(points, limits))
     axis.set_xscale(spec["xscale"])
-    _style.format_ticks(axis.xaxis)
+    _ticks.format_ticks(axis.xaxis)
     distances = [row["mean"] for row in rows_with_values]
     _scales.set_scale(axis, "y", spec["yscale"], [0.0, *distances])
     axis.set_ylim(bottom=0)
