@@ -1,17 +1,33 @@
 """The numbers on axes: short, plain where they can be, and never on top of each other."""
 
+import math
 import re
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axis import Axis
-from matplotlib.ticker import EngFormatter, LogFormatterSciNotation, StrMethodFormatter
+from matplotlib.ticker import (
+    EngFormatter,
+    FixedLocator,
+    LogFormatterSciNotation,
+    NullFormatter,
+    StrMethodFormatter,
+)
 
 MIN_WITH_SEPARATORS = 10_000
 """Axes that reach this value separate thousands: 60,000."""
 
 MIN_WITH_LETTERS = 2_000_000
 """Axes that reach this value write letters: 60M."""
+
+MIN_WITH_LETTER = 1_000_000
+"""Plain numbers that reach this value have a letter: 1.2M."""
+
+POWER_LETTERS = ("", "k", "M", "G", "T", "P", "E")
+"""The letters of the powers of 1,000."""
+
+MAX_WITH_LETTER = 1e21
+"""Numbers that reach this value have no letter."""
 
 LETTER_POINTS = 4.6
 """Width of a digit of a tick label."""
@@ -93,3 +109,35 @@ def format_ticks(axis: Axis) -> None:
         axis.set_major_formatter(EngFormatter(sep=""))
     elif axis.get_scale() == "linear" and highest_value >= MIN_WITH_SEPARATORS:
         axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def plain_number(value: float) -> str:
+    """A number with separators, from a million on with the letter of a power of 1,000: 1.2M."""
+    if MIN_WITH_LETTER <= abs(value) < MAX_WITH_LETTER:
+        power = int(math.log10(abs(value)) // 3)
+        return f"{value / 1000**power:.3g}{POWER_LETTERS[power]}"
+    return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def set_plain_powers(axis: Axis, points: float) -> None:
+    """Label powers of ten with plain numbers, as many as fit in a panel so many points wide.
+
+    An axis with fewer than two powers of ten keeps its ticks.
+    """
+    low, high = sorted(axis.get_view_interval())
+    exponents = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
+    if len(exponents) < 2:
+        return
+    letters = max(len(_power_label(exponent)) for exponent in exponents)
+    decade_points = points / np.log10(high / low)
+    spacing = math.ceil((LETTER_POINTS * letters + GAP_POINTS) / decade_points)
+    axis.set_major_locator(FixedLocator(10.0 ** exponents[::spacing]))
+    axis.set_major_formatter(lambda tick, _: _power_label(np.log10(tick)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _power_label(exponent: float) -> str:
+    """The label of a power of ten."""
+    is_plain = -4 < exponent < len(POWER_LETTERS) * 3
+    exponent = round(exponent)
+    return plain_number(10.0**exponent) if is_plain else f"1e{exponent}"
