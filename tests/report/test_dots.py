@@ -50,7 +50,7 @@ def drawn(table, figure):
 
 
 def axes_by_title(picture):
-    return {axis.get_title(): axis for axis in picture.axes if axis.get_visible()}
+    return {axis.get_title("left"): axis for axis in picture.axes if axis.get_visible()}
 
 
 def points(axis):
@@ -154,11 +154,12 @@ def test_a_method_without_values_stays_a_row_with_the_reason(flag):
     pyplot.close("all")
 
 
-def test_models_that_failed_are_counted_beside_the_mean_of_the_others():
+def test_models_that_failed_are_counted_beside_the_name_of_the_method():
     figure, table = comparison()
     table.loc[table["variant"] == "finetune", "failed"] = 1
-    for axis in axes_by_title(drawn(table, figure)).values():
-        assert numbers(axis)[2].endswith("(1 failed)")
+    picture = drawn(table, figure)
+    assert row_labels(picture)[2] == "Fine-tuning, 1 failed"
+    assert numbers(axes_by_title(picture)["Cost"])[2] == "100"
     pyplot.close("all")
 
 
@@ -203,7 +204,7 @@ def boxes(picture):
     """The place of every text of a figure."""
     texts = [text for axis in picture.axes for text in axis.texts]
     for axis in picture.axes:
-        texts += [axis.title, axis.xaxis.label, *axis.get_yticklabels()]
+        texts += [axis._left_title, axis.xaxis.label, *axis.get_yticklabels()]
         low, high = axis.get_xlim()
         ticks = axis.xaxis.get_major_ticks()
         texts += [tick.label1 for tick in ticks if low <= tick.get_loc() <= high]
@@ -241,6 +242,19 @@ def test_powers_of_ten_on_the_axis_of_costs_are_plain_numbers():
     labels = [label.get_text() for label in axis.get_xticklabels() if label.get_text()]
     assert labels == ["1M", "10M"]
     assert numbers(axis) == ["0", "1M", "2M", "20M"]
+    pyplot.close("all")
+
+
+def test_multiples_of_one_power_of_ten_are_plain_numbers_as_well():
+    figure, table = comparison()
+    is_cost = table["metric"] == "gradient_evaluations"
+    table.loc[is_cost & (table["variant"] == "retrain"), MEANS] = 300.0
+    table.loc[is_cost, MEANS] *= 4e4
+    axis = axes_by_title(drawn(table, figure))["Cost"]
+    low, high = axis.get_xlim()
+    ticks = [*axis.xaxis.get_major_ticks(), *axis.xaxis.get_minor_ticks()]
+    labels = {tick.label1.get_text() for tick in ticks if low <= tick.get_loc() <= high} - {""}
+    assert labels == {"2M", "5M", "10M"}
     pyplot.close("all")
 
 

@@ -9,6 +9,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from unlearn.evaluation.metric_agreement import MetricAgreement, Pair, agreements
 from unlearn.evaluation.panels import panels
@@ -63,6 +64,7 @@ def _draw_matrix(
         column = pairs.index(first)
         tau = agreement.correlation.tau
         taus[row, column] = tau
+        axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="0.85"))
         is_dark = abs(tau) > MAX_DARK_TAU
         axis.text(
             column,

@@ -27,7 +27,7 @@ LABEL_INCHES = 1.7
 COLUMN_INCHES = 1.85
 """Width of a panel with its numbers."""
 
-LABEL_LETTERS = 30
+LABEL_LETTERS = 34
 """Letters in a line of a method's name."""
 
 TITLE_LETTERS = 26
@@ -58,7 +58,8 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
         for key, axis in zip(columns, block_axes, strict=True):
             if key in block.columns:
                 _dots_panel.draw(axis, block.columns[key], block, styles, spec)
-                axis.set_title(_labels.wrapped(block.columns[key].title, TITLE_LETTERS))
+                title = _labels.wrapped(block.columns[key].title, TITLE_LETTERS)
+                axis.set_title(title, loc="left")
             else:
                 axis.set_visible(False)
         _label_rows(block_axes, block)
@@ -83,7 +84,9 @@ def _grid(figure_blocks: Sequence[Block], columns: int) -> tuple[Figure, np.ndar
 def _row_labels(block: Block) -> list[str]:
     """The names of the methods of a block."""
     labels = _labels.variant_labels(block.lines)
-    return [_labels.wrapped(labels[line], LABEL_LETTERS) for line in block.lines]
+    notes = {line: f", {text}" for line, text in block.counts.items()}
+    texts = [labels[line] + notes.get(line, "") for line in block.lines]
+    return [_labels.wrapped(text, LABEL_LETTERS) for text in texts]
 
 
 def _text_rows(block: Block) -> float:

@@ -28,6 +28,9 @@ BAND_HEIGHT = 1.0
 MARGIN = 0.12
 """Room beyond the outermost normalised values, in units of the axis."""
 
+SIDE_MARGIN = 0.1
+"""Room beyond the outermost values of other panels, as a share of the axis."""
+
 LINE_STYLES = {"retrain": "--", "original": ":"}
 """The lines through the values of the controls."""
 
@@ -71,7 +74,7 @@ def draw(
 def _set_scale(axis: Axes, column: DotColumn, spec: Mapping) -> None:
     """Set the scale of the values: `xscale` for costs, `yscale` for the other metrics."""
     values = [dot.value for dot in column.dots.values() if math.isfinite(dot.value)]
-    ends = [end for dot in column.dots.values() for end in (dot.low, dot.high)]
+    ends = [end for dot in column.dots.values() for end in dot[1:5]]
     ends = [end for end in ends if math.isfinite(end)]
     if column.is_normalised:
         low, high = NORMALISED_LIMITS
@@ -82,6 +85,7 @@ def _set_scale(axis: Axes, column: DotColumn, spec: Mapping) -> None:
         return
     axis.plot([*values, *ends], [0] * len([*values, *ends]), linestyle="none")
     _scales.set_scale(axis, "x", spec["xscale"] if column.is_cost else spec["yscale"], values)
+    axis.margins(x=SIDE_MARGIN)
     axis.autoscale_view()  # margins are of this scale
     _categories.set_value_ticks(axis)
     if axis.get_xscale() == "linear":

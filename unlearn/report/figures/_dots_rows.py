@@ -67,6 +67,8 @@ class Block:
 
     title: str
     lines: Sequence[str]
+    counts: Mapping[str, str]
+    """How many models of each line failed, diverged or were refused, where others did not."""
     guarantees: Mapping[str, str]
     """The level of each line, where the table has it."""
     columns: Mapping[tuple[str, str], DotColumn]
@@ -100,7 +102,12 @@ def _block(place: Mapping, block_panels: Sequence[Panel], spec: Mapping) -> Bloc
         for line, row in reversed(first_rows.to_dict("index").items())
         if row["method"] in placement.CONTROLS and not placement.trainer(row)
     }
-    return Block(_title(place, rows, spec), lines, guarantees, columns, controls)
+    counts = {
+        line: text
+        for line, row in rows[rows["n"] > 0].drop_duplicates("line").set_index("line").iterrows()
+        if (text := _counts(row))
+    }
+    return Block(_title(place, rows, spec), lines, counts, guarantees, columns, controls)
 
 
 def _title(place: Mapping, rows: pd.DataFrame, spec: Mapping) -> str:
@@ -196,9 +203,9 @@ def _normalised_dot(record: Mapping) -> Dot:
     floor_low, floor_high = sorted(ends[2:])
     value = record["normalised"]
     if _is_oracle(record):
-        return Dot(0.0, math.nan, math.nan, floor_low, floor_high, "0" + _counts(record))
+        return Dot(0.0, math.nan, math.nan, floor_low, floor_high, "0")
     text = _normalised_text(value, (high - low) / 2)
-    return Dot(value, low, high, floor_low, floor_high, text + _counts(record))
+    return Dot(value, low, high, floor_low, floor_high, text)
 
 
 def _is_oracle(record: Mapping) -> bool:
@@ -225,11 +232,14 @@ def _plain_dot(record: Mapping, is_cost: bool) -> Dot:
         ends = _style.clamped_interval(metric.name, np.array(low), np.array(high))
         low, high = map(float, ends)
     is_long = is_cost and math.isfinite(mean) and mean >= _ticks.MIN_WITH_LETTER
-    text = _ticks.plain_number(mean) + _counts(record) if is_long else formatting.row_text(record)
+    unflagged_record = {**record, **dict.fromkeys(FLAGS, 0)}
+    text = _ticks.plain_number(mean) if is_long else formatting.row_text(unflagged_record)
+    if is_cost:
+        floor_low = floor_high = math.nan
     return Dot(mean, low, high, floor_low, floor_high, text)
 
 
 def _counts(record: Mapping) -> str:
     """How many models of a row with a value have none."""
     counts = [f"{int(record[flag])} {flag}" for flag in FLAGS if record.get(flag, 0) > 0]
-    return f" ({', '.join(counts)})" if counts else ""
+    return ", ".join(counts)

@@ -122,11 +122,13 @@ def plain_number(value: float) -> str:
 def set_plain_powers(axis: Axis, points: float) -> None:
     """Label powers of ten with plain numbers, as many as fit in a panel so many points wide.
 
-    An axis with fewer than two powers of ten keeps its ticks.
+    An axis with fewer than two powers of ten keeps its ticks, with plain numbers.
     """
     low, high = sorted(axis.get_view_interval())
     exponents = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
     if len(exponents) < 2:
+        for set_formatter in (axis.set_major_formatter, axis.set_minor_formatter):
+            set_formatter(lambda tick, _: plain_number(tick) if low <= tick <= high else "")
         return
     letters = max(len(_power_label(exponent)) for exponent in exponents)
     decade_points = points / np.log10(high / low)
