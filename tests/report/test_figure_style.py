@@ -8,7 +8,7 @@ from matplotlib import pyplot
 
 from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up
 from unlearn.evaluation.panels import panels
-from unlearn.report.figures import _categories, _style
+from unlearn.report.figures import _categories, _style, _ticks
 from unlearn.report.figures import _lines as lines
 
 
@@ -102,7 +102,7 @@ def test_numbers_of_a_logarithmic_axis_are_plain_where_they_are_short(low, high,
     _, axis = pyplot.subplots()
     axis.plot([1, 2], [low, high])
     axis.set_yscale("log")
-    _style.format_ticks(axis.yaxis)
+    _ticks.format_ticks(axis.yaxis)
     axis.figure.draw_without_rendering()
     ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]
     labels = {tick.label1.get_text() for tick in ticks}
@@ -115,7 +115,7 @@ def test_two_powers_of_ten_are_enough():
     _, axis = pyplot.subplots(figsize=(2, 2))
     axis.plot([6e9, 3.4e11], [1, 2])
     axis.set_xscale("log")
-    _style.format_ticks(axis.xaxis)
+    _ticks.format_ticks(axis.xaxis)
     axis.figure.draw_without_rendering()
     ticks = [*axis.xaxis.get_major_ticks(), *axis.xaxis.get_minor_ticks()]
     low, high = axis.get_xlim()
@@ -188,4 +188,23 @@ def test_labels_of_named_panels_do_not_touch(span):
     assert all(left[2] <= right[0] for left, right in pairwise(boxes))
     min_height = 1.1 * figure.dpi  # of a panel, with its title and its labels
     assert axis.yaxis.label.get_window_extent().height <= min_height
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("inches", [2, 3.5, 7])
+@pytest.mark.parametrize("span", [(540, 28_000), (2_500, 9_500), (0.03, 2), (4e5, 9e5)])
+def test_labels_of_a_logarithmic_x_axis_do_not_touch(span, inches):
+    """Such as 3,000 and 4,000 on an axis from 540 to 28,000."""
+    figure, axis = pyplot.subplots(figsize=(inches, 2))
+    axis.plot(span, [1, 2])
+    axis.set_xscale("log")
+    _ticks.format_ticks(axis.xaxis)
+    figure.draw_without_rendering()
+    ticks = [*axis.xaxis.get_major_ticks(), *axis.xaxis.get_minor_ticks()]
+    low, high = axis.get_xlim()
+    labels = [tick.label1 for tick in ticks if low <= tick.get_loc() <= high]
+    extents = [label.get_window_extent().extents for label in labels if label.get_text()]
+    boxes = sorted(extents, key=lambda box: box[0])
+    assert len(boxes) >= 2
+    assert all(left[2] < right[0] for left, right in pairwise(boxes))
     pyplot.close("all")

@@ -85,16 +85,19 @@ class Case:
         return variants
 
     def some_figure(self):
-        kind = self.chance.choice(["lines", "lines", "frontier"])
+        kind = self.chance.choice(["lines", "lines", "frontier", "dots", "agreement"])
+        is_by_cost = kind in ("frontier", "dots")
         costs = [name for name, metric in METRICS.items() if metric.is_frontier_cost]
         distances = [name for name, metric in METRICS.items() if metric.is_distance]
-        choices = distances if kind == "frontier" else list(METRICS)
+        qualities = [name for name, metric in METRICS.items() if metric.is_quality]
+        choices = {"frontier": distances, "agreement": qualities}
+        choices = choices.get(kind, list(METRICS))
         y = self.chance.sample(choices, self.chance.choice([1, 1, 1, 1, 2]))
         axes = [*NUMBERS, *TEXTS, *MIXED]
         x = self.chance.choice(axes)
         colour = self.chance.choice(["variant", "method", "metric", "split", *axes])
-        if kind == "frontier":
-            x = f"{self.chance.choice(costs)}/forget"
+        if is_by_cost or kind == "agreement":
+            x = f"{self.chance.choice(costs)}/forget" if is_by_cost else ""
             colour = self.chance.choice(["variant", "method"])
         splits = sorted({split for metric in y for split in METRICS[metric].splits})
         block = {
@@ -106,10 +109,12 @@ class Case:
             "facet": self.chance.choice([*[None] * len(axes), "split", *axes]),
             "methods": self.chance.choice([None, None, None, ["original"], ["finetune"]]),
             "hidden": self.chance.choice([[], [], ["finetune-lr=0"]]),
+            "normalised": self.chance.choice([[], y[:1], y]) if kind == "dots" else [],
             "xscale": self.chance.choice(["linear", "log"]),
             "yscale": self.chance.choice(["linear", "log"]),
         }
         block |= placement.metrics_and_splits(block)
+        block["x"] = block["x"] or None
         block["y"] = list(dict.fromkeys(block["y"]))
         return block
 
@@ -199,7 +204,20 @@ class Case:
         scores = tables.parse(self.scores().drop_duplicates().to_csv(index=False))
         figure = self.figure
         table = tables.summarise(scores, figure["y"], figure["split"], self.columns(), self.draws)
+        if self.chance.random() < 0.7:
+            self.add_floors(table)
         return tables.parse(table.to_csv(index=False))
+
+    def add_floors(self, table):
+        """The columns of floors and normalised values, with gaps."""
+        law = VALUES[self.chance.choice(list(VALUES))]
+        for column in ("floor", "floor_low", "floor_high", "nothing"):
+            table[column] = [law(self.chance) for _ in range(len(table))]
+        floors = table["floor"].to_numpy(float)
+        scale = table["nothing"].to_numpy(float) - floors
+        is_present = np.array([self.chance.random() < 0.8 for _ in range(len(table))], bool)
+        scale[(scale == 0) | ~is_present] = np.nan
+        table["normalised"] = (table["mean"].to_numpy(float) - floors) / scale
 
     def summary(self):
         pairs = [

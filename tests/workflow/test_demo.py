@@ -10,18 +10,27 @@ import pytest
 from tests.support.project import new_project
 from tests.support.results import stable
 
+CELL = ["dataset", "model", "variant", "request"]
+
 pytestmark = pytest.mark.xdist_group("demo")
 
 
 def test_the_comparison_of_the_demo(project):
-    """Most methods, on digits; the figure and its summary."""
+    """Most methods, on digits; three figures of the same cells, and a summary."""
     shutil.copy(project.root / "configs/demo.yaml", project.root / "study.yaml")
     results = project.root / "results" / "demo"
-    files = ("results/demo/figures/comparison.svg", "results/demo/summaries/comparison.csv")
+    figures = [f"figures/{name}.svg" for name in ("comparison", "headline", "metric_agreement")]
+    files = [f"results/demo/{name}" for name in (*figures, "summaries/comparison.csv")]
     project.snakemake("--cores", "2", *files)
     summary = pd.read_csv(results / "summaries/comparison.csv").set_index("variant")
     assert len(summary) == 10 and not summary[["failed", "diverged"]].any(axis=None)
-    assert (results / "figures/comparison.svg").stat().st_size > 10_000
+    assert all((results / name).stat().st_size > 10_000 for name in figures)
+    cells = {
+        tuple(cell) for cell in pd.read_csv(results / "tables/comparison.csv")[CELL].to_numpy()
+    }
+    for name in ("headline", "metric_agreement"):
+        table = pd.read_csv(results / f"tables/{name}.csv")
+        assert {tuple(cell) for cell in table[CELL].to_numpy()} == cells
     nearest = summary["kl/forget/mean"].drop(["retrain", "retrain@sisa", "sisa"]).min()
     assert (summary.loc[["retrain", "retrain@sisa", "sisa"], "kl/forget/mean"] == 0).all()
     assert nearest > 0
@@ -34,7 +43,7 @@ def test_the_demo_runs_to_its_end_and_not_twice(project):
     assert "Nothing to be done" in project.snakemake("-n").stdout
     results = project.root / "results" / "demo"
     assert len(stable(results / "scores.csv")) > 1000
-    assert len(list(results.glob("figures/*.svg"))) == 11
+    assert len(list(results.glob("figures/*.svg"))) == 13
     assert (results / "report.html").stat().st_size > 1_000_000
 
 
@@ -46,4 +55,4 @@ def test_every_experiment_on_digits(tmp_path):
     call = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *files]
     subprocess.run(call, cwd=project.root, check=True)
     results = project.root / "results" / "digits"
-    assert len(list(results.glob("figures/*.svg"))) == 23 and (results / "complete.json").exists()
+    assert len(list(results.glob("figures/*.svg"))) == 25 and (results / "complete.json").exists()

@@ -14,6 +14,9 @@ from unlearn.metrics.catalogue import METRICS, floor
 CONTROLS = ("original", "retrain")
 """Methods that every experiment contains, whether it names them or not."""
 
+FLOOR_KINDS = ("frontier", "dots")
+"""Kinds of figure that show floors."""
+
 _VALUE_TITLES = {
     "dataset.noised": lambda share: f"{100 * share:g} % noisy",
     "noise.kind": lambda kind: f"{kind.removesuffix('_noise').replace('_', '-')} noise",
@@ -45,7 +48,7 @@ def metrics_and_splits(figure: Mapping) -> dict:
 
 def floors(figure: Mapping) -> list[str]:
     """The metrics that a figure shows beside its own: how far two oracles are from each other."""
-    if figure["kind"] != "frontier":
+    if figure["kind"] not in FLOOR_KINDS:
         return []
     metric_floors = [floor(metric) for metric in figure["y"]]
     return [metric.name for metric in metric_floors if metric is not None]
@@ -96,6 +99,18 @@ def method_name(row: Mapping) -> str:
     trainer = column_value(row, "method.trainer")
     has_trainer = row["method"] in CONTROLS and trainer not in (None, "standard")
     return f"{row['method']}@{trainer}" if has_trainer else row["method"]
+
+
+def trainer(row: Mapping) -> str:
+    """The trainer of the models of a row; empty for the standard one.
+
+    The oracle names it with its parameters. Tables without that column have its kind alone.
+    """
+    oracle = column_value(row, "method.oracle")
+    if oracle is not None:
+        return oracle.partition("@")[2]
+    kind = column_value(row, "method.trainer")
+    return "" if kind in (None, "standard") else kind
 
 
 def is_in_figure(row: Mapping, figure: Mapping) -> bool:

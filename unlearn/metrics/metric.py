@@ -113,6 +113,12 @@ class Metric:
         return self.unit == "flag"
 
     @property
+    def is_quality(self) -> bool:
+        """Whether a value says how near a model is to the oracle."""
+        is_comparison = self.scope != "model" and self.better is not None and not self.speedup_of
+        return self.better == "oracle" or is_comparison
+
+    @property
     def is_percentage(self) -> bool:
         """Whether values are stored as fractions and shown in percent."""
         return self.unit == "fraction"

@@ -1,6 +1,5 @@
 """Panels whose x column holds names: a row for each name, values to the right."""
 
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from unlearn.metrics.catalogue import METRICS
-from unlearn.report.figures import _scales, _style
+from unlearn.report.figures import _labels, _scales, _style, _ticks
 
 ROW_INCHES = 0.17
 """Height of a category of one line of text."""
@@ -23,9 +22,6 @@ MAX_LABEL_LETTERS = 24
 
 MAX_TICKS = 5
 """Tick labels that the narrowest panel has room for."""
-
-PARAMETER = re.compile(r"-(?=[A-Za-z_][\w.]*=)")
-"""The dash before a parameter in a canonical name; numbers can have dashes, too."""
 
 
 def names(rows: pd.DataFrame, column: str) -> list | None:
@@ -48,19 +44,7 @@ def labels(names: Sequence[str]) -> list[str]:
 
     Long labels are broken before a parameter.
     """
-    parts_by_name = [PARAMETER.split(str(name)) for name in names]
-    parameters_by_head = {}
-    for head, *parameters in parts_by_name:
-        parameters_by_head.setdefault(head, []).append(set(parameters))
-    common_parameters = {
-        head: set.intersection(*sets) if len(sets) > 1 else set()
-        for head, sets in parameters_by_head.items()
-    }
-    texts = []
-    for head, *parameters in parts_by_name:
-        label_parameters = [p for p in parameters if p not in common_parameters[head]]
-        texts.append(_broken_lines([head, *label_parameters]))
-    return texts
+    return [_broken_lines(parts) for parts in _labels.distinct_parts(names)]
 
 
 def _broken_lines(parts: Sequence[str]) -> str:
@@ -151,11 +135,16 @@ def _shown_values(rows: pd.DataFrame) -> list[np.ndarray]:
 def _scale_values(axis: Axes, means: Sequence[float], scale: str) -> None:
     """Set the scale of the value axis, and ticks that do not touch."""
     _scales.set_scale(axis, "x", scale, means)
+    set_value_ticks(axis)
+
+
+def set_value_ticks(axis: Axes) -> None:
+    """Set ticks of the x axis that do not touch; its scale is set."""
     if axis.get_xscale() == "log":
         _thin_log_ticks(axis)
     elif axis.get_xscale() == "linear":
         axis.locator_params(axis="x", nbins=MAX_TICKS)
-        _style.format_ticks(axis.xaxis)
+        _ticks.format_ticks(axis.xaxis)
 
 
 def _thin_log_ticks(axis: Axes) -> None:
@@ -173,5 +162,5 @@ def _thin_log_ticks(axis: Axes) -> None:
     if len(minor_ticks + visible_ticks[1]) < 2:
         minor_ticks = MaxNLocator(3).tick_values(low, high)
     axis.xaxis.set_minor_locator(FixedLocator(minor_ticks))
-    axis.xaxis.set_major_formatter(_style.LogNumbers())
-    axis.xaxis.set_minor_formatter(_style.LogNumbers(minor_thresholds=(np.inf, np.inf)))
+    axis.xaxis.set_major_formatter(_ticks.LogNumbers())
+    axis.xaxis.set_minor_formatter(_ticks.LogNumbers(minor_thresholds=(np.inf, np.inf)))

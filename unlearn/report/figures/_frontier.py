@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel
 from unlearn.metrics.catalogue import METRICS, floor
-from unlearn.report.figures import _frontier_rows, _legend, _lines, _notes, _scales, _style
+from unlearn.report.figures import _frontier_rows, _legend, _lines, _notes, _scales, _style, _ticks
 from unlearn.report.figures._frontier_points import Point, frontier_points
 
 FLOOR_NAME = "another retraining"
@@ -45,7 +45,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     columns = list(dict.fromkeys(_column_key(panel) for panel in figure_panels))
     rows = list(dict.fromkeys(_row_key(panel) for panel in figure_panels))
     all_rows = pd.concat([panel.rows for panel in figure_panels], ignore_index=True)
-    styles = _styles(all_rows)
+    styles = _frontier_rows.line_styles(all_rows)
     figure, axes = _style.panel_grid(len(rows), len(columns), PANEL_INCHES)
     for axis in axes.flat:
         axis.set_visible(False)
@@ -74,24 +74,6 @@ def _row_key(panel: Panel) -> tuple:
     return tuple((k, v) for k, v in panel.place.items() if k not in ("metric", "split"))
 
 
-def _styles(all_rows: pd.DataFrame) -> dict[str, dict]:
-    """The style of each line; controls of a trainer have the colour of the first method with it."""
-    first_rows = all_rows.drop_duplicates("line").set_index("line")
-    is_control = first_rows["method"].isin(placement.CONTROLS)
-    methods = first_rows[~is_control]["method"].to_dict()
-    trainers = {name: _frontier_rows.trainer(first_rows.loc[name]) for name in first_rows.index}
-    trainer_controls = [name for name in first_rows.index if is_control[name] and trainers[name]]
-    shades = {name: None for name in first_rows.index if name not in trainer_controls}
-    styles = _style.line_styles(shades, methods)
-    styles_by_trainer = {trainers[name]: styles[name] for name in reversed(methods)}
-    for name in trainer_controls:
-        style = dict(_style.CONTROL_STYLES[first_rows.loc[name, "method"]])
-        if trainers[name] in styles_by_trainer:
-            style["color"] = styles_by_trainer[trainers[name]]["color"]
-        styles[name] = style
-    return styles
-
-
 def _footnotes(all_rows: pd.DataFrame, spec: Mapping) -> list[str]:
     """The lines below the figure."""
     lines = _notes.notes(all_rows)
@@ -107,7 +89,7 @@ def _footnotes(all_rows: pd.DataFrame, spec: Mapping) -> list[str]:
     if names:
         lines.append(f"no cost, left out: {_notes.listing(names)}")
     controls = all_rows[all_rows["method"].isin(placement.CONTROLS)]
-    if any(map(_frontier_rows.trainer, controls.to_dict("records"))):
+    if any(map(placement.trainer, controls.to_dict("records"))):
         lines.append(TRAINER_NOTE)
     return [*lines, FRONTIER_NOTE]
 
@@ -133,13 +115,13 @@ def _draw_panel(
     for row in rows_with_values:
         if row["method"] != "original" and math.isfinite(row["mean_cost"]):
             high = row["ci_high"] if math.isfinite(row["ci_high"]) else row["mean"]
-            points.append(Point(row["mean_cost"], row["mean"], high, _frontier_rows.trainer(row)))
+            points.append(Point(row["mean_cost"], row["mean"], high, placement.trainer(row)))
         if not _frontier_rows.is_across(row, spec) and math.isfinite(row["mean_cost"]):
             style = {k: v for k, v in styles[row["line"]].items() if k != "linestyle"}
             _draw_point(axis, row, cost, style)
     _draw_frontier(axis, frontier_points(points, limits))
     axis.set_xscale(spec["xscale"])
-    _style.format_ticks(axis.xaxis)
+    _ticks.format_ticks(axis.xaxis)
     distances = [row["mean"] for row in rows_with_values]
     _scales.set_scale(axis, "y", spec["yscale"], [0.0, *distances])
     axis.set_ylim(bottom=0)
@@ -230,11 +212,11 @@ def _draw_floors(axis: Axes, panel: Panel, table: pd.DataFrame, styles: Mapping)
     if floor_metric is None:
         return
     colors = {
-        _frontier_rows.trainer(row): styles[row["line"]]["color"]
+        placement.trainer(row): styles[row["line"]]["color"]
         for row in rows[rows["method"] == "retrain"].to_dict("records")
     }
     for row in _frontier_rows.panel_controls(table, panel, floor_metric.name, "retrain"):
-        trainer = _frontier_rows.trainer(row)
+        trainer = placement.trainer(row)
         axis.axhline(
             row["mean"],
             linewidth=0.8,

@@ -8,6 +8,7 @@ import pandas as pd
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel, panels
 from unlearn.metrics.catalogue import METRICS
+from unlearn.report.figures import _style
 
 PANEL_COLUMNS = ["split", "dataset", "model", "request", "step"]
 """The columns that the rows of a panel share with those of its floors and baselines."""
@@ -42,7 +43,7 @@ def limits(table: pd.DataFrame, panel: Panel) -> dict[str, float]:
     limits_by_trainer: dict[str, float] = {}
     for row in panel_controls(table, panel, panel.rows["metric"].iloc[0], "original"):
         limit = row["ci_low"] if math.isfinite(row["ci_low"]) else row["mean"]
-        name = trainer(row)
+        name = placement.trainer(row)
         limits_by_trainer[name] = min(limit, limits_by_trainer.get(name, math.inf))
     return limits_by_trainer
 
@@ -65,21 +66,9 @@ def panel_controls(table: pd.DataFrame, panel: Panel, metric: str, method: str) 
     return table[is_control].to_dict("records")
 
 
-def trainer(row: Mapping) -> str:
-    """The trainer of the models of a row; empty for the standard one.
-
-    The oracle names it with its parameters. Tables without that column have its kind alone.
-    """
-    oracle = placement.column_value(row, "method.oracle")
-    if oracle is not None:
-        return oracle.partition("@")[2]
-    kind = placement.column_value(row, "method.trainer")
-    return "" if kind in (None, "standard") else kind
-
-
 def is_trainer_control(row: Mapping) -> bool:
     """Whether a row is about a control of a trainer other than the standard one."""
-    return row["method"] in placement.CONTROLS and bool(trainer(row))
+    return row["method"] in placement.CONTROLS and bool(placement.trainer(row))
 
 
 def is_across(row: Mapping, spec: Mapping) -> bool:
@@ -87,3 +76,21 @@ def is_across(row: Mapping, spec: Mapping) -> bool:
     cost = spec["x"].split("/")[0]
     is_free = row["method"] == "original" and not METRICS[cost].is_drawn_for_original
     return is_free or (row["mean_cost"] == 0 and spec["xscale"] == "log")
+
+
+def line_styles(all_rows: pd.DataFrame) -> dict[str, dict]:
+    """The style of each line; controls of a trainer have the colour of the first method with it."""
+    first_rows = all_rows.drop_duplicates("line").set_index("line")
+    is_control = first_rows["method"].isin(placement.CONTROLS)
+    methods = first_rows[~is_control]["method"].to_dict()
+    trainers = {name: placement.trainer(first_rows.loc[name]) for name in first_rows.index}
+    trainer_controls = [name for name in first_rows.index if is_control[name] and trainers[name]]
+    shades = {name: None for name in first_rows.index if name not in trainer_controls}
+    styles = _style.line_styles(shades, methods)
+    styles_by_trainer = {trainers[name]: styles[name] for name in reversed(methods)}
+    for name in trainer_controls:
+        style = dict(_style.CONTROL_STYLES[first_rows.loc[name, "method"]])
+        if trainers[name] in styles_by_trainer:
+            style["color"] = styles_by_trainer[trainers[name]]["color"]
+        styles[name] = style
+    return styles

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel, panels
 from unlearn.metrics.catalogue import METRICS
-from unlearn.report.figures import _categories, _legend, _notes, _scales, _style
+from unlearn.report.figures import _categories, _legend, _notes, _scales, _style, _ticks
 
 MAX_MARKERS = 20
 """Points of a line that all have a marker; a longer line has one every tenth of the axis."""
@@ -121,7 +121,7 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, spec: Mapping, styles: Mapping) 
     _scale_y(axis, spec["yscale"], rows_with_values)
     if spec["xscale"] == "linear" and spec["x"] in COUNT_COLUMNS:
         axis.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
-    _style.format_ticks(axis.yaxis)
+    _ticks.format_ticks(axis.yaxis)
     axis.set_xlabel(_style.COLUMN_LABELS.get(spec["x"], spec["x"]))
     axis.set_ylabel(_style.metrics_label(rows["metric"].unique()))
 
@@ -181,7 +181,7 @@ def _scale_x(axis: Axes, x: pd.Series, spec: Mapping) -> None:
         axis.set_xticks(values, _tick_labels(values, positions))
         axis.minorticks_off()
     else:
-        _style.format_ticks(axis.xaxis)
+        _ticks.format_ticks(axis.xaxis)
 
 
 def _scale_y(axis: Axes, scale: str, rows: pd.DataFrame) -> None:

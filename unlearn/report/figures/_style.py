@@ -11,9 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogFormatterSciNotation, StrMethodFormatter
 
 from unlearn.metrics.catalogue import METRICS
 
@@ -45,12 +43,6 @@ DOTS_PER_INCH = 200
 MAX_PIXELS = 30_000
 """Longest side of a figure: a longer one has fewer dots per inch."""
 
-MIN_WITH_SEPARATORS = 10_000
-"""Axes that reach this value separate thousands: 60,000."""
-
-MIN_WITH_LETTERS = 2_000_000
-"""Axes that reach this value write letters: 60M."""
-
 COLUMN_LABELS = {
     "rate": "Share deleted or added",
     "step": "Requests served",
@@ -80,6 +72,8 @@ matplotlib.rcParams.update(
         "legend.fontsize": 7.5,
         "xtick.labelsize": 7,
         "ytick.labelsize": 7,
+        "xtick.minor.pad": 5,  # level with the labels of longer ticks
+        "ytick.minor.pad": 5,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
@@ -119,35 +113,6 @@ def clamped_interval(
         return low, high
     upper_limit = 100 if METRICS[metric].is_percentage else np.inf
     return np.maximum(low, 0), np.minimum(high, upper_limit)
-
-
-class LogNumbers(LogFormatterSciNotation):
-    """Ticks of a logarithmic axis: plain numbers where all are short, else powers of ten.
-
-    Where two powers of ten have a label, their multiples have none.
-    """
-
-    def __call__(self, x: float, pos: int | None = None) -> str:
-        text = super().__call__(x, pos)
-        low, high = sorted(self.axis.get_view_interval())
-        if text and low >= 5e-4 and high < 1e6:
-            return f"{x:,g}"
-        is_multiple = x > 0 and not float(np.log10(x)).is_integer()
-        powers = np.floor(np.log10(high)) - np.ceil(np.log10(low)) + 1 if low > 0 else 0
-        return "" if is_multiple and powers >= 2 else text
-
-
-def format_ticks(axis: Axis) -> None:
-    """Make the tick labels of an x or y axis easy to read; call it after the values are drawn."""
-    highest_value = max(map(abs, axis.get_view_interval()))
-    if axis.get_scale() == "log":
-        axis.set_major_formatter(LogNumbers())
-        # some minor ticks get a label where there are at most two powers of ten
-        axis.set_minor_formatter(LogNumbers(minor_thresholds=(2, 0.4)))
-    elif axis.get_scale() == "linear" and highest_value >= MIN_WITH_LETTERS:
-        axis.set_major_formatter(EngFormatter(sep=""))
-    elif axis.get_scale() == "linear" and highest_value >= MIN_WITH_SEPARATORS:
-        axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def panel_grid(

@@ -18,6 +18,15 @@ class FigureKind(Parameters):
     x_is_metric: ClassVar[bool] = False
     """Whether x names a metric on a split, as in `wall_seconds/forget`, instead of a column."""
 
+    y_is_distance: ClassVar[bool] = False
+    """Whether y may name distances to the oracle only."""
+
+    compares_metrics: ClassVar[bool] = False
+    """Whether the figure compares the metrics of y with each other and has no x axis."""
+
+    has_normalised_axis: ClassVar[bool] = False
+    """Whether metrics can be drawn from the oracle to doing nothing, as `normalised` says."""
+
     def draw(self, table: pd.DataFrame, spec: Mapping) -> Figure:
         """The figure of a long table, as `tables/<experiment>.csv`, and its figure block."""
         raise NotImplementedError
