@@ -22,7 +22,7 @@ rule score:
     shell:
         "python -m scripts.start analysis score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
-        " --oracle {input.oracle:q} --references {input.references:q} --noise {input.noise:q}"
+        " --oracle {input.oracle:q} --original {input.original:q} --references {input.references:q} --noise {input.noise:q}"
         " --job {params.job:q} --output {output.scores:q}"
         " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 

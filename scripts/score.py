@@ -34,16 +34,17 @@ def main(arguments: argparse.Namespace) -> None:
         {"dataset": data.description["sha256"]},
     )
     identity = trained_weights.identity | {"request": request_digest(request)}
-    oracle_identity = {name: value for name, value in identity.items() if name != "trainer"}
+    control_identity = {name: value for name, value in identity.items() if name != "trainer"}
     reference_paths = dict(zip(job["references"], arguments.references, strict=True))
-    oracle_paths = [arguments.oracle] if arguments.oracle else []
+    controls = [path for path in (arguments.oracle, arguments.original) if path]
     precision = _common_precision(
-        [arguments.trained, arguments.unlearned, *oracle_paths, *reference_paths.values()]
+        [arguments.trained, arguments.unlearned, *controls, *reference_paths.values()]
     )
     unlearned = _fleet(arguments.unlearned, identity)
-    oracle = unlearned if arguments.oracle == arguments.unlearned else None
-    if arguments.oracle and oracle is None:
-        oracle = _fleet(arguments.oracle, oracle_identity)
+    oracle, original = (
+        unlearned if path == arguments.unlearned else path and _fleet(path, control_identity)
+        for path in (arguments.oracle, arguments.original)
+    )
     noise_costs = _noise_costs(data, arguments.noise)
     fleets = Comparison(
         trained=TrainedFleet(
@@ -52,6 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
         ),
         unlearned=unlearned,
         oracle=oracle,
+        original=original,
         references={name: _fleet(path, identity) for name, path in reference_paths.items()},
     )
     points = EvaluatedPoints(
@@ -150,6 +152,7 @@ if __name__ == "__main__":
     parser.add_argument("--trained", required=True, help="record.json before the request")
     parser.add_argument("--unlearned", required=True, help="record.json after it")
     parser.add_argument("--oracle", nargs="?", help="record.json of the oracle")
+    parser.add_argument("--original", nargs="?", help="record.json of doing nothing")
     parser.add_argument("--noise", nargs="?", help="record.json of the noise on the images")
     parser.add_argument("--references", nargs="*", default=[], help="record.json of other fleets")
     parser.add_job("columns of the cell, names of those")
