@@ -1,25 +1,29 @@
-"""Rule `table`: means and intervals of one experiment."""
+"""Rule `table`: means, intervals and tests of one experiment, and the scores of its seeds."""
 
 import argparse
 import json
 
 from scripts import command
-from unlearn.evaluation import tables
-from unlearn.storage.files import read_text, write_text
+from unlearn.evaluation import controls, tables
+from unlearn.storage.files import read_text, write_compressed_text, write_text
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read the scores of the cells, summarise them, write the table."""
+    """Read the scores of the cells, summarise them, write the table and the scores."""
     job = json.loads(arguments.job)
     paths = command.file_list(job["scores"], arguments.results)
-    scores = tables.parse_scores(map(read_text, paths))
+    texts = [read_text(path) for path in paths]
+    scores = tables.parse_scores(texts)
     table = tables.summarise(scores, job["y"], job["split"], job["columns"], job["draws"])
+    table = controls.with_holm(table, job["primary"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+    write_compressed_text(arguments.seeds, tables.selected_text(texts, job["y"], job["split"]))
 
 
 if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
-    parser.add_job("scores (files), y (metrics), split, columns, draws")
+    parser.add_job("scores (files), y (metrics), primary (metrics), split, columns, draws")
     parser.add_results()
     parser.add_output("output", "the table, csv")
+    parser.add_output("seeds", "the scores of seeds that the table is made from, csv.gz")
     command.run(main, parser)

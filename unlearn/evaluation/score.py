@@ -56,12 +56,20 @@ def score(
         The rows. A cell that failed has two rows for each member, which say so. Without an oracle
         the metrics that compare with it have no value.
     """
+    for *key, value in raw_score(points, steps, seeds, fleets):
+        yield *key, finite_number(value)
+
+
+def raw_score(
+    points: EvaluatedPoints, steps: Sequence[Step], seeds: Sequence[int], fleets: Comparison
+) -> Iterator[Row]:
+    """The rows of `score` with values as they were computed, which may not be finite."""
     for position, step in enumerate(steps):
         split_points = points.split(step)
         for member, seed in enumerate(seeds):
             scores = _member_scores(split_points, fleets, member, position)
             for metric, split, value in scores:
-                yield step.index, seed, metric, split, _finite_number(value)
+                yield step.index, seed, metric, split, value
 
 
 def _member_scores(
@@ -263,7 +271,7 @@ def _total(records: Sequence[Mapping], cost: str) -> float | None:
     return values[-1] if over_steps == "last" else sum(values)
 
 
-def _finite_number(value: float | None) -> float | None:
+def finite_number(value: float | None) -> float | None:
     """A float; None instead of a number that is not finite."""
     if value is None or not np.isfinite(value):
         return None

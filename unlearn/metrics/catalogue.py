@@ -24,6 +24,7 @@ from unlearn.metrics.ensemble import (
     tie_fraction,
     vote_accuracy,
 )
+from unlearn.metrics.gate_rows import GATES
 from unlearn.metrics.loss_attack import loss_attack_auc
 from unlearn.metrics.metric import OTHER_SEED, PHASES, SPLITS, Metric, OfPair
 
@@ -254,7 +255,7 @@ _NOISES = (
     ),
 )
 
-_TABLE = (*_PREDICTIONS, *COMPARISONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *_NOISES)
+_TABLE = (*_PREDICTIONS, *COMPARISONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *GATES, *_NOISES)
 
 ENTRY_POINTS = tuple(importlib.metadata.entry_points(group="unlearn.metrics"))
 """The rows that installed packages add."""

@@ -37,6 +37,10 @@ class PageContent:
     """Description, figure block and table of each experiment."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """The error of each cell that failed."""
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """The reason of each cell that a gate has refused."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """What each cell that a gate has flagged is flagged for."""
 
 
 def page(content: PageContent) -> str:
@@ -46,8 +50,14 @@ def page(content: PageContent) -> str:
         _title("Guarantees", "-"),
         _table(("Unlearning is", "Because", "For"), _guarantee_rows(content.guarantees)),
     ]
-    if content.failures:
-        parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), content.failures.items())]
+    cell_lists = (
+        ("Failed cells", "Error", content.failures),
+        ("Refused cells", "Reason", content.refusals),
+        ("Flagged cells", "Reason", content.flags),
+    )
+    for title, head, reasons in cell_lists:
+        if reasons:
+            parts += [_title(title, "-"), _table(("Cell", head), reasons.items())]
     parts.append(_title("Results", "-"))
     parts.append(
         "Mean ± half of the 95 % interval over seeds and draws. The right value of a metric of "
