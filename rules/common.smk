@@ -165,10 +165,19 @@ def trained_of(wildcards):
 
 def oracle_of(wildcards):
     """The fleet that was retrained; none where nothing is left to train on."""
-    oracle = STUDY.variants[wildcards.variant].oracle
+    return _control_of(STUDY.variants[wildcards.variant].oracle, wildcards)
+
+
+def original_of(wildcards):
+    """The fleet to which nothing was done."""
+    return _control_of(STUDY.variants[wildcards.variant].original, wildcards)
+
+
+def _control_of(variant, wildcards):
+    """The fleet of a control, if the study has it."""
     names = _names(wildcards, "dataset", "model", "request", "fleet")
-    has_oracle = Cell(variant=oracle, **names) in CELLS
-    return [_fleet_of(oracle, wildcards)] if has_oracle else []
+    has_control = Cell(variant=variant, **names) in CELLS
+    return [_fleet_of(variant, wildcards)] if has_control else []
 
 
 def references_of(wildcards):
@@ -187,6 +196,7 @@ def compared_fleets(wildcards):
         "trained": trained_of(wildcards),
         "unlearned": f"{UNLEARNED}/record.json".format(**cell_of(wildcards)._asdict()),
         "oracle": oracle_of(wildcards),
+        "original": original_of(wildcards),
         "references": list(references_of(wildcards).values()),
         "noise": noise_of_images(wildcards),
     }

@@ -1,5 +1,5 @@
 rule table:
-    """Means, 95 % intervals and numbers of seeds of one experiment."""
+    """Means, 95 % intervals and tests of one experiment, and the scores of its seeds."""
     input:
         scores=score_records,
         audits=audit_records,
@@ -10,6 +10,7 @@ rule table:
             category="Tables",
             labels={"experiment": "{experiment}"},
         ),
+        seeds=f"{TABLES}/{{experiment}}.seeds.csv.gz",
         record=f"{TABLES}/records/{{experiment}}.json",
     log:
         f"{LOGS}/tables/{{experiment}}.log",
@@ -25,7 +26,7 @@ rule table:
         code=metric_code("scripts.table"),
     shell:
         'python -m scripts.start analysis table --results "$(dirname {output.table:q})"/..'
-        " --job - --output {output.table:q} --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        " --job - --output {output.table:q} --seeds {output.seeds:q} --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
         "{params.job}\nEND"
 
 

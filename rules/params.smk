@@ -54,8 +54,13 @@ def scores_of(wildcards):
     return as_json(score_listing(wildcards))
 
 
-def costs_of(wildcards):
-    return as_json(cost_listing(wildcards))
+def gate_listing(wildcards):
+    """Why the cells are refused or flagged, as `grid.files` lists it."""
+    return _scored_files(wildcards, "gates.json")
+
+
+def complete_job(wildcards):
+    return as_json({"costs": cost_listing(wildcards), "gates": gate_listing(wildcards)})
 
 
 def table_job(wildcards):
@@ -83,6 +88,7 @@ def report_job(wildcards):
             "experiments": JOBS.experiments(),
             "guarantees": JOBS.guarantees(),
             "costs": cost_listing(wildcards),
+            "gates": gate_listing(wildcards),
         }
     )
 

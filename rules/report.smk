@@ -41,7 +41,7 @@ rule report:
 
 
 rule complete:
-    """Ends the run with an error if a method failed, after everything else is made."""
+    """Ends the run with an error if a method failed or a cell is refused, after everything else."""
     input:
         costs=cost_files,
         report=REPORT,
@@ -58,7 +58,7 @@ rule complete:
         mem_mb=per_attempt(500),
         runtime=per_attempt(10),
     params:
-        job=costs_of,
+        job=complete_job,
         code=code("scripts.complete"),
     shell:
         'python -m scripts.start analysis complete --results "$(dirname {output.complete:q})"'

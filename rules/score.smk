@@ -6,6 +6,7 @@ rule score:
         request=REQUEST,
     output:
         scores=f"{SCORED}/scores.csv",
+        gates=f"{SCORED}/gates.json",
         record=f"{SCORED}/record.json",
     log:
         f"{LOGS}/scores/{CELL}.log",
@@ -22,8 +23,8 @@ rule score:
     shell:
         "python -m scripts.start analysis score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
-        " --oracle {input.oracle:q} --references {input.references:q} --noise {input.noise:q}"
-        " --job {params.job:q} --output {output.scores:q}"
+        " --oracle {input.oracle:q} --original {input.original:q} --references {input.references:q} --noise {input.noise:q}"
+        " --job {params.job:q} --output {output.scores:q} --gates {output.gates:q}"
         " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 

@@ -43,6 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
     datasets = [read_json(folder / "dataset.json") | {"name": folder.name} for folder in folders]
     costs = command.file_list(job["costs"], arguments.results)
     records = {path: read_costs(path) for path in costs}
+    gates = command.file_list(job["gates"], arguments.results)
+    reasons = {str(Path(path).parent): read_json(path) for path in gates}
     provenance = _provenance(records, config["study"], datasets, job["guarantees"])
     write_json(arguments.provenance, provenance)
     content = landing_page.PageContent(
@@ -52,6 +54,8 @@ def main(arguments: argparse.Namespace) -> None:
         guarantees=provenance["guarantees"],
         experiments=_experiments(job["experiments"], arguments.tables),
         failures=provenance["failed"],
+        refusals=_reasons(reasons, "refused"),
+        flags=_reasons(reasons, "flagged"),
     )
     write_text(arguments.overview, landing_page.page(content))
     with replacing(arguments.report) as partial:
@@ -86,6 +90,11 @@ def _provenance(
         "machines": list(machines.values()),
         "failed": {str(Path(path).parent): error for path, error in errors.items()},
     }
+
+
+def _reasons(gates: dict[str, dict[str, list[str]]], kind: str) -> dict[str, str]:
+    """The reasons of one kind, `refused` or `flagged`, by the folder of the cell that has any."""
+    return {folder: "; ".join(texts[kind]) for folder, texts in gates.items() if texts[kind]}
 
 
 def _experiments(blocks: dict, paths: list[str]) -> dict[str, tuple[str, dict, pd.DataFrame]]:
@@ -148,7 +157,7 @@ if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_job(
         "config (the whole), experiments (description and figure of each), guarantees (level and "
-        "reason by variant), costs (files)"
+        "reason by variant), costs and gates (files)"
     )
     parser.add_results()
     for name in ("tables", "figures", "datasets"):

@@ -10,9 +10,19 @@ from pathlib import Path
 from scripts import command
 from unlearn.data import dataset
 from unlearn.evaluation import score
+from unlearn.evaluation.cell_gates import Finding
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, ScoredFleet, TrainedFleet
+from unlearn.evaluation.gated_score import gated_score
 from unlearn.metrics.catalogue import METRICS
-from unlearn.storage.files import CURE, ArtifactError, digest, read_array, read_costs, write_text
+from unlearn.storage.files import (
+    CURE,
+    ArtifactError,
+    digest,
+    read_array,
+    read_costs,
+    write_json,
+    write_text,
+)
 from unlearn.storage.fleet import Fleet
 from unlearn.storage.request import read_request, request_digest
 
@@ -34,16 +44,17 @@ def main(arguments: argparse.Namespace) -> None:
         {"dataset": data.description["sha256"]},
     )
     identity = trained_weights.identity | {"request": request_digest(request)}
-    oracle_identity = {name: value for name, value in identity.items() if name != "trainer"}
+    control_identity = {name: value for name, value in identity.items() if name != "trainer"}
     reference_paths = dict(zip(job["references"], arguments.references, strict=True))
-    oracle_paths = [arguments.oracle] if arguments.oracle else []
+    controls = [path for path in (arguments.oracle, arguments.original) if path]
     precision = _common_precision(
-        [arguments.trained, arguments.unlearned, *oracle_paths, *reference_paths.values()]
+        [arguments.trained, arguments.unlearned, *controls, *reference_paths.values()]
     )
     unlearned = _fleet(arguments.unlearned, identity)
-    oracle = unlearned if arguments.oracle == arguments.unlearned else None
-    if arguments.oracle and oracle is None:
-        oracle = _fleet(arguments.oracle, oracle_identity)
+    oracle, original = (
+        unlearned if path == arguments.unlearned else path and _fleet(path, control_identity)
+        for path in (arguments.oracle, arguments.original)
+    )
     noise_costs = _noise_costs(data, arguments.noise)
     fleets = Comparison(
         trained=TrainedFleet(
@@ -52,6 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
         ),
         unlearned=unlearned,
         oracle=oracle,
+        original=original,
         references={name: _fleet(path, identity) for name, path in reference_paths.items()},
     )
     points = EvaluatedPoints(
@@ -64,8 +76,27 @@ def main(arguments: argparse.Namespace) -> None:
     changed_points = {step.index: len(step.forget_ids) + len(step.added_ids) for step in steps}
     cell = {"rate": changed_points[len(steps)] / len(data.base_ids)} | job["cell"]
     cell["precision"] = precision
-    rows = score.score(points, steps, training["seeds"], fleets)
+    members = {"trained": _members(training)}
+    if oracle is not None:
+        members["oracle"] = _members(_costs(arguments.oracle))
+    rows, findings = gated_score(points, steps, training["seeds"], fleets, members)
     write_text(arguments.output, _csv(rows, cell, changed_points))
+    write_json(arguments.gates, _gate_reasons(findings))
+
+
+def _gate_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """The gates that the cell violates: why it is `refused`, and why it is `flagged`."""
+    reasons: dict[str, list[str]] = {"refused": [], "flagged": []}
+    for finding in findings:
+        text = f"{finding.gate}: {finding.reason}"
+        reasons["refused" if finding.is_refusal else "flagged"].append(text)
+        print(f"{'refused' if finding.is_refusal else 'flagged'}: {text}")
+    return reasons
+
+
+def _members(costs: dict) -> list[tuple[int, str]]:
+    """Seed and digest of the training ids of each member of a fleet."""
+    return list(zip(costs["seeds"], costs["train_ids_sha256"], strict=False))
 
 
 def _csv(rows: Iterable[score.Row], cell: dict, changed_points: dict[int, int]) -> str:
@@ -151,8 +182,10 @@ if __name__ == "__main__":
     parser.add_argument("--trained", required=True, help="record.json before the request")
     parser.add_argument("--unlearned", required=True, help="record.json after it")
     parser.add_argument("--oracle", nargs="?", help="record.json of the oracle")
+    parser.add_argument("--original", nargs="?", help="record.json of doing nothing")
     parser.add_argument("--noise", nargs="?", help="record.json of the noise on the images")
     parser.add_argument("--references", nargs="*", default=[], help="record.json of other fleets")
     parser.add_job("columns of the cell, names of those")
     parser.add_output("output", "the scores, csv")
+    parser.add_output("gates", "why the cell is refused or flagged, json")
     command.run(main, parser)

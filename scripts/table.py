@@ -1,27 +1,39 @@
-"""Rule `table`: means and intervals of one experiment."""
+"""Rule `table`: means, intervals and tests of one experiment, and the scores of its seeds."""
 
 import argparse
 import json
 
 from scripts import command
-from unlearn.evaluation import tables
-from unlearn.storage.files import read_text, write_text
+from unlearn.evaluation import controls, tables
+from unlearn.storage.files import read_text, write_compressed_text, write_text
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read the scores of the cells, summarise them, write the table."""
+    """Read the scores of the cells, summarise them, write the table and the scores."""
     job = json.loads(arguments.job)
-    scores, audits = (
-        tables.parse_all(map(read_text, command.file_list(job[kind], arguments.results)))
+    texts, audits = (
+        [read_text(path) for path in command.file_list(job[kind], arguments.results)]
         for kind in ("scores", "audits")
     )
-    table = tables.summarise(scores, job["y"], job["split"], job["columns"], job["draws"], audits)
+    table = tables.summarise(
+        tables.parse_all(texts),
+        job["y"],
+        job["split"],
+        job["columns"],
+        job["draws"],
+        tables.parse_all(audits),
+    )
+    table = controls.with_holm(table, job["primary"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+    write_compressed_text(arguments.seeds, tables.selected_text(texts, job["y"], job["split"]))
 
 
 if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
-    parser.add_job("scores and audits (files), y (metrics), split, columns, draws")
+    parser.add_job(
+        "scores and audits (files), y (metrics), primary (metrics), split, columns, draws"
+    )
     parser.add_results()
     parser.add_output("output", "the table, csv")
+    parser.add_output("seeds", "the scores of seeds that the table is made from, csv.gz")
     command.run(main, parser)

@@ -122,6 +122,54 @@ def test_the_floor_is_the_mean_over_the_other_seeds(fleets):
     assert by_key[1, 10, "kl", "test"] == 0
 
 
+def test_changes_and_gaps_are_differences_of_one_seed(fleets):
+    """To the original and to the oracle, of accuracy, loss and the attack."""
+    chance = np.random.default_rng(1)
+    unlearned = copy(fleets.oracle, logits=chance.normal(size=(3, 1, 4, CLASSES)))
+    original = copy(fleets.oracle, logits=chance.normal(size=(3, 1, 4, CLASSES)))
+    steps = steps_of([[0]], range(2))
+
+    def scores_of(fleet):
+        cell = Comparison(fleets.trained, fleet, fleets.oracle, original=original)
+        return values(POINTS, steps, SEEDS, cell)
+
+    by_key, oracle, nothing = map(scores_of, (unlearned, fleets.oracle, original))
+    compared = 0
+    for (step, seed, metric, split), value in by_key.items():
+        name, _, kind = metric.rpartition("_")
+        if kind in ("gap", "change") and name in ("accuracy", "loss", "attack_auc"):
+            reference = oracle if kind == "gap" else nothing
+            minuend = by_key[step, seed, name, split]
+            assert value == pytest.approx(minuend - reference[step, seed, name, split], abs=1e-12)
+            compared += 1
+    assert compared == 3 * 2 * (2 * 3 + 1)  # seeds, references, metrics on splits
+    assert nothing[1, 10, "attack_auc_change", "forget"] == 0
+    assert oracle[1, 10, "attack_auc_gap", "forget"] == 0
+
+
+def test_the_average_gap_and_tow_of_a_seed_and_their_floors(fleets):
+    """By hand from accuracies and attacks of the same seed; the floor from those of other seeds."""
+    unlearned = copy(fleets.oracle, logits=fleets.oracle.logits[:, :, ::-1])
+    steps = steps_of([[0]], range(2))
+    method = Comparison(fleets.trained, unlearned, fleets.oracle)
+    by_key = values(POINTS, steps, SEEDS, method)
+    oracle = values(POINTS, steps, SEEDS, Comparison(fleets.trained, fleets.oracle, fleets.oracle))
+
+    def measures(scored, seed):
+        splits = ("forget", "retain", "test")
+        accuracies = [scored[1, seed, "accuracy", split] for split in splits]
+        return np.array([*accuracies, scored[1, seed, "attack_auc", "forget"]])
+
+    for seed in SEEDS:
+        differences = abs(measures(by_key, seed) - measures(oracle, seed))
+        assert by_key[1, seed, "gap", "forget"] == pytest.approx(differences.mean())
+        assert by_key[1, seed, "tow", "forget"] == pytest.approx(np.prod(1 - differences[:3]))
+        others = [measures(oracle, other) for other in SEEDS if other != seed]
+        gaps = [abs(measures(oracle, seed) - other).mean() for other in others]
+        assert oracle[1, seed, "gap_reseeded", "forget"] == pytest.approx(np.mean(gaps))
+        assert oracle[1, seed, "gap", "forget"] == 0 and oracle[1, seed, "tow", "forget"] == 1
+
+
 def test_only_the_oracle_has_a_floor(fleets):
     unlearned = copy(fleets.oracle)
     method = Comparison(fleets.trained, unlearned=unlearned, oracle=fleets.oracle)
@@ -190,7 +238,9 @@ def test_every_metric_that_is_scored_is_in_the_catalogue_on_its_splits(fleets):
     names = {metric.reference for metric in METRICS.values() if metric.is_trainer_specific}
     names.remove("oracle")
     references = dict.fromkeys(names, copy(oracle))
-    cell = Comparison(fleets.trained, unlearned=oracle, oracle=oracle, references=references)
+    cell = Comparison(
+        fleets.trained, unlearned=oracle, oracle=oracle, original=oracle, references=references
+    )
     by_key = values(POINTS, steps_of([[0]], range(2)), SEEDS, cell)
     for _, _, metric, split in by_key:
         assert split in METRICS[metric].splits

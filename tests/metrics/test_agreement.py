@@ -1,4 +1,4 @@
-"""Metrics of pairs of predictions, and scores that join several gaps, against closed forms."""
+"""Metrics of pairs of predictions against closed forms."""
 
 import math
 
@@ -11,7 +11,6 @@ from unlearn.metrics.agreement import (
     agreement,
     zero_retrain_forgetting,
 )
-from unlearn.metrics.gaps import average_gap, tug_of_war
 
 
 def logits(*rows):
@@ -70,29 +69,3 @@ def test_no_points_have_no_value():
     assert activation_distance(empty, empty) is None
     assert activation_rms(empty, empty) is None
     assert zero_retrain_forgetting(empty, [empty] * 5) is None
-
-
-def test_gaps_of_opposite_sign_do_not_cancel():
-    """Seeds at 90 and 98 against an oracle at 94: the gap is 4, that of the means would be 0."""
-    values = np.array([[0.90], [0.98]])
-    oracle_values = np.array([[0.94], [0.94]])
-    np.testing.assert_allclose(average_gap(values, oracle_values), 0.04)
-
-
-def test_the_average_gap_is_over_metrics_of_a_seed():
-    values = np.array([[0.1, 0.9, 0.8, 0.2], [0.1, np.nan, 0.8, 0.2]])
-    oracle_values = np.array([[0.2, 0.9, 0.7, 0.4], [0.2, 0.9, 0.7, 0.4]])
-    np.testing.assert_allclose(average_gap(values, oracle_values), [0.1, np.nan])
-
-
-def test_tug_of_war():
-    oracle_values = np.array([[0.5, 0.9, 0.8], [0.5, 0.9, 0.8]])
-    values = oracle_values + np.array([[0.05, -0.01, 0.02], [0, 0, 0]])
-    np.testing.assert_allclose(tug_of_war(values, oracle_values), [0.92169, 1])
-
-
-def test_percent_and_unpaired_seeds_are_refused():
-    with pytest.raises(ValueError, match=r"values: 94.0; allowed are fractions in 0..1"):
-        average_gap(np.array([[0.9]]), np.array([[94.0]]))
-    with pytest.raises(ValueError, match="values: 2 x 3 and 1 x 3"):
-        tug_of_war(np.zeros((2, 3)), np.zeros((1, 3)))

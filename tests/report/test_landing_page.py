@@ -56,6 +56,23 @@ def test_the_landing_page_counts_many_variants_of_one_guarantee():
     assert "sisa-partition=kmeans" in page
 
 
+def test_the_landing_page_says_what_seeds_can_find():
+    plan = experiment({"x": "rate", "y": "kl", "split": ["forget"]})
+    table = made_up(plan).assign(n=5)
+    page = page_of(experiments={"e": ("what", plan.experiments["e"].figure, table)})
+    assert "With n = 5 seeds" in page and "1.68 of its standard deviations" in page
+    assert "no p below 0.062" in page
+    page = page_of(experiments={"e": ("what", plan.experiments["e"].figure, table.assign(n=1))})
+    assert "standard deviations" not in page
+
+
+def test_the_landing_page_lists_refused_and_flagged_cells():
+    page = page_of(refusals={"cell/a": "no-op: none has changed"}, flags={"cell/b": "collapse: x"})
+    assert page.index("Refused cells") < page.index("no-op: none has changed")
+    assert page.index("Flagged cells") < page.index("collapse: x") < page.index("Results")
+    assert "Refused cells" not in page_of() and "Flagged cells" not in page_of()
+
+
 def test_the_landing_page_opens_with_what_was_run_and_ends_with_the_data():
     data = {"name": "d", "train_points": 1, "test_points": 1, "held_out_points": 0, "sha256": "0"}
     page = page_of(facts=[("Study", "s")], datasets=[data], guarantees={"finetune": ("none", "")})

@@ -66,7 +66,9 @@ def _scores(model: Model, unlearned: Model, oracle: Model) -> dict[tuple[str, st
         weights=[{name: np.asarray(original.state[name]) for name in original.state}],
         costs=[dict(original.costs[0])] if original.costs else [{}],
     )
-    rows = score(points, [step], [model.seed], Comparison(trained, scored, reference))
+    nothing = scored if model is original else _scored_fleet(original, request, oracle.costs[-1])
+    fleets = Comparison(trained, scored, reference, original=nothing)
+    rows = score(points, [step], [model.seed], fleets)
     return {(metric, split): value for _, _, metric, split, value in rows}
 
 

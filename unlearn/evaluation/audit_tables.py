@@ -1,11 +1,12 @@
 """From audits to rows of a table: one for each cell, population, metric and split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from unlearn.evaluation import controls
 from unlearn.evaluation.audit import COUNTS
 from unlearn.evaluation.score import CELL_COLUMNS
 from unlearn.metrics.statistics import UPPER_PROBABILITY
@@ -14,17 +15,23 @@ KEYS = [*CELL_COLUMNS, "population", "metric", "split"]
 """The columns that a row of a table is about."""
 
 
-def audit_rows(audits: pd.DataFrame, metrics: Sequence[str], splits: Sequence[str]) -> pd.DataFrame:
+def audit_rows(
+    audits: pd.DataFrame,
+    metrics: Sequence[str],
+    splits: Sequence[str],
+    oracles: Mapping[str, str],
+) -> pd.DataFrame:
     """The rows of some metrics and splits; draws of one setting share a row.
 
     Args:
         audits: The audits of all cells, whose draws share the name of their request.
         metrics: The metrics of the table.
         splits: The splits of the table; empty for all.
+        oracles: By variant its oracle; `retrain` where it is missing.
 
     Returns:
         The columns of `KEYS`, then `mean`, `ci_low`, `ci_high`, `n` (models), `draws`, `failed`,
-        `diverged`, and `reason`, which says why there is no mean.
+        `diverged`, `reason`, which says why there is no mean, and those of `controls`.
     """
     rows = audits[audits["metric"].isin(metrics)]
     if splits:
@@ -34,7 +41,12 @@ def audit_rows(audits: pd.DataFrame, metrics: Sequence[str], splits: Sequence[st
         record = dict(zip(KEYS, key, strict=True))
         records.append(record | _over_draws(rows.iloc[places]))
     columns = [*KEYS, "mean", "ci_low", "ci_high", "n", "draws", *COUNTS, "reason"]
-    return pd.DataFrame(records, columns=columns)
+    table = pd.DataFrame(records, columns=columns)
+    parts = [
+        controls.with_controls(part.reset_index(drop=True), oracles)
+        for _, part in table.groupby("population", sort=False)
+    ]
+    return pd.concat([table.head(0), *parts], ignore_index=True)
 
 
 def _over_draws(draws: pd.DataFrame) -> dict[str, float | int | str]:

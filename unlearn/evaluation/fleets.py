@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from unlearn.metrics.metric import SPLITS
+from unlearn.metrics.metric import ORACLE, ORIGINAL, SPLITS
 from unlearn.requests.request import Step
 
 
@@ -139,5 +139,12 @@ class Comparison:
     unlearned: ScoredFleet | None
     oracle: ScoredFleet | None
     """The retrained fleet. It is `unlearned` itself where the oracle is what is scored."""
+    original: ScoredFleet | None = None
+    """The fleet after doing nothing. It is `unlearned` itself where that is what is scored."""
     references: Mapping[str, ScoredFleet | None] = field(default_factory=dict)
     """Other fleets that predictions are compared with, by the names that metrics know."""
+
+    def compared(self) -> dict[str, ScoredFleet | None]:
+        """The fleets that predictions are compared with, by the names that metrics know."""
+        originals = {} if self.original is None else {ORIGINAL: self.original}
+        return {ORACLE: self.oracle, **originals, **self.references}

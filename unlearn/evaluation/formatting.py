@@ -12,9 +12,10 @@ ZERO_WIDTH_SHARE = 1e-9
 def row_text(row: Mapping, space: str = " ") -> str:
     """A row of a table as `mean ± half of its interval`, percentages in percent.
 
-    The numbers of failed and diverged seeds come behind it; without a value they stand alone.
+    The numbers of failed, diverged and refused models come behind it, or stand alone.
     """
-    notes = ", ".join(f"{row[flag]} {flag}" for flag in ("failed", "diverged") if row[flag])
+    counts = {flag: row.get(flag, 0) for flag in ("failed", "diverged", "refused")}
+    notes = ", ".join(f"{count} {flag}" for flag, count in counts.items() if count)
     if row["n"] == 0:
         return notes
     metric = METRICS[row["metric"]]

@@ -113,6 +113,11 @@ def trainer(row: Mapping) -> str:
     return "" if kind in (None, "standard") else kind
 
 
+def original_of(oracle: str) -> str:
+    """The name of the control that does nothing to the models of an oracle: `original@sisa`."""
+    return f"original{oracle.removeprefix('retrain')}"
+
+
 def is_in_figure(row: Mapping, figure: Mapping) -> bool:
     """Whether a figure draws a row; `hidden` variants are there to be compared with only."""
     if row["variant"] in figure.get("hidden", ()) or row["metric"] not in figure["y"]:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, MemberState, SplitPoints
+from unlearn.metrics.accuracy import accuracy
+from unlearn.metrics.average_gap import TOW_SPLITS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.metric import ORACLE, OTHER_SEED, Metric
@@ -54,12 +56,20 @@ def score(
         The rows. A cell that failed has two rows for each member, which say so. Without an oracle
         the metrics that compare with it have no value.
     """
+    for *key, value in raw_score(points, steps, seeds, fleets):
+        yield *key, finite_number(value)
+
+
+def raw_score(
+    points: EvaluatedPoints, steps: Sequence[Step], seeds: Sequence[int], fleets: Comparison
+) -> Iterator[Row]:
+    """The rows of `score` with values as they were computed, which may not be finite."""
     for position, step in enumerate(steps):
         split_points = points.split(step)
         for member, seed in enumerate(seeds):
             scores = _member_scores(split_points, fleets, member, position)
             for metric, split, value in scores:
-                yield step.index, seed, metric, split, _finite_number(value)
+                yield step.index, seed, metric, split, value
 
 
 def _member_scores(
@@ -84,14 +94,15 @@ def _member_scores(
     state = fleets.unlearned.state(member, position)
     references = {
         name: None if fleet is None else fleet.state(member, position)
-        for name, fleet in {ORACLE: fleets.oracle, **fleets.references}.items()
+        for name, fleet in fleets.compared().items()
     }
     oracle = references[ORACLE]
     yield from _cost_scores(state, oracle)
     yield from _prediction_scores(state, references, points)
     if fleets.unlearned is fleets.oracle and state.is_finite:
         yield from _floor_scores(state, points)
-    yield from _attack_scores(state, points)
+    yield from _summary_scores(state, oracle, points)
+    yield from _attack_scores(state, references, points)
     yield from _weight_scores(state, oracle, fleets.trained.weights[member])
 
 
@@ -164,26 +175,72 @@ def _floor_scores(oracle: MemberState, points: SplitPoints) -> Iterator[Score]:
                 for reference in references
             ]
             yield metric.name, split, np.mean(values)
+    measures = _measures(oracle, points)
+    for metric in _summary_metrics(OTHER_SEED):
+        values = [metric.of_measures(_measures(r, points), measures) for r in references]
+        yield metric.name, "forget", None if None in values else np.mean(values)
     weights = oracle.weights
     distances = [l2(weights, state.weights, oracle.fleet.weight_names) for state in references]
     yield "l2_reseeded", "weights", None if None in distances else np.mean(distances)
 
 
-def _attack_scores(state: MemberState, points: SplitPoints) -> Iterator[Score]:
-    """Attacks that tell deleted points from test points, which were never trained on."""
-    test_rows = points.rows["test"]
+def _summary_scores(
+    state: MemberState, oracle: MemberState | None, points: SplitPoints
+) -> Iterator[Score]:
+    """The metrics that are one number for several differences to the oracle."""
+    is_comparable = state.is_finite and oracle is not None and oracle.is_finite
+    for metric in _summary_metrics(ORACLE):
+        value = None
+        if is_comparable and "forget" in points.rows:
+            value = metric.of_measures(_measures(oracle, points), _measures(state, points))
+        yield metric.name, "forget", value
+
+
+def _summary_metrics(reference: str) -> list[Metric]:
+    """The metrics that are one number for several differences to a reference."""
+    return [m for m in METRICS.values() if m.of_measures and m.reference == reference]
+
+
+def _measures(state: MemberState, points: SplitPoints) -> dict[str, float | None]:
+    """Accuracies by split, and the success of the attack by loss as `attack`."""
+    measures = {
+        split: accuracy(state.logits[rows], points.labels[rows])
+        for split, rows in points.rows.items()
+        if split in TOW_SPLITS
+    }
+    if "forget" in points.rows:
+        measures["attack"] = _attack_value(METRICS["attack_auc"], state, points)
+    return measures
+
+
+def _attack_scores(
+    state: MemberState, references: Mapping[str, MemberState | None], points: SplitPoints
+) -> Iterator[Score]:
+    """Attacks that tell deleted points from test points, which were never trained on.
+
+    Then what their success is minus that of the same attacks on the references.
+    """
     for metric in METRICS.values():
         if metric.of_attack:
-            value = None
-            if state.is_finite and "forget" in points.rows:
-                rows = points.rows["forget"]
-                value = metric.of_attack(
-                    state.logits[rows],
-                    points.labels[rows],
-                    state.logits[test_rows],
-                    points.labels[test_rows],
-                )
-            yield metric.name, "forget", value
+            yield metric.name, "forget", _attack_value(metric, state, points)
+        elif metric.difference_of and metric.reference in references:
+            attack = METRICS[metric.difference_of]
+            reference = references[metric.reference]
+            value = _attack_value(attack, state, points)
+            reference_value = reference and _attack_value(attack, reference, points)
+            has_values = value is not None and reference_value is not None
+            yield metric.name, "forget", value - reference_value if has_values else None
+
+
+def _attack_value(metric: Metric, state: MemberState, points: SplitPoints) -> float | None:
+    """The success of an attack; None for a model that has diverged, or without deleted points."""
+    if not state.is_finite or "forget" not in points.rows:
+        return None
+    rows = points.rows["forget"]
+    test_rows = points.rows["test"]
+    return metric.of_attack(
+        state.logits[rows], points.labels[rows], state.logits[test_rows], points.labels[test_rows]
+    )
 
 
 def _weight_scores(
@@ -214,7 +271,7 @@ def _total(records: Sequence[Mapping], cost: str) -> float | None:
     return values[-1] if over_steps == "last" else sum(values)
 
 
-def _finite_number(value: float | None) -> float | None:
+def finite_number(value: float | None) -> float | None:
     """A float; None instead of a number that is not finite."""
     if value is None or not np.isfinite(value):
         return None

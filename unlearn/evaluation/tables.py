@@ -7,15 +7,17 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from unlearn.evaluation import controls, differences
 from unlearn.evaluation.audit_tables import audit_rows
+from unlearn.evaluation.differences import seeds_by_draws
 from unlearn.evaluation.score import CELL_COLUMNS
-from unlearn.metrics.catalogue import METRICS
+from unlearn.evaluation.table_flags import flag_texts
+from unlearn.metrics.catalogue import METRICS, floor
+from unlearn.metrics.significance import pairwise_interval
 from unlearn.metrics.statistics import MeanInterval, crossed_interval
 
 _CELL = list(CELL_COLUMNS)
-_GROUP = ["dataset", "model", "request", "sampler", "rate", "step"]
-"""The columns that the cells share whose metrics and splits a failed cell gets."""
-
+_KEYS = [*_CELL, "metric", "split"]
 _REQUEST_STEP = ["dataset", "request", "step"]
 """The columns that decide about how many points are deleted."""
 
@@ -25,7 +27,7 @@ NO_AUDITS = pd.DataFrame()
 
 TEXT_COLUMNS = (
     *("dataset", "model", "method", "variant", "request", "sampler", "precision"),
-    *("population", "reason"),
+    *("population", "reason", "flags"),
 )
 
 
@@ -41,6 +43,28 @@ def parse(text: str) -> pd.DataFrame:
 def parse_all(texts: Iterable[str]) -> pd.DataFrame:
     """The CSV texts of the scores, or of the audits, of many cells, as one table."""
     return pd.concat([NO_AUDITS, *map(parse, texts)], ignore_index=True)
+
+
+def selected_text(texts: Iterable[str], metrics: Sequence[str], splits: Sequence[str]) -> str:
+    """The lines of the scores of many cells that a table is made from, under one header.
+
+    Args:
+        texts: the CSV texts of the scores.
+        metrics: the metrics of the table; flags are always there.
+        splits: its splits; empty for all.
+    """
+    flags = [name for name, metric in METRICS.items() if metric.is_flag]
+    floors = [row.name for row in map(floor, metrics) if row is not None]
+    header = ""
+    lines: dict[str, None] = {}
+    for text in texts:
+        header, *rows = text.splitlines(keepends=True)
+        for line in rows:
+            _, metric, split, _ = line.rsplit(",", 3)
+            is_selected = metric in (*metrics, *floors) and (not splits or split in splits)
+            if is_selected or metric in flags:
+                lines[line] = None
+    return "".join([header, *lines])
 
 
 def summarise(
@@ -67,29 +91,42 @@ def summarise(
         value is a finite number. `failed` counts models whose method raised an error, `diverged`
         those that are not finite; a model is of a seed and a draw. They are never averaged, and
         neither are the costs of diverged models. `unconverged` counts models whose images carry
-        the noise of a search that did not converge; these are averaged.
+        the noise of a search that did not converge; these are averaged. `refused` counts models of
+        cells that a gate has refused. The columns of `controls` and `differences` set a value
+        beside the floor and doing nothing. `flags` names what calls for a second look.
     """
     scores = _with_settings(scores, draws)
     cells = scores[_CELL].drop_duplicates().reset_index(drop=True)
     flags = _flags(scores, cells)
-    selected_rows = _without_diverged(scores[scores["metric"].isin(metrics)], scores)
+    floors = [row.name for row in map(floor, metrics) if row is not None]
+    is_selected = scores["metric"].isin([*metrics, *floors])
+    selected_rows = _without_diverged(scores[is_selected], scores)
     if splits:
         selected_rows = selected_rows[selected_rows["split"].isin(splits)]
-    table = _with_failed(_means(selected_rows), flags, metrics, splits)
+    oracles = _oracles(columns)
+    means = controls.with_controls(_means(selected_rows), oracles)
+    pairs = differences.paired_differences(selected_rows, oracles, _KEYS)
+    means = means.merge(pairs, how="left", on=_KEYS)
+    means = means[means["metric"].isin(metrics)]
+    table = _with_failed(means, flags, metrics, splits)
     table = table.merge(flags, on=_CELL, how="left")
     if len(audits):
-        rows = audit_rows(_with_settings(audits, draws), metrics, splits)
+        rows = audit_rows(_with_settings(audits, draws), metrics, splits, oracles)
         table = pd.concat([table, rows], ignore_index=True)
     for field, values in columns.items():
         settings = {draws[name]: row for name, row in values.items() if name in draws}
         _add_parameters(table, field, {**values, **settings} if field == "request" else values)
     table = _in_order(table, cells, metrics)
     parameters = [column for column in table if "." in column]
-    flag_columns = [column for column in flags if column not in _CELL]
-    flag_columns += ["reason"] if len(audits) else []
-    numbers = ["mean", "ci_low", "ci_high", "n", "draws", *flag_columns]
-    for count in ("n", "draws"):
+    flag_columns = [column for column in flags if column not in (*_CELL, "refused")]
+    numbers = ["mean", "ci_low", "ci_high", "n", "draws", *flag_columns, "refused"]
+    numbers += [*controls.COLUMNS, *differences.COLUMNS, "flags"]
+    numbers += ["reason"] if len(audits) else []
+    for count in ("n", "draws", "refused"):
         table[count] = table[count].fillna(0).astype(int)
+    table["flags"] = flag_texts(table, scores)
+    is_floor = table["metric"].map(lambda name: bool(METRICS[name].floor_of)).astype(bool)
+    table.loc[is_floor, ["ci_low", "ci_high"]] = np.nan  # its pairs share seeds
     return table[[*_CELL, *parameters, "metric", "split", *numbers]].reset_index(drop=True)
 
 
@@ -117,6 +154,7 @@ def _flags(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     flags = cells.copy()
     flags["failed"] = _count(forget, cells, "completed", 0)
     flags["diverged"] = _count(forget, cells, "diverged", 1)
+    flags["refused"] = _count(forget, cells, "refused", 1)
     if (scores["metric"] == "noise_converged").any():
         learn = scores[scores["split"] == "learn"]
         flags["unconverged"] = _count(learn, cells, "noise_converged", 0)
@@ -163,14 +201,14 @@ def _without_diverged(selected_rows: pd.DataFrame, scores: pd.DataFrame) -> pd.D
 
 def _means(selected_rows: pd.DataFrame) -> pd.DataFrame:
     """Means and intervals over the seeds and draws of each cell, metric and split."""
-    keys = [*_CELL, "metric", "split"]
+    keys = _KEYS
     values = selected_rows["value"].to_numpy(dtype=float)
     seeds = selected_rows["seed"].to_numpy()
     draws, _ = pd.factorize(selected_rows["draw"])
     rows = []
     for key, places in selected_rows.groupby(keys, sort=False).indices.items():
         row = dict(zip(keys, key, strict=True))
-        matrix = _seeds_by_draws(seeds[places], draws[places], values[places])
+        matrix = seeds_by_draws(seeds[places], draws[places], values[places])
         interval = _interval(row["metric"], matrix)
         row |= {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
         rows.append(row | {"n": interval.n, "draws": np.isfinite(matrix).any(axis=0).sum()})
@@ -179,32 +217,33 @@ def _means(selected_rows: pd.DataFrame) -> pd.DataFrame:
     return means.astype(selected_rows[_CELL].dtypes)  # without a row all columns are objects
 
 
-def _seeds_by_draws(seeds: np.ndarray, draws: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The values of one cell, metric and split: seeds x draws, NaN where there is none."""
-    if (draws == draws[0]).all():
-        return values[:, None]
-    seed_names, rows = np.unique(seeds, return_inverse=True)
-    draw_names, columns = np.unique(draws, return_inverse=True)
-    matrix = np.full((len(seed_names), len(draw_names)), np.nan)
-    matrix[rows, columns] = values
-    return matrix
-
-
 def _interval(metric: str, values: np.ndarray) -> MeanInterval:
-    """The mean and its interval; a floor has none, because pairs of seeds are not independent.
+    """The mean and its interval; that of a floor knows that pairs of seeds depend on each other.
 
     `values` are of seeds x draws.
     """
-    interval = crossed_interval(values)
-    if METRICS[metric].floor_of:
-        return interval._replace(low=np.nan, high=np.nan)
-    return interval
+    if not METRICS[metric].floor_of:
+        return crossed_interval(values)
+    finite_values = np.where(np.isfinite(values), values, np.nan)
+    has_value = ~np.isnan(finite_values).all(axis=1)
+    if not has_value.any():
+        return crossed_interval(values)
+    return pairwise_interval(np.nanmean(finite_values[has_value], axis=1))
+
+
+def _oracles(columns: Mapping[str, Mapping[str, Mapping]]) -> dict[str, str]:
+    """The oracle of each variant whose parameters name one."""
+    return {
+        name: parameters["method.oracle"]
+        for name, parameters in columns.get("variant", {}).items()
+        if "method.oracle" in parameters
+    }
 
 
 def _with_failed(
     means: pd.DataFrame, flags: pd.DataFrame, metrics: Sequence[str], splits: Sequence[str]
 ) -> pd.DataFrame:
-    """The means with rows without a value for cells that failed, so that they stay visible.
+    """The means with rows without a value for cells that failed or are refused: they stay visible.
 
     A failed cell gets the metrics and splits of the other cells of its group. Where the whole group
     failed, it gets every split of every metric.
@@ -215,9 +254,9 @@ def _with_failed(
         metrics: the metrics of the table.
         splits: the splits of the table; empty for all.
     """
-    pairs = means[[*_GROUP, "metric", "split"]].drop_duplicates()
-    failed_cells = flags[flags["failed"] > 0][_CELL]
-    rows = failed_cells.merge(pairs, on=_GROUP, how="left")
+    pairs = means[[*controls.GROUP, "metric", "split"]].drop_duplicates()
+    failed_cells = flags[(flags["failed"] > 0) | (flags["refused"] > 0)][_CELL]
+    rows = failed_cells.merge(pairs, on=controls.GROUP, how="left")
     has_no_pair = rows["metric"].isna()
     every_pair = pd.DataFrame(
         [(m, s) for m in metrics for s in METRICS[m].splits if not splits or s in splits],

@@ -81,6 +81,7 @@ def task_of(
         mean=tuple(description["mean"]),
         std=tuple(description["std"]),
         levels=description["levels"],
+        fed=np.zeros(len(dataset.train_labels), dtype=bool),
     )
     task = Task(
         data,

@@ -6,6 +6,7 @@ import numpy as np
 
 from unlearn.core import registry
 from unlearn.data.dataset import Dataset
+from unlearn.jobs import guards
 from unlearn.jobs.description import FleetJob
 from unlearn.jobs.measure import Measure, Store
 from unlearn.jobs.predict import NO_LOGITS, Predictor
@@ -14,6 +15,9 @@ from unlearn.jobs.setup import new_task
 from unlearn.requests.request import Request
 from unlearn.storage.files import digest
 from unlearn.training.state import State
+
+ORACLE_METHOD = "retrain"
+"""The registered name of the method that is the oracle."""
 
 
 def unlearn_fleet(
@@ -54,16 +58,23 @@ def unlearn_fleet(
     base_ids = [member.train_ids(dataset.base_ids) for member in job.members]
     for member, member_ids, original in zip(job.members, base_ids, trained, strict=True):
         state = original
+        served_names = task.trainer.served(original)
+        trained_digest = guards.model_digest(original, served_names)
         weights: dict[str, list] = {name: [] for name in compared}
         member_request = request if member.subset is None else request.within(member_ids)
         for step in member_request.steps(train_points, member_ids):
+            task.data.fed[:] = False
             state = measure.unlearning(method, state, step, member.seed)
+            if job.method["kind"] == ORACLE_METHOD:
+                guards.check_oracle(task.data.fed, step.forget_ids)
             predictor.add(state)
             measure.flag(diverged=not np.isfinite(predictor.logits[-1]).all())
             if method.continues and step.index > 1:  # a broken model is built upon
                 measure.flag(diverged=measure.costs[-2]["diverged"])
             for name in compared:
                 weights[name].append(np.asarray(state[name]))
+        after = guards.model_digest(original, served_names)
+        guards.check_teacher(trained_digest, after, type(method).__name__)
         changes = state.changed_tensors()
         tensors = {name: np.stack(values) for name, values in weights.items()}
         for name in task.trainer.served(state):

@@ -7,6 +7,7 @@ trainer or method needs a row alone. An installed package adds a row by an entry
 """
 
 import importlib.metadata
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -15,6 +16,7 @@ import numpy as np
 
 from unlearn.metrics.accuracy import accuracy, accuracy_gap, loss_gap, mean_loss
 from unlearn.metrics.audit_catalogue import AUDITS
+from unlearn.metrics.comparisons import COMPARISONS
 from unlearn.metrics.divergence import jensen_shannon, kl, reverse_kl
 from unlearn.metrics.ensemble import (
     max_lone_accuracy,
@@ -23,6 +25,7 @@ from unlearn.metrics.ensemble import (
     tie_fraction,
     vote_accuracy,
 )
+from unlearn.metrics.gate_rows import GATES
 from unlearn.metrics.loss_attack import loss_attack_auc
 from unlearn.metrics.metric import OTHER_SEED, PHASES, SPLITS, Metric, OfPair
 
@@ -86,7 +89,13 @@ _PREDICTIONS = (
     _row(
         _DIVERGENCE, "kl_reverse", "KL(model || oracle) (nats)", of_pair=_pair_function(reverse_kl)
     ),
-    _row(_DIVERGENCE, "js", "Jensen-Shannon (nats)", of_pair=_pair_function(jensen_shannon)),
+    _row(
+        _DIVERGENCE,
+        "js",
+        "Jensen-Shannon (nats)",
+        of_pair=_pair_function(jensen_shannon),
+        maximum=math.log(2),
+    ),
     _row(_KL, "kl_scratch", "KL(scratch || model) (nats)", **_SCRATCH),
     _row(_ACCURACY_GAP, "accuracy_gap_scratch", "Accuracy - scratch (points)", **_SCRATCH),
     _row(_LOSS_GAP, "loss_gap_scratch", "Cross-entropy - scratch (nats)", **_SCRATCH),
@@ -137,6 +146,7 @@ _PREDICTIONS = (
         "js_reseeded",
         "Jensen-Shannon of oracles (nats)",
         of_pair=_pair_function(jensen_shannon),
+        maximum=math.log(2),
         floor_of="js",
     ),
     _row(
@@ -216,6 +226,7 @@ _COUNTERS = (
 _FLAGS = (
     _row(_FLAG, "completed", "Completed", better="high"),
     _row(_FLAG, "diverged", "Diverged", over_steps="last"),
+    _row(_FLAG, "refused", "Refused"),
 )
 
 _NOISES = (
@@ -245,7 +256,10 @@ _NOISES = (
     ),
 )
 
-_TABLE = (*_PREDICTIONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *_NOISES, *AUDITS)
+_TABLE = (
+    *(*_PREDICTIONS, *COMPARISONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *GATES, *_NOISES),
+    *AUDITS,
+)
 
 ENTRY_POINTS = tuple(importlib.metadata.entry_points(group="unlearn.metrics"))
 """The rows that installed packages add."""

@@ -1,6 +1,7 @@
 """One row of the catalogue of metrics: what a metric is, and the function that computes it."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,9 @@ from unlearn.metrics.populations import Populations
 
 ORACLE = "oracle"
 """The fleet that a method is compared with, unless a metric names another reference."""
+
+ORIGINAL = "original"
+"""The fleet before the request, as the method that does nothing leaves it."""
 
 OTHER_SEED = "other seed"
 """The reference of a floor: the members of the oracle that have other seeds."""
@@ -44,6 +48,11 @@ OfExamples = Callable[[Populations], np.ndarray | None]
 """of_examples(populations): float, one value per deleted point; None where there is none."""
 
 
+OfMeasures = Callable[[Mapping[str, float | None], Mapping[str, float | None]], float | None]
+"""of_measures(reference_measures, measures): one number for the differences of several measures,
+accuracies by split and the success of the attack as `attack`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """What a metric is.
@@ -66,7 +75,8 @@ class Metric:
     scope: Literal["model", "pair", "population"] = "model"
     """What a value is about: a model, a model and its reference, or all models of a setting."""
     reference: str = ORACLE
-    """What a metric of a pair compares with: ORACLE, OTHER_SEED, or a fleet that methods name."""
+    """What a metric of a pair compares with: ORACLE, ORIGINAL, OTHER_SEED, or a fleet that methods
+    name."""
 
     of_model: OfModel | None = None
     of_pair: OfPair | None = None
@@ -75,6 +85,9 @@ class Metric:
     of_population: OfPopulation | None = None
     of_examples: OfExamples | None = None
     """What `of_population` is made of: one value per deleted point."""
+    of_measures: OfMeasures | None = None
+    difference_of: str = ""
+    """The attack whose success, minus that against the reference, the metric is."""
 
     over_steps: Literal["sum", "complete_sum", "max", "last"] = "sum"
     """How a cost of the steps of a request adds up; `complete_sum`: only if every step has it."""
@@ -93,6 +106,8 @@ class Metric:
     """Whether only the models of those trainers have the metric that list it."""
     is_signed: bool = False
     """Whether a value can be negative."""
+    maximum: float = math.inf
+    """The largest value, if the unit does not tell it."""
     is_distance: bool = False
     """Whether 0 is perfect and no value is below, so that a frontier can be drawn of it."""
     is_frontier_cost: bool = False
@@ -106,6 +121,19 @@ class Metric:
     def title(self) -> str:
         """The metric in the title of a panel."""
         return self.short_name or self.name.replace("_", " ")
+
+    @property
+    def is_about_points(self) -> bool:
+        """Whether a value is about the points of a split, so that there is none without any."""
+        functions = (self.of_attack, self.of_measures, self.of_population, self.difference_of)
+        return self.splits == SPLITS or any(functions)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest value that a sound computation can give."""
+        is_bounded = self.is_percentage or self.is_flag or bool(self.of_attack)
+        largest = min(self.maximum, 1.0 if is_bounded or self.difference_of else math.inf)
+        return (-largest if self.is_signed else 0.0), largest
 
     @property
     def is_flag(self) -> bool:

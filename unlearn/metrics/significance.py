@@ -1,123 +1,128 @@
-"""Tests of paired differences, their correction for many, and the effects that they can find."""
+"""Tests of paired differences, their correction for many, and what n pairs can detect."""
 
+import itertools
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
-from scipy.special import ndtr, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
+from scipy.stats import nct
 
-EXACT_MAX_PAIRS = 12
-"""Up to so many pairs the sign-flip test goes through all sign vectors."""
+from unlearn.metrics.statistics import MeanInterval, t_interval
 
-POWER = 0.8
-"""The probability of finding the minimum detectable effect."""
+MAX_EXACT_PAIRS = 12
+"""Pairs up to which every assignment of signs is enumerated: 4,096 of them."""
 
-INTEGRATION_NODES = 20_000
-"""The number of sample deviations that the power of a test is integrated over."""
+ROUNDING_SHARE = 1e-9
+"""Share of the sum of differences by which two sums may differ and still count as equal."""
 
-BISECTION_STEPS = 60
-"""Halvings of the range of effects, which leave an error below 1e-13."""
+BISECTIONS = 60
+"""Halvings of the interval that holds the detectable effect."""
 
 
-def paired_p_value(differences: np.ndarray) -> float | None:
-    """The two-sided p-value of the hypothesis that paired differences are symmetric about 0.
+def sign_flip_test(differences: np.ndarray) -> float | None:
+    """The two-sided p value of paired differences whose mean is 0 under the hypothesis.
 
-    Up to `EXACT_MAX_PAIRS` finite differences this is the exact sign-flip test: the share of sign
-    vectors whose mean is as far from 0. It is at least 2^(1 - n) for n pairs: .0625 for five. With
-    more pairs it is the paired t test. None without a finite difference.
+    Up to 12 pairs it is exact: the share of all assignments of signs whose mean is at least as
+    far from 0. More pairs get the paired t test.
+
+    Args:
+        differences: one difference for each pair; what is not finite does not count.
+
+    Returns:
+        The p value; None for fewer than two pairs. Differences that are all 0 have a p value of 1.
 
     References:
-        Fisher, The design of experiments, 1935.
+        Fisher, The design of experiments, 1935, section 21.
     """
-    finite_differences = differences[np.isfinite(differences)].astype(np.float64)
-    n = len(finite_differences)
-    if n == 0:
+    values = np.asarray(differences, dtype=float)
+    values = values[np.isfinite(values)]
+    n = len(values)
+    if n < 2:
         return None
-    if n <= EXACT_MAX_PAIRS:
-        return _sign_flip_p_value(finite_differences)
-    deviation = finite_differences.std(ddof=1)
-    mean = finite_differences.mean()
-    if deviation <= 1e-12 * abs(mean) or deviation == 0:
-        return 1.0 if mean == 0 else 2.0 ** (1 - n)
-    statistic = abs(mean) / (deviation / np.sqrt(n))
+    if not values.any():
+        return 1.0
+    if n <= MAX_EXACT_PAIRS:
+        sums = np.abs(_sign_matrix(n) @ values)
+        tolerance = ROUNDING_SHARE * np.abs(values).sum()
+        return float(np.mean(sums >= abs(values.sum()) - tolerance))
+    deviation = values.std(ddof=1)
+    if deviation == 0:
+        return 0.0
+    statistic = abs(values.mean()) / (deviation / np.sqrt(n))
     return float(2 * stdtr(n - 1, -statistic))
 
 
+@cache
+def _sign_matrix(n: int) -> np.ndarray:
+    """Every assignment of n signs, 2^n x n."""
+    return np.array(list(itertools.product((-1.0, 1.0), repeat=n)))
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """The p-values corrected for a family of tests; reject those at or below the error rate.
+    """The p values, adjusted so that the probability of any false alarm keeps its level.
 
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none falls below the one
-    before it, none exceeds 1. None stays None and does not count in the family.
-
-    Raises:
-        ValueError: A p-value is not in 0..1.
+    None stays None and does not count.
 
     References:
         Holm, A simple sequentially rejective multiple test procedure, 1979.
     """
-    for p_value in p_values:
-        if p_value is not None and not 0 <= p_value <= 1:
-            raise ValueError(f"p-value: {p_value}; allowed is 0..1 or None")
-    family = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    floor = 0.0
-    for rank, (p_value, place) in enumerate(family):
-        floor = max(floor, min(1.0, (len(family) - rank) * p_value))
-        corrected[place] = floor
-    return corrected
+    adjusted: list[float | None] = [None] * len(p_values)
+    places = [place for place, p in enumerate(p_values) if p is not None]
+    places.sort(key=lambda place: p_values[place])
+    largest = 0.0
+    for rank, place in enumerate(places):
+        largest = max(largest, min(1.0, (len(places) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted
 
 
-def minimum_detectable_effect(pairs: int, error_rate: float = 0.05) -> float | None:
-    """The mean paired difference that a t test finds with probability `POWER`, in their deviations.
+def smallest_p(n: int) -> float | None:
+    """The smallest p value that the exact sign-flip test of n pairs can have; None for n < 2."""
+    return 2.0 ** (1 - n) if n >= 2 else None
+
+
+def minimum_detectable_effect(n: int, alpha: float = 0.05, power: float = 0.8) -> float | None:
+    """The mean that the paired t test finds with a probability, in standard deviations.
 
     Args:
-        pairs: The number of paired differences.
-        error_rate: The two-sided error rate of the test: .05 over the number of tests for the
-            first of Holm's.
+        n: the number of pairs.
+        alpha: the two-sided level of the test.
+        power: the probability of finding the effect.
 
     Returns:
-        The effect in standard deviations of the difference; None for fewer than two pairs.
-
-    Raises:
-        ValueError: The error rate is not between 0 and `POWER`.
+        The effect, in standard deviations of the paired difference; None for n < 2.
     """
-    if not 0 < error_rate < POWER:
-        raise ValueError(f"error_rate: {error_rate}; allowed is between 0 and {POWER}")
-    if pairs < 2:
+    if n < 2:
         return None
+    quantile = stdtrit(n - 1, 1 - alpha / 2)
     low = 0.0
-    high = 1.0
-    while _power(high, pairs, error_rate) < POWER:
-        high *= 2
-    for _ in range(BISECTION_STEPS):
+    high = 2 * (quantile + stdtrit(n - 1, power)) / np.sqrt(n)
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        if _power(middle, pairs, error_rate) < POWER:
-            low = middle
-        else:
-            high = middle
-    return high
+        is_found = nct.sf(quantile, n - 1, middle * np.sqrt(n)) >= power
+        low, high = (low, middle) if is_found else (middle, high)
+    return float(high)
 
 
-def _power(effect: float, pairs: int, error_rate: float) -> float:
-    """The probability that a two-sided paired t test finds the effect.
+def pairwise_interval(values: np.ndarray) -> MeanInterval:
+    """The mean over pairs of models and its 95 % interval, from the mean of each model's pairs.
 
-    The non-central t distribution is integrated over the sample deviation, by the midpoint rule.
+    Pairs share models, so the values depend on each other. The standard error is that of the
+    jackknife over models: 2 (n - 1) / (n - 2) times that of independent values.
+
+    Args:
+        values: for each of n models the mean of its distances to the others.
+
+    Returns:
+        The mean and its interval; no interval for fewer than three models.
+
+    References:
+        Arvesen, Jackknifing U-statistics, Annals of Mathematical Statistics 40, 1969.
     """
-    degrees = pairs - 1
-    critical_value = stdtrit(degrees, 1 - error_rate / 2)
-    noncentrality = effect * np.sqrt(pairs)
-    end = 1 + 12 / np.sqrt(2 * degrees)
-    deviations = (np.arange(INTEGRATION_NODES) + 0.5) * (end / INTEGRATION_NODES)
-    log_density = (degrees - 1) * np.log(deviations) - degrees * deviations**2 / 2
-    density = np.exp(log_density - log_density.max())
-    tails = ndtr(noncentrality - critical_value * deviations)
-    tails += ndtr(-noncentrality - critical_value * deviations)
-    return float((density * tails).sum() / density.sum())
-
-
-def _sign_flip_p_value(differences: np.ndarray) -> float:
-    """The share of all sign vectors with a sum as far from 0 as that of the differences."""
-    n = len(differences)
-    bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-    sums = np.abs((1 - 2 * bits) @ differences)
-    rounding = 1e-12 * np.abs(differences).sum()
-    return float(np.mean(sums >= abs(differences.sum()) - rounding))
+    interval = t_interval(np.asarray(values, dtype=float))
+    mean, _, high, n = interval
+    if n < 3:
+        return interval._replace(low=np.nan, high=np.nan)
+    half_width = 2 * (n - 1) / (n - 2) * (high - mean)
+    return MeanInterval(mean, mean - half_width, mean + half_width, n)

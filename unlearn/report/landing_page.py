@@ -10,6 +10,11 @@ import pandas as pd
 from unlearn.evaluation import formatting, placement, wide_tables
 from unlearn.evaluation.panels import Panel, panels
 from unlearn.metrics.catalogue import METRICS
+from unlearn.metrics.significance import (
+    MAX_EXACT_PAIRS,
+    minimum_detectable_effect,
+    smallest_p,
+)
 
 MAX_COLUMNS = 8
 """Columns of values in a table of the page."""
@@ -37,6 +42,10 @@ class PageContent:
     """Description, figure block and table of each experiment."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """The error of each cell that failed."""
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """The reason of each cell that a gate has refused."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """What each cell that a gate has flagged is flagged for."""
 
 
 def page(content: PageContent) -> str:
@@ -46,8 +55,14 @@ def page(content: PageContent) -> str:
         _title("Guarantees", "-"),
         _table(("Unlearning is", "Because", "For"), _guarantee_rows(content.guarantees)),
     ]
-    if content.failures:
-        parts += [_title("Failed cells", "-"), _table(("Cell", "Error"), content.failures.items())]
+    cell_lists = (
+        ("Failed cells", "Error", content.failures),
+        ("Refused cells", "Reason", content.refusals),
+        ("Flagged cells", "Reason", content.flags),
+    )
+    for title, head, reasons in cell_lists:
+        if reasons:
+            parts += [_title(title, "-"), _table(("Cell", head), reasons.items())]
     parts.append(_title("Results", "-"))
     parts.append(
         "Mean ± half of the 95 % interval over seeds and draws. The right value of a metric of "
@@ -56,6 +71,7 @@ def page(content: PageContent) -> str:
     parts.append(".. contents::\n   :local:\n   :backlinks: none\n")
     for name, (description, figure, table) in content.experiments.items():
         parts += [_title(name, "~"), _escaped(description) + "\n", *_results(table, figure)]
+        parts.append(_power_note(table))
     head = ("Data set", "Training points", "Test points", "Held out", "SHA-256 (first 16)")
     rows = [_dataset_row(description) for description in content.datasets]
     parts += [_title("Data sets", "-"), _table(head, rows)]
@@ -108,6 +124,21 @@ def _results(table: pd.DataFrame, figure: Mapping) -> Iterator[str]:
         return
     for panel in panels(table, figure):
         yield from _panel_tables(panel, figure["x"])
+
+
+def _power_note(table: pd.DataFrame) -> str:
+    """What paired tests of a table's seeds can find; empty where no value has two seeds."""
+    n = 0 if table.empty else int(table["n"].max())
+    effect = minimum_detectable_effect(n)
+    if effect is None:
+        return ""
+    lowest_p = (
+        f"; their exact test gives no p below {smallest_p(n):.2g}" if n <= MAX_EXACT_PAIRS else ""
+    )
+    return (
+        f"With n = {n} seeds a paired test at 5 % finds a difference of {effect:.2f} of its "
+        f"standard deviations with a probability of 80 %{lowest_p}.\n"
+    )
 
 
 def _frontier_table(table: pd.DataFrame, figure: Mapping) -> str:

@@ -4,6 +4,7 @@ Every writer goes through a temporary file in the same folder and a rename, so t
 there whole or not at all. No pickle is read or written.
 """
 
+import gzip
 import hashlib
 import json
 import os
@@ -147,6 +148,13 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def write_compressed_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, compressed by gzip: without name and time, the same in every run."""
+    content = gzip.compress(text.encode("utf-8"), mtime=0)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def digest(*arrays: np.ndarray) -> str:

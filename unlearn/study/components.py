@@ -10,6 +10,7 @@ from typing import Any
 from unlearn.core.guarantee import Guarantee
 from unlearn.core.parameters import Parameters
 from unlearn.core.setting import DataFacts
+from unlearn.evaluation import placement
 from unlearn.study.grid import NO_GRID, Cell, Grid
 from unlearn.study.populations import Population
 from unlearn.training.fleet import Member
@@ -74,6 +75,11 @@ class Variant(Part):
     guarantee: Guarantee
     oracle: str
     """The variant that retrains the models that this one unlearns."""
+
+    @property
+    def original(self) -> str:
+        """The variant that does nothing to these models."""
+        return placement.original_of(self.oracle)
 
 
 @dataclass(frozen=True)

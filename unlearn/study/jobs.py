@@ -140,7 +140,7 @@ class Jobs:
         return columns | ({} if rate is None else {"rate": rate})
 
     def table(self, experiment: str) -> dict[str, Any]:
-        """Metrics, splits, the parameters that become columns, and requests that are averaged."""
+        """Metrics (`primary`: the figure's), splits, columns of parameters, averaged requests."""
         block = self.study.experiments[experiment]
         figure = block.figure
         pairs = [pair.split("/") for pair in block.summary]
@@ -153,6 +153,7 @@ class Jobs:
         return {
             "y": list(metrics),
             "split": list(splits),
+            "primary": list(figure["y"]),
             "columns": block.columns,
             "draws": block.draws,
         }

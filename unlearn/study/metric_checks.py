@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from unlearn.evaluation import placement
 from unlearn.metrics.catalogue import METRICS
-from unlearn.metrics.metric import ORACLE, OTHER_SEED, SPLITS, Metric
+from unlearn.metrics.metric import ORACLE, ORIGINAL, OTHER_SEED, Metric
 from unlearn.study import messages
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
@@ -94,7 +94,9 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
     datasets = [study.datasets[name] for name in {cell.dataset for cell in cells}]
     trainer_metrics = {name for v in variants for name in v.trainer.component.metrics}
     references = {name for v in variants for name in study.references.get(v.name, {})}
-    references |= {ORACLE} | ({OTHER_SEED} if any(v.name == v.oracle for v in variants) else set())
+    references |= {ORACLE, ORIGINAL} | (
+        {OTHER_SEED} if any(v.name == v.oracle for v in variants) else set()
+    )
     has_noise = any(dataset.facts.noised for dataset in datasets)
     changes = {change for request in requests for change in request.component.changes}
     has_population = any(cell.fleet in study.populations for cell in cells)
@@ -107,9 +109,7 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
             return set()
         if metric.reference not in references or (metric.noise_field and not has_noise):
             return set()
-        is_about_points = metric.splits == SPLITS or metric.of_attack is not None
-        is_about_points |= metric.scope == "population"
-        return set(metric.splits) - (empty_splits if is_about_points else set())
+        return set(metric.splits) - (empty_splits if metric.is_about_points else set())
 
     available_splits = {name: splits(metric) for name, metric in METRICS.items()}
     return {name: values for name, values in available_splits.items() if values}

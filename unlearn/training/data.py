@@ -20,6 +20,8 @@ class Data:
     std: tuple[float, ...]
     levels: float = 255
     """The value of a pixel that stands for 1 in `mean` and `std`."""
+    fed: np.ndarray | None = None
+    """For each training point whether a minibatch had it; None where nobody asks."""
     validation: tuple[torch.Tensor, torch.Tensor] | None = None
     """Images and labels of the validation split, for methods that declare to read it."""
 

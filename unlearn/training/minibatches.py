@@ -58,6 +58,8 @@ def minibatches(
     is_trained[ids] = True
     if not np.count_nonzero(is_trained) == np.count_nonzero(is_trained[among]) == len(ids):
         raise ValueError("ids: they must be among those that are cut into minibatches, each once")
+    if data.fed is not None:
+        data.fed[ids] = True
     augment = augmentation(recipe, data)
     stride = size * max(1, FETCHED_POINTS // size)
     order = seeding.shuffled(among, epoch_seed)

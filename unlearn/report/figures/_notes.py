@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from unlearn.evaluation import table_flags
+
 MAX_NAMES = 8
 """Names that a note lists; more are counted."""
 
@@ -13,7 +15,7 @@ def notes(rows: pd.DataFrame) -> list[str]:
     lines = [_interval_note(rows)]
     has_draws = "draws" in rows and (rows["draws"] > 1).any()
     unit = "models" if has_draws else "seeds"
-    for flag in ("failed", "diverged"):
+    for flag in (name for name in ("failed", "diverged", "refused") if name in rows):
         largest_counts = rows[rows[flag] > 0].groupby("variant", sort=False)[flag].max()
         names = [
             f"{variant} (at most {count} of a cell's {unit})"
@@ -21,12 +23,27 @@ def notes(rows: pd.DataFrame) -> list[str]:
         ]
         if names:
             lines.append(f"{flag.upper()}, left out: {listing(names)}")
+    lines += _flag_notes(rows)
     lines += _absence_notes(rows)
     lines += _precision_notes(rows)
     if "unconverged" in rows and (rows["unconverged"] > 0).any():
         datasets = rows.loc[rows["unconverged"] > 0, "dataset"].unique()
         lines.append(f"noise did NOT CONVERGE, kept: {listing(datasets)}")
     return lines
+
+
+def _flag_notes(rows: pd.DataFrame) -> list[str]:
+    """The flags of the rows with their variants; the number of seeds is in another line."""
+    if "flags" not in rows:
+        return []
+    variants_by_flag: dict[str, list[str]] = {}
+    for variant, text in zip(rows["variant"], rows["flags"].fillna(""), strict=True):
+        for flag in filter(None, text.split(table_flags.SEPARATOR)):
+            variants = variants_by_flag.setdefault(flag, [])
+            if variant not in variants:
+                variants.append(variant)
+    variants_by_flag.pop(table_flags.REPLICATION_FLAG, None)
+    return [f"flagged, {flag}: {listing(names)}" for flag, names in variants_by_flag.items()]
 
 
 def emptiness_notes(figure: Mapping) -> list[str]:
@@ -75,8 +92,9 @@ def _precision_notes(rows: pd.DataFrame) -> list[str]:
 
 
 def _absence_notes(rows: pd.DataFrame) -> list[str]:
-    """The lines that have no value of a metric, although nothing failed or diverged."""
-    pairs = rows.groupby(["metric", "line"], sort=False)[["n", "failed", "diverged"]].sum()
+    """The lines that have no value of a metric, although nothing failed, diverged or is refused."""
+    counts = [name for name in ("n", "failed", "diverged", "refused") if name in rows]
+    pairs = rows.groupby(["metric", "line"], sort=False)[counts].sum()
     empty_pairs = pairs[(pairs == 0).all(axis=1)].reset_index()
     return [
         f"no value of {metric}: {listing(list(metric_pairs['line']))}"

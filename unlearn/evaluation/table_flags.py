@@ -1,0 +1,41 @@
+"""The text of the column `flags`: what calls for a second look at a row of a table."""
+
+import pandas as pd
+
+from unlearn.evaluation import controls
+from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.metrics.gate_rows import GATES
+
+MIN_SEEDS = 5
+"""Training seeds below which a value is flagged as weakly replicated."""
+
+REPLICATION_FLAG = f"n < {MIN_SEEDS}"
+
+FLOOR_FLAG = "below floor"
+
+SEPARATOR = "; "
+
+
+def flag_texts(table: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+    """For each row of a table the names of its flags; empty text without one.
+
+    Args:
+        table: the rows, with their floors.
+        scores: the scores of all cells, in which the gates of a cell are metrics.
+    """
+    names_by_metric = {metric.name: metric.title for metric in GATES}
+    gate_rows = scores[scores["metric"].isin(names_by_metric) & (scores["value"] == 1)]
+    gates_by_cell: dict[tuple, list[str]] = {}
+    columns = [*CELL_COLUMNS, "metric"]
+    for *cell, metric in gate_rows[columns].drop_duplicates().itertuples(index=False, name=None):
+        names = gates_by_cell.setdefault(tuple(cell), [])
+        names.append(names_by_metric[metric])
+    cells = table[list(CELL_COLUMNS)].itertuples(index=False, name=None)
+    is_below_floor = controls.below_floor(table)
+    texts = []
+    for cell, is_below, n in zip(cells, is_below_floor, table["n"], strict=True):
+        names = list(dict.fromkeys(gates_by_cell.get(cell, [])))
+        names += [FLOOR_FLAG] * bool(is_below)
+        names += [REPLICATION_FLAG] * (0 < n < MIN_SEEDS)
+        texts.append(SEPARATOR.join(names))
+    return texts
