@@ -20,6 +20,7 @@ include: "rules/requests.smk"
 include: "rules/train.smk"
 include: "rules/unlearn.smk"
 include: "rules/score.smk"
+include: "rules/relearn.smk"
 include: "rules/figures.smk"
 include: "rules/pictures.smk"
 include: "rules/report.smk"
@@ -40,6 +41,7 @@ wildcard_constraints:
     variant=one_of(STUDY.variants),
     request=one_of(STUDY.requests),
     fleet=one_of(STUDY.fleets),
+    relearning=one_of(STUDY.relearnings),
     experiment=one_of(STUDY.experiments),
     picture=one_of(STUDY.pictures),
 

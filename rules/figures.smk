@@ -2,6 +2,7 @@ rule table:
     """Means, 95 % intervals and numbers of seeds of one experiment."""
     input:
         score_records,
+        relearned_records,
     output:
         table=report(
             TABLE,

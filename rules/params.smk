@@ -50,8 +50,9 @@ def costs_of(wildcards):
 
 
 def table_job(wildcards):
-    job = JOBS.table(wildcards.experiment)
-    return as_json(job | {"scores": score_listing(wildcards)})
+    job = JOBS.table(wildcards.experiment) | {"scores": score_listing(wildcards)}
+    relearned = relearned_of(wildcards.experiment)
+    return as_json(job | ({"relearned": relearned} if relearned else {}))
 
 
 def summary_job(wildcards):

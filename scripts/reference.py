@@ -17,6 +17,7 @@ from unlearn.core import parameters, registry
 from unlearn.core.parameters import TYPE_NAMES, Field, Parameters
 from unlearn.study.sections import DatasetOptions, ModelOptions
 from unlearn.training.recipe import Recipe
+from unlearn.training.relearning import Relearning
 
 PAGE = Path("docs/reference/parameters.md")
 
@@ -57,7 +58,7 @@ TABLE_HEAD = ("parameter", "type", "default", "allowed", "help")
 
 def page() -> str:
     """The whole page, in Markdown."""
-    sections = [HEAD, *map(family_section, TITLES), recipe_section()]
+    sections = [HEAD, *map(family_section, TITLES), recipe_section(), relearning_section()]
     return "\n".join(sections)
 
 
@@ -77,6 +78,12 @@ def recipe_section() -> str:
     """The section of recipes, which are all of one kind."""
     lines = ["## Recipes", "", "Section `recipes` of a study.", ""]
     return "\n".join([*lines, *_entry("`standard`", Recipe)])
+
+
+def relearning_section() -> str:
+    """The section of relearning, a key of experiments."""
+    lines = ["## Relearning", "", "Key `relearning` of an experiment.", ""]
+    return "\n".join([*lines, *_entry("`relearning`", Relearning)])
 
 
 def _shared_parameters(family: str) -> Iterator[tuple[str, type[Parameters]]]:

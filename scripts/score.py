@@ -10,6 +10,7 @@ from pathlib import Path
 from scripts import command
 from unlearn.data import dataset
 from unlearn.evaluation import score
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, ScoredFleet, TrainedFleet
 from unlearn.metrics.catalogue import METRICS
 from unlearn.storage.files import CURE, ArtifactError, digest, read_array, read_costs, write_text
@@ -19,7 +20,7 @@ from unlearn.storage.request import read_request, request_digest
 UNKNOWN_PRECISION = "unknown"
 """That of a cell whose fleets have all failed."""
 
-COLUMNS = (*score.CELL_COLUMNS, "seed", "metric", "split", "value")
+COLUMNS = (*CELL_COLUMNS, "seed", "metric", "split", "value")
 
 
 def main(arguments: argparse.Namespace) -> None:

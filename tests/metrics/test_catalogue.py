@@ -20,7 +20,10 @@ def test_the_columns_of_a_row_agree(metric):
     is_cost = set(metric.splits) <= set(PHASES)
     assert len(functions) <= 1
     assert metric.label and metric.splits
-    assert metric.splits == SPLITS or is_cost or metric.splits == ("weights",)
+    is_of_relearning = metric.rule == "relearn" and set(metric.splits) <= set(SPLITS)
+    is_of_weights = metric.splits == ("weights",)
+    assert metric.splits == SPLITS or is_cost or is_of_weights or is_of_relearning
+    assert metric.rule in ("score", "relearn") and (not metric.is_curve or is_of_relearning)
     if metric.splits == SPLITS:
         assert functions
     if metric.of_pair:

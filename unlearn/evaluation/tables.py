@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.statistics import MeanInterval, crossed_interval
 

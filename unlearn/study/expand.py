@@ -16,6 +16,7 @@ from unlearn.study.components import (
     Selection,
 )
 from unlearn.study.grid import Cell, Grid
+from unlearn.study.relearning import relearning_problems, resolve_relearning
 from unlearn.study.resolve import Resolver
 from unlearn.training.fleet import Member
 
@@ -31,8 +32,11 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     figure["hidden"] = [variant.name for variant in selection.references]
     members = [member for fleet in selection.fleets for member in resolver.study.fleets[fleet]]
     fleet_size = max(len(resolver.study.fleets[fleet]) for fleet in selection.fleets)
+    relearning = resolve_relearning(resolver, block["relearning"], f"{path}.relearning")
     problems = itertools.chain(
-        _problems(selection, members), memory.problems(selection, fleet_size)
+        _problems(selection, members),
+        memory.problems(selection, fleet_size),
+        relearning_problems(relearning, selection, figure, block["summary"]),
     )
     for problem in problems:
         resolver.fail(f"{path}.{problem.key}", problem.message)
@@ -54,7 +58,16 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
         for field, rows in columns.items()
     }
     summary = tuple(block["summary"])
-    return Experiment(name, block["description"], figure, grid, drawn_columns, summary, draws)
+    return Experiment(
+        name,
+        block["description"],
+        figure,
+        grid,
+        drawn_columns,
+        summary,
+        relearning=None if relearning is None else relearning.name,
+        draws=draws,
+    )
 
 
 def _axes(figure: Mapping, requests: Sequence[Part]) -> dict[str, str | None]:
