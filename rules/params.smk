@@ -37,6 +37,10 @@ def unlearn_job(wildcards):
     return as_json(JOBS.unlearn(cell_of(wildcards)).describe())
 
 
+def relearn_job(wildcards):
+    return as_json(JOBS.relearn(cell_of(wildcards), wildcards.relearning))
+
+
 def score_job(wildcards):
     return as_json(JOBS.score(cell_of(wildcards), references_of(wildcards)))
 
@@ -53,6 +57,24 @@ def table_job(wildcards):
     job = JOBS.table(wildcards.experiment) | {"scores": score_listing(wildcards)}
     relearned = relearned_of(wildcards.experiment)
     return as_json(job | ({"relearned": relearned} if relearned else {}))
+
+
+def relearned_of(experiment):
+    """The curves of an experiment's cells, as `grid.files` lists them; none without relearning."""
+    name = STUDY.experiments[experiment].relearning
+    if name is None:
+        return None
+    folder = _path_in_results(RELEARNED).replace("{relearning}", name)
+    return {
+        "grids": [STUDY.experiments[experiment].grid],
+        "patterns": [f"{folder}/relearned.csv"],
+    }
+
+
+def relearned_records(wildcards):
+    listing = relearned_of(wildcards.experiment)
+    paths = grid.files(listing, RESULTS) if listing else []
+    return [f"{os.path.dirname(path)}/record.json" for path in paths]
 
 
 def summary_job(wildcards):
@@ -119,6 +141,10 @@ def train_code(wildcards):
 
 def unlearn_code(wildcards):
     return code("scripts.unlearn", *JOBS.unlearn(cell_of(wildcards)).modules())
+
+
+def relearn_code(wildcards):
+    return code("scripts.relearn", *JOBS.unlearn(cell_of(wildcards)).modules())
 
 
 def figure_code(wildcards):

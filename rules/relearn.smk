@@ -1,35 +1,3 @@
-"""Relearning: how soon unlearned models learn again what they have forgotten."""
-
-RELEARNED = f"{RESULTS}/relearned/{{relearning}}/{CELL}"
-
-
-def relearned_of(experiment):
-    """The curves of an experiment's cells, as `grid.files` lists them; none without relearning."""
-    relearning = STUDY.experiments[experiment].relearning
-    if relearning is None:
-        return None
-    folder = _path_in_results(RELEARNED).replace("{relearning}", relearning)
-    return {
-        "grids": [STUDY.experiments[experiment].grid],
-        "patterns": [f"{folder}/relearned.csv"],
-    }
-
-
-def relearned_records(wildcards):
-    listing = relearned_of(wildcards.experiment)
-    paths = grid.files(listing, RESULTS) if listing else []
-    return [f"{os.path.dirname(path)}/record.json" for path in paths]
-
-
-def relearn_job(wildcards):
-    return as_json(JOBS.relearn(cell_of(wildcards), wildcards.relearning))
-
-
-def relearn_code(wildcards):
-    modules = JOBS.unlearn(cell_of(wildcards)).modules()
-    return code("scripts.relearn", *modules)
-
-
 rule relearn:
     """Fine-tuning of the unlearned models on half of the deleted points, scored on the other."""
     input:
