@@ -22,6 +22,7 @@ include: "rules/train.smk"
 include: "rules/unlearn.smk"
 include: "rules/score.smk"
 include: "rules/audit.smk"
+include: "rules/relearn.smk"
 include: "rules/figures.smk"
 include: "rules/pictures.smk"
 include: "rules/report.smk"
@@ -43,6 +44,7 @@ wildcard_constraints:
     request=one_of(STUDY.requests),
     fleet=one_of(STUDY.fleets),
     population=one_of(STUDY.populations),
+    relearning=one_of(STUDY.relearnings),
     experiment=one_of(STUDY.experiments),
     picture=one_of(STUDY.pictures),
 

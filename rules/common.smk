@@ -47,6 +47,7 @@ REQUEST = f"{REQUESTS}/record.json"
 TRAINED = f"{RESULTS}/trained/{{dataset}}/{{model}}/{{trainer}}/{{fleet}}"
 CELL = "{dataset}/{model}/{variant}/{request}/{fleet}"
 UNLEARNED = f"{RESULTS}/unlearned/{CELL}"
+RELEARNED = f"{RESULTS}/relearned/{{relearning}}/{CELL}"
 SCORED = f"{RESULTS}/scores/{CELL}"
 ORACLES = f"{RESULTS}/oracles/{CELL}"
 AUDITED = f"{RESULTS}/audits/{CELL}".replace("{fleet}", "{population}")

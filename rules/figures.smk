@@ -3,6 +3,7 @@ rule table:
     input:
         scores=score_records,
         audits=audit_records,
+        relearned=relearned_records,
     output:
         table=report(
             TABLE,

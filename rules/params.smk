@@ -37,6 +37,10 @@ def unlearn_job(wildcards):
     return as_json(JOBS.unlearn(cell_of(wildcards)).describe())
 
 
+def relearn_job(wildcards):
+    return as_json(JOBS.relearn(cell_of(wildcards), wildcards.relearning))
+
+
 def score_job(wildcards):
     return as_json(JOBS.score(cell_of(wildcards), references_of(wildcards)))
 
@@ -66,7 +70,23 @@ def complete_job(wildcards):
 def table_job(wildcards):
     job = JOBS.table(wildcards.experiment)
     listings = {"scores": score_listing(wildcards), "audits": audit_listing(wildcards)}
-    return as_json(job | listings)
+    relearned = relearned_of(wildcards.experiment)
+    return as_json(job | listings | ({"relearned": relearned} if relearned else {}))
+
+
+def relearned_of(experiment):
+    """The curves of an experiment's cells, as `grid.files` lists them; none without relearning."""
+    name = STUDY.experiments[experiment].relearning
+    if name is None:
+        return None
+    pattern = f"{RELEARNED}/relearned.csv".replace("{relearning}", name)
+    return [_listed_files(pattern, [STUDY.experiments[experiment].grid])]
+
+
+def relearned_records(wildcards):
+    listing = relearned_of(wildcards.experiment)
+    paths = grid.files(listing, RESULTS) if listing else []
+    return [f"{os.path.dirname(path)}/record.json" for path in paths]
 
 
 def summary_job(wildcards):
@@ -138,6 +158,10 @@ def unlearn_code(wildcards):
 
 def oracle_code(wildcards):
     return code("scripts.oracle", *JOBS.oracle(cell_of(wildcards)).modules())
+
+
+def relearn_code(wildcards):
+    return code("scripts.relearn", *JOBS.unlearn(cell_of(wildcards)).modules())
 
 
 def figure_code(wildcards):

@@ -31,6 +31,10 @@ def _made_for_jobs():
         yield "train", fleet | {"trainer": trainer}
         yield "unlearn", names
         yield "score", names
+    for experiment in STUDY.experiments.values():
+        if experiment.relearning is not None:
+            for cell in experiment.cells:
+                yield "relearn", cell._asdict() | {"relearning": experiment.relearning}
     yield from _made_for_audits()
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from scripts import command
 from unlearn.data import dataset
 from unlearn.evaluation import audit
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.evaluation.fleets import EvaluatedPoints
-from unlearn.evaluation.score import CELL_COLUMNS
 from unlearn.metrics.populations import GROUPS, Populations
 from unlearn.requests.request import Step
 from unlearn.storage.files import (

@@ -19,8 +19,8 @@ from unlearn.jobs.description import FleetJob, seeds
 from unlearn.jobs.measure import Store
 from unlearn.jobs.result import Result
 from unlearn.storage.files import ArtifactError, UserFileError, digest, write_array, write_costs
-from unlearn.storage.fleet import write_fleet
-from unlearn.training.device import MachineError
+from unlearn.storage.fleet import Fleet, write_fleet
+from unlearn.training.device import Machine, MachineError
 
 CACHE_VARIABLE = "SNAKEMAKE_OUTPUT_CACHE"
 """Where it is set, Snakemake may give what rule `train` writes to other workflows."""
@@ -106,3 +106,12 @@ def _storage(fleet: Path) -> Store:
         scratch.unlink()
 
     return store
+
+
+def check_arithmetic(fleet: Fleet, machine: Machine) -> None:
+    """ArtifactError unless a fleet was computed in this machine's arithmetic."""
+    if fleet.identity["arithmetic"] != machine.arithmetic:
+        raise ArtifactError(
+            f"{fleet.path}: trained in other arithmetic ({fleet.identity['arithmetic']}) than "
+            f"this machine's ({machine.arithmetic}); use one kind of machine, or train again"
+        )

@@ -14,9 +14,10 @@ from types import MappingProxyType
 from typing import Any
 
 from unlearn.core import parameters, registry
-from unlearn.core.parameters import JSON_TYPES, Field, Parameters
+from unlearn.core.parameters import TYPE_NAMES, Field, Parameters
 from unlearn.study.sections import DatasetOptions, ModelOptions
 from unlearn.training.recipe import Recipe
+from unlearn.training.relearning import Relearning
 
 PAGE = Path("docs/reference/parameters.md")
 
@@ -57,7 +58,7 @@ TABLE_HEAD = ("parameter", "type", "default", "allowed", "help")
 
 def page() -> str:
     """The whole page, in Markdown."""
-    sections = [HEAD, *map(family_section, TITLES), recipe_section()]
+    sections = [HEAD, *map(family_section, TITLES), recipe_section(), relearning_section()]
     return "\n".join(sections)
 
 
@@ -77,6 +78,12 @@ def recipe_section() -> str:
     """The section of recipes, which are all of one kind."""
     lines = ["## Recipes", "", "Section `recipes` of a study.", ""]
     return "\n".join([*lines, *_entry("`standard`", Recipe)])
+
+
+def relearning_section() -> str:
+    """The section of relearning, a key of experiments."""
+    lines = ["## Relearning", "", "Key `relearning` of an experiment.", ""]
+    return "\n".join([*lines, *_entry("`relearning`", Relearning)])
 
 
 def _shared_parameters(family: str) -> Iterator[tuple[str, type[Parameters]]]:
@@ -106,7 +113,7 @@ def _entry(
 def _cells(name: str, field: Field) -> tuple[str, ...]:
     """The cells of a parameter, in the order of `TABLE_HEAD`."""
     limits = field.limits
-    kind = JSON_TYPES[field.kind] + (" or null" if field.optional else "")
+    kind = TYPE_NAMES[field.kind] + (" or null" if field.optional else "")
     default = "required" if field.default is dataclasses.MISSING else _json(field.default)
     allowed = limits.text() or (f"text that matches `{limits.pattern}`" if limits.pattern else "")
     return f"`{name}`", kind, default, allowed, limits.help

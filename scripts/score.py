@@ -11,6 +11,7 @@ from scripts import command
 from unlearn.data import dataset
 from unlearn.evaluation import score
 from unlearn.evaluation.cell_gates import Finding
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, ScoredFleet, TrainedFleet
 from unlearn.evaluation.gated_score import gated_score
 from unlearn.metrics.catalogue import METRICS
@@ -29,7 +30,7 @@ from unlearn.storage.request import read_request, request_digest
 UNKNOWN_PRECISION = "unknown"
 """That of a cell whose fleets have all failed."""
 
-COLUMNS = (*score.CELL_COLUMNS, "seed", "metric", "split", "value")
+COLUMNS = (*CELL_COLUMNS, "seed", "metric", "split", "value")
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -2,27 +2,33 @@
 
 import argparse
 import json
+from collections.abc import Sequence
+
+import pandas as pd
 
 from scripts import command
 from unlearn.evaluation import controls, tables
+from unlearn.evaluation.relearned_tables import summarise_relearned
 from unlearn.storage.files import read_text, write_compressed_text, write_text
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the scores of the cells, summarise them, write the table and the scores."""
     job = json.loads(arguments.job)
-    texts, audits = (
-        [read_text(path) for path in command.file_list(job[kind], arguments.results)]
-        for kind in ("scores", "audits")
+    texts, audits, relearned = (
+        [read_text(path) for path in command.file_list(job.get(kind, []), arguments.results)]
+        for kind in ("scores", "audits", "relearned")
     )
-    table = tables.summarise(
-        tables.parse_all(texts),
-        job["y"],
-        job["split"],
-        job["columns"],
-        job["draws"],
-        tables.parse_all(audits),
-    )
+    scores = tables.parse_all(texts)
+    audited = tables.parse_all(audits)
+
+    def summary(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+        return tables.summarise(rows, metrics, job["split"], job["columns"], job["draws"], audited)
+
+    if relearned:
+        table = summarise_relearned(summary, scores, tables.parse_all(relearned), job["y"])
+    else:
+        table = summary(scores, job["y"])
     table = controls.with_holm(table, job["primary"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
     write_compressed_text(arguments.seeds, tables.selected_text(texts, job["y"], job["split"]))
@@ -31,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_job(
-        "scores and audits (files), y (metrics), primary (metrics), split, columns, draws"
+        "scores, audits, relearned (files), y (metrics), primary (metrics), split, columns, draws"
     )
     parser.add_results()
     parser.add_output("output", "the table, csv")

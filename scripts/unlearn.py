@@ -11,10 +11,8 @@ from unlearn.jobs.measure import Store
 from unlearn.jobs.result import Result
 from unlearn.jobs.setup import machine_of
 from unlearn.jobs.unlearn import unlearn_fleet
-from unlearn.storage.files import ArtifactError
 from unlearn.storage.fleet import Fleet
 from unlearn.storage.request import read_request, request_digest
-from unlearn.training.device import Machine
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -30,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     def serve(store: Store) -> Result:
         if not len(trained):
             raise command.CommandError("there is no trained model, its training failed")
-        _check_arithmetic(trained, machine_of(job))
+        fleets.check_arithmetic(trained, machine_of(job))
         return unlearn_fleet(
             dataset,
             job,
@@ -42,15 +40,6 @@ def main(arguments: argparse.Namespace) -> None:
         )
 
     fleets.write(arguments, job, identity | {"request": request_digest(request)}, serve)
-
-
-def _check_arithmetic(trained: Fleet, machine: Machine) -> None:
-    """ArtifactError unless the fleet was trained in this machine's arithmetic."""
-    if trained.identity["arithmetic"] != machine.arithmetic:
-        raise ArtifactError(
-            f"{trained.path}: trained in other arithmetic ({trained.identity['arithmetic']}) than "
-            f"this machine's ({machine.arithmetic}); use one kind of machine, or train again"
-        )
 
 
 if __name__ == "__main__":

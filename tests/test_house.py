@@ -131,6 +131,7 @@ FAMILIES_BY_RULE = {
     "request": ["requests"],
     "train": ["trainers", "models"],
     "unlearn": ["trainers", "methods", "models"],
+    "relearn": ["trainers", "methods", "models"],
     "figure": ["figures"],
 }
 """The families of components that the command of a rule imports by a computed name."""

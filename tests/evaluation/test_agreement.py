@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.project import ROOT
 from unlearn.evaluation.agreement import agreement
-from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.metrics.statistics import t_interval
 
 CELL = dict.fromkeys(CELL_COLUMNS, "x") | {"rate": 0.1, "step": 1, "points": 3}

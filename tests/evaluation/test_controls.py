@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from unlearn.evaluation import controls, tables
-from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.metrics.significance import holm, pairwise_interval, sign_flip_test
 from unlearn.metrics.statistics import t_interval
 from unlearn.storage.files import write_compressed_text

@@ -247,4 +247,4 @@ def test_every_metric_that_is_scored_is_in_the_catalogue_on_its_splits(fleets):
     scored = {metric for _, _, metric, _ in by_key}
     for name, metric in METRICS.items():
         is_cost = set(metric.splits) <= {"learn", "forget"} and not metric.speedup_of
-        assert name in scored or is_cost, name
+        assert name in scored or is_cost or metric.rule != "score", name

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.figures import ONE_REQUEST, experiment, made_up
 from unlearn.evaluation import tables, wide_tables
-from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.metrics.statistics import crossed_interval
 
 CELL = dict.fromkeys(CELL_COLUMNS, "x") | {"rate": 0.1, "step": 1, "points": 3}

@@ -24,8 +24,10 @@ def test_the_columns_of_a_row_agree(metric):
     is_of_population = metric.scope == "population"
     assert bool(metric.of_population) is is_of_population
     allowed_splits = AUDITED_SPLITS if is_of_population else SPLITS
-    is_about_points = metric.splits in (allowed_splits, ("forget",))
+    is_of_relearning = metric.rule == "relearn" and set(metric.splits) <= set(SPLITS)
+    is_about_points = metric.splits in (allowed_splits, ("forget",)) or is_of_relearning
     assert is_about_points or is_cost or metric.splits == ("weights",)
+    assert metric.rule in ("score", "relearn") and (not metric.is_curve or is_of_relearning)
     if metric.splits == SPLITS:
         assert functions
     if metric.of_pair:

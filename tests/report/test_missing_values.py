@@ -9,7 +9,7 @@ from PIL import Image
 from tests.support.figures import MEANS, ONE_REQUEST, experiment, made_up, page_of
 from unlearn.core import registry
 from unlearn.evaluation import tables
-from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.report.figures import _style
 
 

@@ -43,7 +43,7 @@ def test_the_demo_runs_to_its_end_and_not_twice(project):
     assert "Nothing to be done" in project.snakemake("-n").stdout
     results = project.root / "results" / "demo"
     assert len(stable(results / "scores.csv")) > 1000
-    assert len(list(results.glob("figures/*.svg"))) == 13
+    assert len(list(results.glob("figures/*.svg"))) == 14
     assert (results / "report.html").stat().st_size > 1_000_000
 
 
@@ -55,4 +55,4 @@ def test_every_experiment_on_digits(tmp_path):
     call = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *files]
     subprocess.run(call, cwd=project.root, check=True)
     results = project.root / "results" / "digits"
-    assert len(list(results.glob("figures/*.svg"))) == 25 and (results / "complete.json").exists()
+    assert len(list(results.glob("figures/*.svg"))) == 26 and (results / "complete.json").exists()

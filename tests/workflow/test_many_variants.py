@@ -7,7 +7,7 @@ import pandas as pd
 from tests.support.commands import shell_commands
 from tests.support.project import RESULTS, TINY
 from tests.support.study import load
-from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.storage import records
 from unlearn.storage.files import write_json
 

@@ -34,6 +34,7 @@ class UserNetwork:
     """A user's function that makes networks, as an architecture."""
 
     flat = False
+    has_batch_normalisation = None
 
     def __init__(self, factory: Callable[[], nn.Module]):
         self.factory = factory

@@ -23,7 +23,16 @@ from typing import Any, ClassVar
 MAX_INTEGER = 2**32 - 1
 """The largest integer of parameters without a maximum: the largest seed that all libraries take."""
 
-JSON_TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", list: "array"}
+JSON_TYPES = {
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    str: "string",
+    list: "array",
+}
+
+TYPE_NAMES = JSON_TYPES | {dict: "name or block"}
+"""The types in words. A `dict` names a component: `finetune`, or `{name: finetune, epochs: 3}`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +106,8 @@ class Limits:
             return value in self.choices
         if isinstance(value, str):
             return self.pattern is None or re.search(self.pattern, value) is not None
+        if isinstance(value, dict):
+            return isinstance(value.get("name"), str)
         if isinstance(value, bool | list):
             return True
         return (
@@ -197,7 +208,7 @@ class Field:
         wrong_type = not isinstance(converted, self.kind)
         wrong_type |= self.kind is not bool and isinstance(converted, bool)
         if wrong_type or not self.limits.allow(converted):
-            allowed = f"{JSON_TYPES[self.kind]} {self.limits.text()}".strip()
+            allowed = f"{TYPE_NAMES[self.kind]} {self.limits.text()}".strip()
             null = " or null" if self.optional and self.limits.choices is None else ""
             raise ValueError(f"{name}: {value!r} is not allowed; allowed: {allowed}{null}")
         return converted
@@ -207,12 +218,17 @@ class Field:
             return float(value) if abs(value) <= sys.float_info.max else math.inf
         if self.kind is int and isinstance(value, float) and value.is_integer():
             return int(value)
+        if self.kind is dict and isinstance(value, str | Mapping):
+            return {"name": value} if isinstance(value, str) else dict(value)
         return value
 
     def schema(self) -> dict:
         """The parameter as a property of JSON Schema."""
-        kind = JSON_TYPES[self.kind]
-        schema = {"type": [kind, "null"] if self.optional else kind} | self.limits.schema()
+        kinds = ["string", "object"] if self.kind is dict else [JSON_TYPES[self.kind]]
+        kinds += ["null"] if self.optional else []
+        schema = {"type": kinds if len(kinds) > 1 else kinds[0]} | self.limits.schema()
+        if self.kind is dict:
+            schema |= {"required": ["name"], "properties": {"name": {"type": "string"}}}
         if self.limits.choices is not None:
             del schema["type"]
             schema["enum"] = list(self.limits.choices)

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from unlearn.evaluation.score import PLANNED_COLUMNS
+from unlearn.evaluation.columns import PLANNED_COLUMNS
 from unlearn.metrics.catalogue import METRICS
+from unlearn.metrics.relearning import RELEARNING_STEP
 
 KEYS = [*PLANNED_COLUMNS, "metric", "split"]
 NUMBERS = ["mean", "ci_low", "ci_high", "n"]
@@ -70,8 +71,9 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
     """The numbers of values that are not measured with a clock, by key."""
     clocked = [name for name, metric in METRICS.items() if metric.is_clocked]
     rows = table[~table["metric"].isin(clocked)]
-    rows = rows.assign(**{key: rows[key].astype(str) for key in KEYS})
-    return rows.set_index(KEYS)[NUMBERS]
+    keys = [*KEYS, RELEARNING_STEP] if RELEARNING_STEP in rows else KEYS
+    rows = rows.assign(**{key: rows[key].astype(str) for key in keys})
+    return rows.set_index(keys)[NUMBERS]
 
 
 def _name(key: tuple[str, ...]) -> str:

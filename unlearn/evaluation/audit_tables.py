@@ -8,7 +8,7 @@ from scipy.special import stdtrit
 
 from unlearn.evaluation import controls
 from unlearn.evaluation.audit import COUNTS
-from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.metrics.statistics import UPPER_PROBABILITY
 
 KEYS = [*CELL_COLUMNS, "population", "metric", "split"]

@@ -17,23 +17,6 @@ from unlearn.metrics.distance import l2, relative
 from unlearn.metrics.metric import ORACLE, OTHER_SEED, Metric
 from unlearn.requests.request import Step
 
-CELL_COLUMNS = (
-    "dataset",
-    "model",
-    "method",
-    "variant",
-    "request",
-    "sampler",
-    "rate",
-    "step",
-    "points",
-    "precision",
-)
-"""The columns that say what a score belongs to, beside seed, metric and split."""
-
-PLANNED_COLUMNS = tuple(name for name in CELL_COLUMNS if name != "precision")
-"""Those that are known before a study runs; `precision: auto` is resolved by a job."""
-
 Row = tuple[int, int, str, str, float | None]
 """Step, seed, metric, split, value."""
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from unlearn.evaluation import controls
-from unlearn.evaluation.score import CELL_COLUMNS
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.metrics.gate_rows import GATES
 
 MIN_SEEDS = 5

@@ -9,8 +9,8 @@ import pandas as pd
 
 from unlearn.evaluation import controls, differences
 from unlearn.evaluation.audit_tables import audit_rows
+from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.evaluation.differences import seeds_by_draws
-from unlearn.evaluation.score import CELL_COLUMNS
 from unlearn.evaluation.table_flags import flag_texts
 from unlearn.metrics.catalogue import METRICS, floor
 from unlearn.metrics.significance import pairwise_interval

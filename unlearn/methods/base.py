@@ -38,6 +38,10 @@ class Method(Parameters):
     serves: ClassVar[tuple[str, ...]] = ("delete", "add")
     """The changes of the training set that the method can make."""
 
+    changes_weights: ClassVar[bool] = True
+    """Whether the method changes trainable weights; False for those that do nothing, or that move
+    statistics of batch normalisation alone."""
+
     images_only: ClassVar[bool] = False
     """Whether models must see pixels, not features."""
 

@@ -8,6 +8,7 @@ class Original(Method):
 
     trainer = None
     reads = frozenset()
+    changes_weights = False
 
     def unlearn(self, task, original, request, seed):
         """No change."""

@@ -69,6 +69,7 @@ _NOISE = replace(_COST, splits=("learn",), better=None, is_frontier_cost=False)
 _KL = replace(_DIVERGENCE, of_pair=_pair_function(kl))
 _ACCURACY_GAP = replace(_GAP, of_pair=accuracy_gap)
 _LOSS_GAP = replace(_GAP, unit="nats", of_pair=loss_gap)
+_RELEARNED = replace(_MODEL, splits=("forget", "test"), rule="relearn", is_curve=True)
 _SCRATCH = {"reference": "scratch", "is_trainer_specific": True}
 _TAUGHT = {"reference": "taught", "is_trainer_specific": True}
 
@@ -256,9 +257,22 @@ _NOISES = (
     ),
 )
 
+_RELEARNING = (
+    _row(_RELEARNED, "relearned_accuracy", "Accuracy after relearning (%)"),
+    _row(_RELEARNED, "relearned_loss", "Cross-entropy after relearning (nats)", unit="nats"),
+    _row(
+        _RELEARNED,
+        "relearning_steps",
+        "Steps until relearnt",
+        unit="count",
+        splits=("forget",),
+        is_curve=False,
+    ),
+)
+
 _TABLE = (
     *(*_PREDICTIONS, *COMPARISONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *GATES, *_NOISES),
-    *AUDITS,
+    *(*_RELEARNING, *AUDITS),
 )
 
 ENTRY_POINTS = tuple(importlib.metadata.entry_points(group="unlearn.metrics"))

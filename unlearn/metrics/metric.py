@@ -74,6 +74,10 @@ class Metric:
     """Which value is right; `oracle`: that of the retrained model; None: no value is."""
     scope: Literal["model", "pair", "population"] = "model"
     """What a value is about: a model, a model and its reference, or all models of a setting."""
+    rule: str = "score"
+    """The rule that computes the metric; those of other rules are in files of their own."""
+    is_curve: bool = False
+    """Whether there is a value for each number of steps of relearning."""
     reference: str = ORACLE
     """What a metric of a pair compares with: ORACLE, ORIGINAL, OTHER_SEED, or a fleet that methods
     name."""

@@ -19,6 +19,9 @@ class Architecture(Parameters):
     """Whether it takes features as well: it does not ask where in an image a number comes from.
     Others profit from channels-last memory, and from bfloat16 on a CPU that multiplies it."""
 
+    has_batch_normalisation: ClassVar[bool | None] = None
+    """Whether its networks have batch normalisation; None where only a built network can tell."""
+
     size_name: ClassVar[str | None] = None
     """The parameter that says how large the network is, where there is one."""
 

@@ -8,6 +8,7 @@ from unlearn.models.weight_counts import convolution, linear
 class Cnn1(Architecture):
     """One 3 x 3 convolution, 2 x 2 pooling, ReLU, one linear layer."""
 
+    has_batch_normalisation = False
     size_name = "width"
 
     width: int | None = parameter(

@@ -10,6 +10,7 @@ HIDDEN_UNITS = 128
 class Cnn2(Architecture):
     """Two 3 x 3 convolutions with 2 x 2 pooling and ReLU, two linear layers (128 hidden)."""
 
+    has_batch_normalisation = False
     size_name = "width"
 
     width: int | None = parameter(

@@ -35,7 +35,11 @@ def normalised_convolution(inputs: int, outputs: int, pool: bool = False) -> nn.
     return nn.Sequential(convolution, *pooling, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
+def batch_normalisations(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The layers of a network that normalise by statistics over the batch while it trains."""
+    return [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+
+
 def has_batch_statistics(network: nn.Module) -> bool:
     """Whether a network, in its present mode, normalises by statistics over the batch."""
-    norms = (m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
-    return any(norm.training for norm in norms)
+    return any(layer.training for layer in batch_normalisations(network))

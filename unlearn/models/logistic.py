@@ -10,6 +10,7 @@ class Logistic(Architecture):
     """Multinomial logistic regression on pixels or features."""
 
     flat = True
+    has_batch_normalisation = False
 
     def build(self, shape, classes):
         """One linear layer."""

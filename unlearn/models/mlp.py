@@ -11,6 +11,7 @@ class Mlp(Architecture):
     """One hidden layer with ReLU."""
 
     flat = True
+    has_batch_normalisation = False
     size_name = "hidden"
 
     hidden: int = parameter(128, minimum=1, help="Units of the hidden layer.")

@@ -9,6 +9,8 @@ from unlearn.models.weight_counts import linear, normalised_convolution
 class Resnet18(Architecture):
     """ResNet-18 with the CIFAR stem (3 x 3, no pooling), torchvision's blocks."""
 
+    has_batch_normalisation = True
+
     def build(self, shape, classes):
         """torchvision's network with another first convolution."""
         from torch import nn

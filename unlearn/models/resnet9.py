@@ -10,6 +10,7 @@ from unlearn.models.base import Architecture
 class Resnet9(Architecture):
     """Residual network of nine layers with batch normalisation."""
 
+    has_batch_normalisation = True
     size_name = "width"
 
     width: int = parameter(16, minimum=1, help="Channels of the first convolution.")

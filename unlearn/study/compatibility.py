@@ -58,7 +58,7 @@ def check_trainer(dataset: DatasetPart, trainer: Part) -> Problem | None:
 def check_service(variant: Variant, request: Part) -> Problem | None:
     """A method that can do what the request asks for, with its trainer's shards if it has any."""
     setting = Setting(trainer=variant.trainer.component, request=request.component)
-    reason = variant.trainer.component.supports(setting)
+    reason = variant.trainer.component.supports(setting) or variant.component.supports(setting)
     if reason:
         return Problem("method", f"{variant.name}, {request.name}: {reason}")
     promised = variant.trainer.component.guarantee().serves

@@ -109,6 +109,8 @@ class Experiment:
     """Cell field -> canonical name (for models: dataset/model) -> {column: value}."""
     summary: tuple[str, ...] = ()
     """The columns of its wide table, metric/split."""
+    relearning: str | None = None
+    """The name of how its models relearn, where they do."""
     draws: Mapping[str, str] = field(default_factory=dict)
     """Request -> the name of its setting, for requests that differ in their seed alone.
 
@@ -147,6 +149,7 @@ class Study:
     variants: dict[str, Variant] = field(default_factory=dict)
     trainers: dict[str, Part] = field(default_factory=dict)
     fleets: dict[str, tuple[Member, ...]] = field(default_factory=dict)
+    relearnings: dict[str, Part] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()

@@ -18,6 +18,7 @@ from unlearn.study.components import (
     Variant,
 )
 from unlearn.study.grid import Cell, Grid
+from unlearn.study.relearning import relearning_problems, resolve_relearning
 from unlearn.study.resolve import Resolver
 from unlearn.training.fleet import Member
 
@@ -34,8 +35,11 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     fleets = [*selection.fleets, *_population_fleets(selection)]
     members = [member for fleet in fleets for member in resolver.study.fleets[fleet]]
     fleet_size = max(len(resolver.study.fleets[fleet]) for fleet in fleets)
+    relearning = resolve_relearning(resolver, block["relearning"], f"{path}.relearning")
     problems = itertools.chain(
-        _problems(selection, members), memory.problems(selection, fleet_size)
+        _problems(selection, members),
+        memory.problems(selection, fleet_size),
+        relearning_problems(relearning, selection, figure, block["summary"]),
     )
     for problem in problems:
         resolver.fail(f"{path}.{problem.key}", problem.message)
@@ -66,9 +70,10 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
         grid,
         drawn_columns,
         tuple(block["summary"]),
-        draws,
-        audits,
-        selection.populations,
+        relearning=None if relearning is None else relearning.name,
+        draws=draws,
+        audits=audits,
+        populations=selection.populations,
     )
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from unlearn.core import registry
 from unlearn.evaluation import placement
-from unlearn.evaluation.score import PLANNED_COLUMNS
+from unlearn.evaluation.columns import PLANNED_COLUMNS
 from unlearn.metrics.catalogue import METRICS
+from unlearn.metrics.relearning import RELEARNING_STEP
 from unlearn.study import messages, metric_checks
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
@@ -39,7 +40,9 @@ def figure(
     if block["kind"] not in kinds:
         raise InvalidError("kind", messages.unknown("kind of figure", block["kind"], kinds))
     parameters = {c for rows in available.values() for row in rows.values() for c in row}
-    _check_columns(block, {*PLANNED_COLUMNS, *parameters})
+    is_relearned = any(name in METRICS and METRICS[name].is_curve for name in block["y"])
+    curve_columns = {RELEARNING_STEP} if is_relearned else set()
+    _check_columns(block, {*PLANNED_COLUMNS, *parameters, *curve_columns})
     for metric, split in block["pairs"].items():
         allowed = METRICS[metric].splits if metric in METRICS else (split,)
         if split not in allowed:
@@ -226,6 +229,7 @@ def _row(cell: Cell, setting: str, available: Mapping[str, Mapping], study: Stud
         "points": request.parameters.get("count") or setting,
         "step": 1,
         **available["fleet"].get(cell.fleet, {}),
+        RELEARNING_STEP: 1,
         **available["dataset"][cell.dataset],
         **available["model"][f"{cell.dataset}/{cell.model}"],
         **available["variant"][cell.variant],

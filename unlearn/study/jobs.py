@@ -121,6 +121,14 @@ class Jobs:
             oracles += [groups.unlearned] if is_oracle else []
         return covering(unlearned), covering(oracles)
 
+    def relearn(self, cell: Cell, relearning: str) -> dict[str, Any]:
+        """The fleet of a cell, how it relearns, and the columns that identify its curves."""
+        return {
+            "unlearn": self.unlearn(cell).describe(),
+            "relearning": self.study.relearnings[relearning].component.values(),
+            "cell": self.score(cell, {})["cell"],
+        }
+
     def score(self, cell: Cell, references: Mapping[str, str]) -> dict[str, Any]:
         """The columns that identify a cell's scores, and the names of the references."""
         return {"cell": self._cell_columns(cell), "references": list(references)}

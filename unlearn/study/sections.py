@@ -134,6 +134,13 @@ def own_parameters(family: str, kind: str, values: Mapping[str, Any]) -> dict[st
 
 
 @cache
+def inner_methods(kind: str) -> tuple[str, ...]:
+    """The parameters of a method that name another method."""
+    fields = parameters.fields(registry.find("methods", kind))
+    return tuple(name for name, field in fields.items() if field.kind is dict)
+
+
+@cache
 def array_parameters() -> frozenset[str]:
     """The parameters whose value is a list, which does not multiply."""
     return frozenset(

@@ -63,7 +63,24 @@ def _variant(resolver: Resolver, choice: Any, path: str) -> Variant:
     parameters = sections.own_parameters("methods", kind, values)
     rest = {key: value for key, value in values.items() if key not in parameters}
     trainer = _trainer(resolver, sections.trainer_of(kind), rest, path)
-    return _new_variant(resolver, Part(name, kind, parameters), trainer, path)
+    inner_methods = {
+        key: _inner_method(resolver, parameters[key], f"{path}.{key}")
+        for key in sections.inner_methods(kind)
+    }
+    inner_names = {key: method.name for key, method in inner_methods.items()}
+    inner_blocks = {key: {"name": m.kind} | dict(m.parameters) for key, m in inner_methods.items()}
+    if isinstance(choice, Mapping):
+        written_names = {key: inner_names[key] for key in inner_names if key in choice}
+        name = resolver.block("methods", {**choice, **written_names}, path)[0]
+    component = resolver.component("methods", kind, parameters | inner_blocks, path, name)
+    part = Part(name, kind, parameters | inner_names, component)
+    return _new_variant(resolver, part, trainer, path)
+
+
+def _inner_method(resolver: Resolver, choice: Any, path: str) -> Part:
+    """A method that is a parameter of another one: a name, or a block with a name."""
+    name, kind, values = resolver.block("methods", choice, path)
+    return Part(name, kind, sections.own_parameters("methods", kind, values))
 
 
 def _new_variant(resolver: Resolver, method_part: Part, trainer: Part, path: str) -> Variant:
@@ -71,12 +88,15 @@ def _new_variant(resolver: Resolver, method_part: Part, trainer: Part, path: str
 
     Args:
         resolver: Finds components.
-        method_part: Name, registered name and parameters of the method.
+        method_part: Name, registered name and parameters of the method, and its component where
+            parameters alone do not make it.
         trainer: The trainer.
         path: Where the method stands, for error messages.
     """
     name, kind, parameters = method_part.name, method_part.kind, method_part.parameters
-    method = resolver.component("methods", kind, parameters, path, name)
+    method = method_part.component
+    if method is None:
+        method = resolver.component("methods", kind, parameters, path, name)
     return Variant(
         name,
         kind,

@@ -22,7 +22,7 @@ MAX_TICKS = 8
 PANEL_LETTERS = 30
 """Letters that have room below the narrowest panel."""
 
-COUNT_COLUMNS = ("step", "points")
+COUNT_COLUMNS = ("step", "points", "relearning_step")
 """Columns whose ticks are whole numbers."""
 
 MIN_LOG_RANGE = 10

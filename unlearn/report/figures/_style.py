@@ -47,6 +47,7 @@ COLUMN_LABELS = {
     "rate": "Share deleted or added",
     "step": "Requests served",
     "points": "Points deleted or added",
+    "relearning_step": "Steps of relearning",
     "method.shards": "Shards",
     "method.lr": "Learning rate",
     "method.slices": "Slices",

@@ -1,0 +1,98 @@
+"""Noise of the size of another method's change: the control of what a metric measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unlearn.core import parameters, registry, seeding
+from unlearn.methods.base import Method, Update, parameter
+from unlearn.training.state import Overlay
+
+if TYPE_CHECKING:
+    from unlearn.core.setting import Setting
+    from unlearn.requests.request import Step
+    from unlearn.training.state import State
+    from unlearn.training.task import Task
+
+
+class Sham(Method):
+    """Add Gaussian noise to the weights, as large in every tensor as another method's change.
+
+    The other method runs, and its weights are thrown away: only the norm of the change of each
+    trainable tensor is kept. Statistics of batch normalisation stay as they are in the original.
+    Costs are those of the other method. A metric that scores the noise like the method does not
+    measure unlearning.
+    """
+
+    conformance_variants = ({"of": "retrain"},)
+
+    of: dict = parameter(
+        "finetune",
+        help="The method whose change is copied in size: a name, or a block with its parameters.",
+    )
+    draw: int = parameter(0, minimum=0, help="Which noise.")
+
+    def validate(self) -> None:
+        """Raise ValueError for a method that does not change weights of standard models."""
+        name = self.of["name"]
+        if name not in registry.names("methods") or name == "sham":
+            allowed = ", ".join(n for n in registry.names("methods") if n != "sham")
+            raise ValueError(f"of: {name} is no other method; allowed: {allowed}")
+        method = self.method()
+        if not method.changes_weights:
+            raise ValueError(f"of: {name} changes no weight; allowed: methods that change some")
+        if method.trainer not in (None, "standard"):
+            raise ValueError(
+                f"of: {name} unlearns models of the trainer {method.trainer}; allowed: methods of "
+                "the standard trainer"
+            )
+        if "validation" in method.reads or method.student_architecture() is not None:
+            raise ValueError(
+                f"of: {name} reads the validation split or changes the architecture; allowed: "
+                "methods that do neither"
+            )
+
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the other method."""
+        block = {"kind": self.of["name"], "parameters": self.method().values()}
+        return tuple(registry.modules("methods", block))
+
+    def supports(self, setting: Setting) -> str | None:
+        """What the other method supports; requests that it serves."""
+        method = self.method()
+        name = self.of["name"]
+        changes = () if setting.request is None else setting.request.changes
+        for change in changes:
+            if change not in method.serves:
+                return f"{name} can only {' and '.join(method.serves)}"
+        if method.images_only and setting.data is not None and setting.data.features:
+            return f"{name} is for images; allowed: features: null"
+        return method.supports(setting)
+
+    def method(self) -> Method:
+        """The other method; ValueError for parameters that it does not allow."""
+        values = {key: value for key, value in self.of.items() if key != "name"}
+        component = registry.find("methods", self.of["name"])
+        fields = parameters.fields(component)
+        unknown = [key for key in values if key not in fields]
+        if unknown:
+            allowed = ", ".join(fields) or "nothing"
+            raise ValueError(f"of: {self.of['name']} has no {unknown[0]}; allowed: {allowed}")
+        return component(**values)
+
+    def unlearn(self, task: Task, original: State, request: Step, seed: int) -> Update:
+        """The original with noise in every tensor that the other method changes."""
+        state = Overlay(original, self.method().unlearn(task, original, request, seed))
+        tensors = {}
+        for name in task.trainer.compared(task):
+            weights = np.asarray(original[name])
+            change = np.asarray(state[name], dtype=np.float64) - weights
+            key = seeding.derive(seed, "sham", self.draw, name)
+            noise = np.random.default_rng(key).standard_normal(weights.shape)
+            size = np.linalg.norm(change)
+            if size:
+                noise *= size / np.linalg.norm(noise)
+                tensors[name] = (weights + noise).astype(weights.dtype)
+        return Update(tensors)
