@@ -124,6 +124,14 @@ def test_an_ensemble_is_compared_with_oracles_of_its_trainer():
         ),
         (with_population([SMALL, SMALL | {"unlearned": 8}]), "2 populations would share one point"),
         (
+            with_population(
+                [SMALL, SMALL | {"unlearned": 8}],
+                figure={"x": "population.unlearned", "y": "klom/forget"},
+                summary=["klom/forget"],
+            ),
+            "klom has a value for each of 2 populations; allowed: one",
+        ),
+        (
             with_population(figure={"x": "population.unlearned", "y": "accuracy"}),
             "accuracy is no metric of a population",
         ),

@@ -69,7 +69,14 @@ def figure(
 
 def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
     """Check that the metrics of a wide table, `metric/split`, have values on their splits."""
-    metric_checks.check_fleets([pair.split("/")[0] for pair in pairs], cells, study)
+    metrics = [pair.split("/")[0] for pair in pairs]
+    metric_checks.check_fleets(metrics, cells, study)
+    populations = {cell.fleet for cell in cells if cell.fleet in study.populations}
+    for metric in metrics if len(populations) > 1 else ():
+        if metric in METRICS and METRICS[metric].scope == "population":
+            raise InvalidError(
+                "", f"{metric} has a value for each of {len(populations)} populations; allowed: one"
+            )
     for pair in pairs:
         metric, split = pair.split("/")
         try:
