@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from unlearn.evaluation.calibrated import Outputs
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, MemberState, SplitPoints
 from unlearn.metrics.accuracy import accuracy
 from unlearn.metrics.average_gap import TOW_SPLITS
@@ -48,20 +49,20 @@ def raw_score(
 ) -> Iterator[Row]:
     """The rows of `score` with values as they were computed, which may not be finite."""
     for position, step in enumerate(steps):
-        split_points = points.split(step)
+        outputs = Outputs(points.split(step))
         for member, seed in enumerate(seeds):
-            scores = _member_scores(split_points, fleets, member, position)
+            scores = _member_scores(outputs, fleets, member, position)
             for metric, split, value in scores:
                 yield step.index, seed, metric, split, value
 
 
 def _member_scores(
-    points: SplitPoints, fleets: Comparison, member: int, position: int
+    outputs: Outputs, fleets: Comparison, member: int, position: int
 ) -> Iterator[Score]:
     """The scores of one member after one step, in the order of a score file.
 
     Args:
-        points: the points of the outputs, by split.
+        outputs: what metrics get of models.
         fleets: the fleets that are scored and compared with.
         member: the number of the member in its fleet, from 0.
         position: the position of the step in the request, from 0.
@@ -81,9 +82,10 @@ def _member_scores(
     }
     oracle = references[ORACLE]
     yield from _cost_scores(state, oracle)
-    yield from _prediction_scores(state, references, points)
+    points = outputs.points
+    yield from _prediction_scores(state, references, outputs)
     if fleets.unlearned is fleets.oracle and state.is_finite:
-        yield from _floor_scores(state, points)
+        yield from _floor_scores(state, outputs)
     yield from _summary_scores(state, oracle, points)
     yield from _attack_scores(state, references, points)
     yield from _weight_scores(state, oracle, fleets.trained.weights[member])
@@ -111,11 +113,12 @@ def _cost_scores(state: MemberState, oracle: MemberState | None) -> Iterator[Sco
 def _prediction_scores(
     state: MemberState,
     references: Mapping[str, MemberState | None],
-    points: SplitPoints,
+    outputs: Outputs,
 ) -> Iterator[Score]:
     """The metrics of predictions, split by split; no value where a model has diverged."""
     model_metrics = [metric for metric in METRICS.values() if metric.of_model]
     vote_metrics = [metric for metric in METRICS.values() if metric.of_votes]
+    points = outputs.points
     for split, rows in points.scored_rows.items():
         split_logits = state.logits[rows]
         split_labels = points.labels[rows]
@@ -124,11 +127,10 @@ def _prediction_scores(
             yield metric.name, split, value
         for name, reference in references.items():
             is_comparable = state.is_finite and reference is not None and reference.is_finite
-            reference_logits = reference.logits[rows] if is_comparable else None
             for metric in _pair_metrics(name):
                 value = None
                 if is_comparable:
-                    value = metric.of_pair(reference_logits, split_logits, split_labels)
+                    value = outputs.pair_value(metric, reference, state, rows)
                 yield metric.name, split, value
         if len(state.votes) and state.is_finite:
             for metric in vote_metrics:
@@ -142,7 +144,7 @@ def _pair_metrics(reference: str) -> list[Metric]:
     ]
 
 
-def _floor_scores(oracle: MemberState, points: SplitPoints) -> Iterator[Score]:
+def _floor_scores(oracle: MemberState, outputs: Outputs) -> Iterator[Score]:
     """The oracle compared with the oracles of other seeds, on average over them."""
     references = [
         state
@@ -151,13 +153,11 @@ def _floor_scores(oracle: MemberState, points: SplitPoints) -> Iterator[Score]:
     ]
     if not references:
         return
+    points = outputs.points
     for split, rows in points.scored_rows.items():
         for metric in _pair_metrics(OTHER_SEED):
-            values = [
-                metric.of_pair(reference.logits[rows], oracle.logits[rows], points.labels[rows])
-                for reference in references
-            ]
-            yield metric.name, split, np.mean(values)
+            values = [outputs.pair_value(metric, r, oracle, rows) for r in references]
+            yield metric.name, split, None if None in values else np.mean(values)
     measures = _measures(oracle, points)
     for metric in _summary_metrics(OTHER_SEED):
         values = [metric.of_measures(_measures(r, points), measures) for r in references]

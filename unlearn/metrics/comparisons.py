@@ -10,6 +10,7 @@ from dataclasses import replace
 from unlearn.metrics.accuracy import accuracy_gap, loss_gap
 from unlearn.metrics.agreement import activation_distance, agreement
 from unlearn.metrics.average_gap import average_gap, tow
+from unlearn.metrics.divergence import kl
 from unlearn.metrics.metric import ORIGINAL, OTHER_SEED, SPLITS, Metric
 
 _PAIR = Metric(name="", label="", unit="fraction", splits=SPLITS, scope="pair")
@@ -29,6 +30,14 @@ _ACTIVATION = replace(
     is_distance=True,
     maximum=math.sqrt(2),
     of_pair=lambda reference, logits, labels: activation_distance(reference, logits),
+)
+_CALIBRATED_KL = replace(
+    _PAIR,
+    unit="nats",
+    better="low",
+    is_distance=True,
+    is_calibrated=True,
+    of_pair=lambda reference, logits, labels: kl(reference, logits),
 )
 _AVERAGE_GAP = replace(
     _PAIR, splits=("forget",), better="low", is_distance=True, of_measures=average_gap
@@ -52,6 +61,9 @@ def _floor(metric: Metric, label: str) -> Metric:
 _AGREEMENT_ROW = replace(_AGREEMENT, name="agreement", label="Agreement with the oracle (%)")
 _ACTIVATION_ROW = replace(
     _ACTIVATION, name="activation_distance", label="Distance of probabilities"
+)
+_CALIBRATED_KL_ROW = replace(
+    _CALIBRATED_KL, name="kl_calibrated", label="KL(oracle || model), calibrated (nats)"
 )
 _GAP_ROW = replace(_AVERAGE_GAP, name="gap", label="Average gap to the oracle (points)")
 _TOW_ROW = replace(_TOW, name="tow", label="ToW")
@@ -81,6 +93,8 @@ COMPARISONS = (
     _floor(_AGREEMENT_ROW, "Agreement of oracles (%)"),
     _ACTIVATION_ROW,
     _floor(_ACTIVATION_ROW, "Distance of oracles' probabilities"),
+    _CALIBRATED_KL_ROW,
+    _floor(_CALIBRATED_KL_ROW, "KL of oracles, calibrated (nats)"),
     _GAP_ROW,
     _floor(_GAP_ROW, "Average gap of oracles (points)"),
     _TOW_ROW,

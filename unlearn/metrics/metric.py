@@ -104,6 +104,8 @@ class Metric:
     floor_of: str = ""
     """The metric that a floor measures between oracles of different seeds."""
 
+    is_calibrated: bool = False
+    """Whether logits are divided by a temperature that is fitted on the validation points."""
     is_clocked: bool = False
     """Whether values differ from run to run; all others are the same to the last bit."""
     is_trainer_specific: bool = False
