@@ -155,11 +155,12 @@ def test_holm_is_over_methods_and_primary_metrics():
 
 
 def test_flags_name_gates_values_below_the_floor_and_few_seeds():
-    scores = distance_scores() + rows("near", "kl", PAIRS / 20)
+    scores = distance_scores() + rows("near", "kl", PAIRS / 20) + rows("sisa", "kl", [0.0] * 6)
     scores += rows("finetune", "gate_collapse", [1.0] * 6, split="forget")
     table = summary(scores)
     flags = table["flags"].to_dict()
-    assert flags == {"original": "", "finetune": "collapse", "retrain": "", "near": "below floor"}
+    assert flags.pop("near") == "below floor" and flags.pop("finetune") == "collapse"
+    assert set(flags) == {"original", "retrain", "sisa"} and not any(flags.values())
     few = summary(pd.DataFrame(distance_scores()).query("seed < 4").to_dict("records"))
     assert set(few["flags"]) == {"n < 5"}
 

@@ -95,13 +95,16 @@ def with_holm(table: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 def below_floor(table: pd.DataFrame) -> pd.Series:
     """Whether the interval of a value lies on the better side of that of its floor.
 
-    That hints at a leak, or at a metric that cannot see what is unlearned. The oracle is exempt.
+    That hints at a leak, or at a metric that cannot see what is unlearned. Models that are those of
+    their paired oracle are exempt: their value is perfect.
     """
     better = table["metric"].map(lambda name: METRICS[name].better)
     has_floor = table["metric"].map(_has_floor).astype(bool)
     is_low = (better == "low") & (table["ci_high"] < table["floor_low"])
     is_high = (better == "high") & (table["ci_low"] > table["floor_high"])
-    return has_floor & (table["method"] != "retrain") & (is_low | is_high)
+    limits = table["metric"].map(lambda name: METRICS[name].limits)
+    perfect = [pair[better_end == "high"] for pair, better_end in zip(limits, better, strict=True)]
+    return has_floor & (table["mean"] != perfect) & (is_low | is_high)
 
 
 def _has_floor(name: str) -> bool:
