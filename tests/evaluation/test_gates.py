@@ -66,7 +66,7 @@ MEMBERS["oracle"] = MEMBERS["trained"]
 def result_of(cell, deleted=40, seeds=SEEDS, members=MEMBERS):
     """Rows of the metrics by name, and the gates with their reasons."""
     ids = np.arange(POINTS)
-    points = EvaluatedPoints(ids, ids, LABELS, LABELS)
+    points = EvaluatedPoints(ids, ids, LABELS, LABELS[:0], LABELS)
     steps = list(Request([np.arange(deleted)], [NO_IDS]).steps(POINTS, ids))
     rows, findings = gated_score(points, steps, seeds, cell, members)
     names = {row[2] for row in rows}
