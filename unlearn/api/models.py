@@ -34,6 +34,7 @@ class UserNetwork:
     """A user's function that makes networks, as an architecture."""
 
     flat = False
+    prepared_points = 0
 
     def __init__(self, factory: Callable[[], nn.Module]):
         self.factory = factory
