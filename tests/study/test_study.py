@@ -199,3 +199,13 @@ def test_air_is_measured_by_the_recipes_of_the_full_study():
         names = study[section].keys() - {"air_l_long"}
         assert names
         assert {name: study[section][name] for name in names}.items() <= full_study[section].items()
+
+
+def test_flips_of_all_kinds_make_a_grid():
+    def change(config, experiment):
+        recipe = {"name": "quick", "flip": [False, True, "alternating"]}
+        experiment["model"] = {"name": "cnn1", "recipe": recipe}
+
+    names = {name for _, name in load(change).models}
+    flips = {"cnn1-recipe=quick-flip=true", "cnn1-recipe=quick-flip=alternating"}
+    assert names == flips | {"cnn1-recipe=quick"}
