@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from unlearn.core import parameters, registry
-from unlearn.core.parameters import TYPE_NAMES, Field, Parameters
+from unlearn.core.parameters import Field, Parameters
 from unlearn.study.sections import DatasetOptions, ModelOptions
 from unlearn.training.recipe import Recipe
 from unlearn.training.relearning import Relearning
@@ -113,7 +113,7 @@ def _entry(
 def _cells(name: str, field: Field) -> tuple[str, ...]:
     """The cells of a parameter, in the order of `TABLE_HEAD`."""
     limits = field.limits
-    kind = TYPE_NAMES[field.kind] + (" or null" if field.optional else "")
+    kind = field.type_text + (" or null" if field.optional else "")
     default = "required" if field.default is dataclasses.MISSING else _json(field.default)
     allowed = limits.text() or (f"text that matches `{limits.pattern}`" if limits.pattern else "")
     return f"`{name}`", kind, default, allowed, limits.help

@@ -33,7 +33,7 @@ def test_parameter_counts_of_the_architectures():
 
 
 def test_the_architectures_are_those_of_the_files():
-    expected = {"cnn1", "cnn2", "logistic", "mlp", "resnet18", "resnet9"}
+    expected = {"air", "cnn1", "cnn2", "logistic", "mlp", "resnet18", "resnet9"}
     assert set(NAMES) == expected
     assert {kind for kind in NAMES if registry.find("models", kind).flat} == {"logistic", "mlp"}
 

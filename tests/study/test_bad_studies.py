@@ -29,6 +29,14 @@ BAD = {
         lambda c, e: c["recipes"]["quick"].update(lr=-1),
         ["recipes.quick.lr: -1 is not allowed; allowed: above 0"],
     ),
+    "flip of another kind": (
+        lambda c, e: c["recipes"]["quick"].update(flip=1),
+        ["recipes.quick.flip: 1 is not one of [False, True, 'alternating']"],
+    ),
+    "labels of nothing but smoothing": (
+        lambda c, e: c["recipes"]["quick"].update(label_smoothing=1),
+        ["recipes.quick.label_smoothing: 1 is not allowed; allowed: between 0 and 1, 1 excluded"],
+    ),
     "out of range in an experiment": (
         lambda c, e: e.update(method={"name": "finetune", "epochs": [1, 0]}),
         [

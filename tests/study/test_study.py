@@ -4,6 +4,7 @@ import copy
 from operator import attrgetter
 
 import pytest
+import yaml
 
 from scripts import reference
 from tests.support.project import ROOT
@@ -22,6 +23,7 @@ from unlearn.study.components import Study
         (["config.yaml", "configs/gpu.yaml"], 1200),
         (["configs/demo.yaml"], 50),
         (["configs/demo.yaml", "configs/digits.yaml"], 120),
+        (["configs/air.yaml"], 20),
     ],
     ids=str,
 )
@@ -187,3 +189,23 @@ def test_the_reference_page_is_what_the_components_declare():
             assert f"### `{name}`\n\n{parameters.summary(component)}\n" in page
             for parameter, field in parameters.fields(component).items():
                 assert f"| `{parameter}` |" in page and field.limits.text() in page
+
+
+def test_air_is_measured_by_the_recipes_of_the_full_study():
+    study, full_study = (
+        yaml.safe_load((ROOT / path).read_text()) for path in ("configs/air.yaml", "config.yaml")
+    )
+    for section in ("recipes", "models"):
+        names = study[section].keys() - {"air_long", "air_l_long", "air_wide"}
+        assert names
+        assert {name: study[section][name] for name in names}.items() <= full_study[section].items()
+
+
+def test_flips_of_all_kinds_make_a_grid():
+    def change(config, experiment):
+        recipe = {"name": "quick", "flip": [False, True, "alternating"]}
+        experiment["model"] = {"name": "cnn1", "recipe": recipe}
+
+    names = {name for _, name in load(change).models}
+    flips = {"cnn1-recipe=quick-flip=true", "cnn1-recipe=quick-flip=alternating"}
+    assert names == flips | {"cnn1-recipe=quick"}

@@ -32,14 +32,17 @@ MODELS = {
     "mlp": {"precision": "float32"},
     "cnn1": {"precision": "bfloat16"},
     "resnet9": {"precision": "float32"},
+    "air": {"precision": "float32"},
 }
 """Architecture -> its precision."""
+
+SIZES = {"resnet9": {"width": 2}, "air": {"width": 2, "whiten": True}}
+"""Architecture -> its parameters, where they are not the defaults."""
 
 
 def described(model: str = "mlp", epochs: int = 8, **keywords) -> FleetJob:
     """The job of a small model."""
-    size = {"width": 2} if model == "resnet9" else None
-    return job(model, epochs=epochs, size=size, **MODELS[model], **keywords)
+    return job(model, epochs=epochs, size=SIZES.get(model), **MODELS[model], **keywords)
 
 
 def trainer_of(name: str) -> str:

@@ -1,10 +1,13 @@
 """Images are changed point by point."""
 
 import numpy as np
+import pytest
 import torch
 
 from tests.support.jobs import task as new_task
-from unlearn.training.augmentation import augmentation, mix
+from unlearn.algorithms.losses import cross_entropy
+from unlearn.core import seeding
+from unlearn.training.augmentation import Epoch, augmentation, mix
 from unlearn.training.loop import fit
 from unlearn.training.recipe import Recipe
 
@@ -70,3 +73,75 @@ def test_crops_are_shifts(digits):
         assert matches
         shifts |= set(matches)
     assert len(shifts) == 9
+
+
+def mirrored_epochs(task, ids, epochs=4):
+    """Whether each point is mirrored, epochs x points; all images are asymmetric."""
+    plain_images = task.data.images(ids)
+    rows = {int(point): row for row, point in enumerate(ids)}
+    is_mirrored = np.zeros((epochs, len(ids)), dtype=bool)
+    for epoch in range(epochs):
+        for batch in task.minibatches(ids, 5, epoch):
+            places = [rows[int(point)] for point in batch.ids]
+            originals = plain_images[places]
+            same = (batch.images == originals).flatten(1).all(1)
+            mirrored = (batch.images == originals.flip(3)).flatten(1).all(1)
+            assert (same ^ mirrored).all()
+            is_mirrored[epoch, places] = mirrored.numpy()
+    return is_mirrored
+
+
+def test_alternating_flips_mirror_a_point_in_every_second_epoch(digits):
+    task = new_task(digits, flip="alternating")
+    images = task.data.images(digits.base_ids)
+    ids = digits.base_ids[(images != images.flip(3)).flatten(1).any(1).numpy()]
+    is_mirrored = mirrored_epochs(task, ids)
+    assert (is_mirrored[0] != is_mirrored[1]).all()
+    assert (is_mirrored[0] == is_mirrored[2]).all() and (is_mirrored[1] == is_mirrored[3]).all()
+    assert 0.3 < is_mirrored[0].mean() < 0.7
+    retained = np.arange(len(ids)) % 9 > 0
+    assert np.array_equal(mirrored_epochs(task, ids[retained]), is_mirrored[:, retained])
+
+
+def test_training_flips_by_its_seed_and_by_point(digits):
+    """The loop and the minibatches of a task flip alike, and crops are those of other flips."""
+    task = new_task(digits, model="cnn1", flip="alternating", crop=1, epochs=3, momentum=0.0)
+    ids = digits.base_ids
+    model = task.new_model(0)
+    fit(task, model, ids, task.recipe, 5, among=ids)
+    loop_model = task.new_model(0)
+    optimizer = task.optimizer(loop_model, lr=0.1, schedule="cosine", steps=15, momentum=0.0)
+    for epoch in range(3):
+        for batch in task.minibatches(ids, 5, epoch):
+            optimizer.step(cross_entropy(loop_model(batch.images), batch.labels))
+    assert all(map(torch.equal, model.parameters(), loop_model.parameters()))
+    pixels = torch.from_numpy(np.array(digits.train_images))
+    shifted = augmentation(Recipe(crop=1), None)(pixels, np.arange(200), Epoch(5, 2).seed)
+    epoch = Epoch(5, 2)
+    alternating = augmentation(Recipe(crop=1, flip="alternating"), None)
+    flipped = alternating(pixels, np.arange(200), epoch)
+    is_mirrored = torch.from_numpy(epoch.is_mirrored(np.arange(200)))
+    assert torch.equal(flipped[~is_mirrored], shifted[~is_mirrored])
+    assert not torch.equal(flipped[is_mirrored], shifted[is_mirrored])
+
+
+def test_random_flips_are_the_low_bits_of_the_points_keys(digits):
+    """As they have been from the beginning: results of old studies do not change."""
+    task = new_task(digits, flip=True)
+    pixels = torch.from_numpy(np.array(digits.train_images))
+    epoch = Epoch(5, 2)
+    keys = seeding.point_keys(seeding.derive(epoch.seed, "augmentation"), np.arange(200))
+    is_mirrored = torch.from_numpy((keys & np.uint64(1)).astype(bool))
+    expected = torch.where(is_mirrored[:, None, None, None], pixels.flip(2), pixels)
+    assert epoch.seed == seeding.derive(5, "epoch", 2)
+    assert torch.equal(
+        augmentation(task.recipe, task.data)(pixels, np.arange(200), epoch), expected
+    )
+
+
+@pytest.mark.parametrize("value", ["both", 1, None])
+def test_other_flips_are_refused(value):
+    with pytest.raises(
+        ValueError, match=f"flip: {value!r} is not allowed; allowed: .* alternating"
+    ):
+        Recipe(flip=value)

@@ -6,9 +6,14 @@ import torch
 from torch.nn import functional
 
 
-def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The mean cross-entropy, in nats. `logits` N x C, `labels` N."""
-    return functional.cross_entropy(logits.float(), labels)
+def cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float = 0.0
+) -> torch.Tensor:
+    """The mean cross-entropy, in nats. `logits` N x C, `labels` N.
+
+    `label_smoothing` is the share of every label that is spread evenly over the classes.
+    """
+    return functional.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
 
 
 def bounded(losses: torch.Tensor, bound: float) -> torch.Tensor:
@@ -86,6 +91,8 @@ class Distillation:
     distance: Distance
     """D."""
     push: Push
+    label_smoothing: float = 0.0
+    """Of the labels of retained points; pushed points have their labels as they are."""
 
     def __call__(
         self,
@@ -103,9 +110,17 @@ class Distillation:
             weights: Those of the pushed points, P.
         """
         retained = len(targets)
-        losses = functional.cross_entropy(logits, labels, reduction="none")
+        losses = functional.cross_entropy(
+            logits[:retained],
+            labels[:retained],
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
         loss = self.alpha * self.distance(logits[:retained], targets)
-        loss = loss + (1 - self.alpha) * losses[:retained].mean()
+        loss = loss + (1 - self.alpha) * losses.mean()
         if len(weights):
-            loss = loss - self.beta * self.push(losses[retained:], weights)
+            pushed_losses = functional.cross_entropy(
+                logits[retained:], labels[retained:], reduction="none"
+            )
+            loss = loss - self.beta * self.push(pushed_losses, weights)
         return loss

@@ -84,7 +84,7 @@ class Limits:
     def text(self) -> str:
         """The allowed values in words: `between 0 and 1, 0 excluded`."""
         if self.choices is not None:
-            return ", ".join("null" if value is None else str(value) for value in self.choices)
+            return ", ".join(map(_choice_text, self.choices))
         if self.pattern is not None:
             return f"like {self.pattern}"
         low = self.above if self.minimum is None else self.minimum
@@ -103,7 +103,8 @@ class Limits:
     def allow(self, value: Any) -> bool:
         """Whether a value other than None lies within the limits."""
         if self.choices is not None:
-            return value in self.choices
+            is_bool = isinstance(value, bool)  # which equals 0 or 1
+            return any(value == c and is_bool == isinstance(c, bool) for c in self.choices)
         if isinstance(value, str):
             return self.pattern is None or re.search(self.pattern, value) is not None
         if isinstance(value, dict):
@@ -117,6 +118,12 @@ class Limits:
             and (self.maximum is None or value <= self.maximum)
             and (self.below is None or value < self.below)
         )
+
+
+def _choice_text(choice: Any) -> str:
+    """A choice as studies write it: null, true, 5, text."""
+    words = {None: "null", False: "false", True: "true"}
+    return words[choice] if choice is None or isinstance(choice, bool) else f"{choice}"
 
 
 def _number_text(number: float) -> str:
@@ -190,6 +197,7 @@ class Field:
     """A parameter of a class: its type and limits."""
 
     kind: type
+    """The first type of the annotation; further ones are those of single choices."""
     optional: bool
     default: Any
     """`dataclasses.MISSING` where the parameter is required."""
@@ -200,6 +208,13 @@ class Field:
         """Whether a value must be given."""
         return self.default is dataclasses.MISSING
 
+    @property
+    def type_text(self) -> str:
+        """The JSON types of the values, null left out: `boolean or string`."""
+        kinds = [self.kind, *map(type, self.limits.choices or ())]
+        names = dict.fromkeys(TYPE_NAMES[k] for k in kinds if k is not types.NoneType)
+        return " or ".join(names)
+
     def checked(self, name: str, value: Any) -> Any:
         """The value in its type (5 becomes 5.0 for a float); ValueError if it is not allowed."""
         if value is None and self.optional:
@@ -207,8 +222,9 @@ class Field:
         converted = self._converted(value)
         wrong_type = not isinstance(converted, self.kind)
         wrong_type |= self.kind is not bool and isinstance(converted, bool)
+        wrong_type &= self.limits.choices is None  # choices have their types themselves
         if wrong_type or not self.limits.allow(converted):
-            allowed = f"{TYPE_NAMES[self.kind]} {self.limits.text()}".strip()
+            allowed = f"{self.type_text} {self.limits.text()}".strip()
             null = " or null" if self.optional and self.limits.choices is None else ""
             raise ValueError(f"{name}: {value!r} is not allowed; allowed: {allowed}{null}")
         return converted

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from unlearn.core.parameters import Parameters
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -28,6 +29,19 @@ class Architecture(Parameters):
     def build(self, shape: tuple[int, int, int], classes: int) -> "nn.Module":
         """A network with torch's initial weights for images (H, W, C)."""
         raise NotImplementedError
+
+    @property
+    def prepared_points(self) -> int:
+        """Training images, at most, that `prepare` takes; 0 where networks need no preparation."""
+        return 0
+
+    def prepare(self, network: "nn.Module", images: "torch.Tensor") -> None:
+        """Set what a fresh network of `build` takes from training images and never trains.
+
+        What is set are buffers: part of a state, and left alone by optimisers. The images are
+        normalised, N x C x H x W, and come from the points that the network will be trained on, so
+        nothing of a point survives retraining without it.
+        """
 
     def weight_count(self, shape: tuple[int, int, int], classes: int) -> int | None:
         """The trainable weights of the network, without building it; None where that is unknown.

@@ -39,7 +39,7 @@ class AlternatingSearch:
         """The row of the table for each image."""
         self.sample = self._class_sample() if noise.class_wise else None
         """Rows of the images that the noise of classes is searched on."""
-        self.source = task.new_model(seeding.derive(noise.seed, "source of noise"))
+        self.source = task.new_model(seeding.derive(noise.seed, "source of noise"), ids)
         self.batches = CyclicBatches(
             np.arange(self.points), noise.batch_size, seeding.derive(noise.seed, "turns")
         )

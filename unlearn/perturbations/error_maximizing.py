@@ -45,7 +45,7 @@ class ErrorMaximizing(Perturbation):
 
         data = task.data
         ball = search.ball(task, self.epsilon, self.step)
-        source = task.new_model(seeding.derive(self.seed, "source of noise"))
+        source = task.new_model(seeding.derive(self.seed, "source of noise"), ids)
         recipe = replace(
             task.recipe,
             epochs=self.epochs,

@@ -24,6 +24,6 @@ class StandardTrainer(Trainer):
         from unlearn.training.loop import fit
         from unlearn.training.state import state_of
 
-        model = task.new_model(seeding.derive(seed, "initial weights"))
+        model = task.new_model(seeding.derive(seed, "initial weights"), ids)
         fit(task, model, ids, task.recipe, seeding.derive(seed, "training"))
         return state_of(model)

@@ -4,6 +4,7 @@ Mixup is the exception: it mixes neighbours in a minibatch.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,39 +12,67 @@ from torch.nn import functional
 
 from unlearn.core import seeding
 from unlearn.training.data import Data
-from unlearn.training.recipe import Recipe
+from unlearn.training.recipe import ALTERNATING, Recipe
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A pass over some points."""
+
+    training_seed: int
+    """That of all epochs of a training."""
+    index: int
+    """Counts from 0."""
+
+    @property
+    def seed(self) -> int:
+        """Decides the order of the points, crops and random flips."""
+        return seeding.derive(self.training_seed, "epoch", self.index)
+
+    def is_mirrored(self, ids: np.ndarray) -> np.ndarray:
+        """Whether alternating flips mirror each point in this epoch, bool."""
+        keys = seeding.point_keys(seeding.derive(self.training_seed, "alternating flips"), ids)
+        return ((keys + np.uint64(self.index)) & np.uint64(1)).astype(bool)
 
 
 def augmentation(
     recipe: Recipe, data: Data
-) -> Callable[[torch.Tensor, np.ndarray, int], torch.Tensor]:
-    """augment(pixels N x H x W x C, ids, epoch seed): crops and flips, then blanked squares."""
+) -> Callable[[torch.Tensor, np.ndarray, Epoch | int], torch.Tensor]:
+    """augment(pixels N x H x W x C, ids, epoch): crops and flips, then blanked squares.
+
+    The seed of an epoch serves where flips do not alternate.
+    """
     moves = recipe.crop or recipe.flip
 
-    def augment(pixels: torch.Tensor, ids: np.ndarray, seed: int) -> torch.Tensor:
+    def augment(pixels: torch.Tensor, ids: np.ndarray, epoch: Epoch | int) -> torch.Tensor:
+        seed = epoch if isinstance(epoch, int) else epoch.seed
         keys = seeding.point_keys(seeding.derive(seed, "augmentation"), ids)
         if moves:
-            pixels = _shift(pixels, keys, recipe.crop, recipe.flip)
+            is_mirrored = (keys & np.uint64(1)).astype(bool) & bool(recipe.flip)
+            if recipe.flip == ALTERNATING:
+                is_mirrored = epoch.is_mirrored(ids)
+            pixels = _shift(pixels, keys, recipe.crop, is_mirrored)
         if recipe.cutout:
             pixels = _blank_squares(pixels, keys, recipe.cutout, data)
         return pixels
 
-    return augment if moves or recipe.cutout else lambda pixels, ids, seed: pixels
+    return augment if moves or recipe.cutout else lambda pixels, ids, epoch: pixels
 
 
-def _shift(pixels: torch.Tensor, keys: np.ndarray, pad: int, flip: bool) -> torch.Tensor:
-    """Random crops of images padded by `pad` pixels, half of them mirrored where `flip`.
+def _shift(
+    pixels: torch.Tensor, keys: np.ndarray, pad: int, is_mirrored: np.ndarray
+) -> torch.Tensor:
+    """Random crops of images padded by `pad` pixels, some of them mirrored.
 
     Args:
         pixels: N x H x W x C.
-        keys: Uniform uint64, one an image: they decide.
+        keys: Uniform uint64, one an image: they decide about the crops.
         pad: The largest shift in pixels.
-        flip: Whether images may be mirrored.
+        is_mirrored: Bool, one an image.
     """
     count, height, width, _ = pixels.shape
     top_shift = (keys >> np.uint64(8)) % np.uint64(2 * pad + 1)
     left_shift = (keys >> np.uint64(24)) % np.uint64(2 * pad + 1)
-    is_mirrored = (keys & np.uint64(1)).astype(bool) & flip
     rows = top_shift.astype(np.int64)[:, None] + np.arange(height)
     columns = np.where(is_mirrored[:, None], np.arange(width)[::-1], np.arange(width))
     columns = left_shift.astype(np.int64)[:, None] + columns

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from unlearn.core import seeding
 from unlearn.models.layers import has_batch_statistics
-from unlearn.training.augmentation import mix
+from unlearn.training.augmentation import Epoch, mix
 from unlearn.training.data import normalised
 from unlearn.training.minibatches import minibatches
 from unlearn.training.optimizers import Optimizer, OptimizerState
@@ -95,7 +95,10 @@ def fit(
                 optimizer.fit_batch(images, labels, step)
             else:
                 with task.machine.autocast():
-                    loss = functional.cross_entropy(model(images).float(), labels)
+                    logits = model(images).float()
+                    loss = functional.cross_entropy(
+                        logits, labels, label_smoothing=recipe.label_smoothing
+                    )
                 optimizer.descend(loss, step)
             task.progress.advance(labels.shape[0])
         return optimizer.state()
@@ -148,16 +151,14 @@ class _Schedule:
         data = self.task.data
         recipe = self.recipe
         batches = math.ceil(len(self.among) / recipe.batch_size)
-        for epoch in range(math.ceil(self.steps / batches) if batches else 0):
-            first = epoch * batches
-            epoch_seed = seeding.derive(self.seed, "epoch", epoch)
+        for index in range(math.ceil(self.steps / batches) if batches else 0):
+            first = index * batches
+            epoch = Epoch(self.seed, index)
             limit = self.steps - first
-            for batch in minibatches(
-                data, self.ids, recipe, epoch_seed, self.among, min_points, limit
-            ):
+            for batch in minibatches(data, self.ids, recipe, epoch, self.among, min_points, limit):
                 step = first + batch.index
                 if recipe.mixup:
-                    key = seeding.derive(epoch_seed, "mixup", step)
+                    key = seeding.derive(epoch.seed, "mixup", step)
                     mixed = mix(batch.images, batch.labels, recipe.mixup, data.classes, key)
                     yield step, *mixed
                 else:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from unlearn.core import seeding
-from unlearn.training.augmentation import augmentation
+from unlearn.training.augmentation import Epoch, augmentation
 from unlearn.training.data import Data, normalised
 from unlearn.training.recipe import Recipe
 
@@ -35,7 +35,7 @@ def minibatches(
     data: Data,
     ids: np.ndarray,
     recipe: Recipe,
-    epoch_seed: int,
+    epoch: Epoch,
     among: np.ndarray,
     min_points: int = 1,
     limit: int | None = None,
@@ -48,7 +48,7 @@ def minibatches(
         data: The data set.
         ids: The points that are trained on.
         recipe: Batch size and augmentation.
-        epoch_seed: Decides the order and the augmentation.
+        epoch: Decides the order and the augmentation.
         among: The points whose random order is cut into minibatches; `ids` must be part of it.
         min_points: Minibatches with fewer points of `ids` are left out.
         limit: The number of minibatches after which the epoch ends; None is a whole epoch.
@@ -62,7 +62,7 @@ def minibatches(
         data.fed[ids] = True
     augment = augmentation(recipe, data)
     stride = size * max(1, FETCHED_POINTS // size)
-    order = seeding.shuffled(among, epoch_seed)
+    order = seeding.shuffled(among, epoch.seed)
     order = order if limit is None else order[: limit * size]
     for start in range(0, len(order), stride):
         block = order[start : start + stride]
@@ -72,7 +72,7 @@ def minibatches(
         index = torch.from_numpy(np.ascontiguousarray(fetched_ids, dtype=np.int64))
         index = index.to(data.train_images.device)
         pixels = data.train_images.index_select(0, index)
-        images = normalised(augment(pixels, fetched_ids, epoch_seed), data)
+        images = normalised(augment(pixels, fetched_ids, epoch), data)
         labels = data.train_labels[index]
         ends = np.cumsum(sizes)
         for offset, (end, count) in enumerate(zip(ends, sizes, strict=True)):

@@ -1,8 +1,12 @@
 """How a model is trained: the parameters of a recipe. Importable without torch."""
 
+from typing import Any
+
 from unlearn.core.parameters import Parameters, parameter
 
 OPTIMIZERS = ("sgd", "adam")
+ALTERNATING = "alternating"
+"""The flip that mirrors an image in every second epoch, the first or the second by its point."""
 SCHEDULES = ("constant", "cosine", "one_cycle")
 
 
@@ -18,7 +22,11 @@ class Recipe(Parameters):
     weight_decay: float = parameter(0.0005, minimum=0)
     schedule: str = parameter("cosine", choices=SCHEDULES)
     crop: int = parameter(0, minimum=0, help="Random crops after padding by so many pixels.")
-    flip: bool = parameter(False, help="Random horizontal flips.")
+    flip: bool | str = parameter(
+        False,
+        choices=(False, True, ALTERNATING),
+        help="Horizontal flips at random, or alternating: each image in every second epoch.",
+    )
     cutout: int = parameter(
         0,
         minimum=0,
@@ -31,10 +39,27 @@ class Recipe(Parameters):
         "in pairs (Zhang et al. 2018); 0 mixes none.",
     )
 
+    label_smoothing: float = parameter(
+        0.0,
+        minimum=0,
+        below=1,
+        help="Share of a label that is spread evenly over all classes (Szegedy et al. 2016).",
+    )
+
     def validate(self) -> None:
         """Raise ValueError for what the optimiser refuses."""
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov: true needs a momentum above 0")
+
+    def identity(self) -> dict[str, Any]:
+        """The parameters by name, without smoothing where there is none: as checkpoints know them.
+
+        So a checkpoint of a version without smoothing has the same key as today's.
+        """
+        values = self.values()
+        if not self.label_smoothing:
+            del values["label_smoothing"]
+        return values
 
     @property
     def moves_pixels(self) -> bool:

@@ -13,6 +13,7 @@ from unlearn.core import seeding
 from unlearn.core.progress import Progress
 from unlearn.models.base import Architecture
 from unlearn.models.layers import has_batch_statistics
+from unlearn.training.augmentation import Epoch
 from unlearn.training.data import Data
 from unlearn.training.device import Machine
 from unlearn.training.instruments import instrument
@@ -54,13 +55,25 @@ class Task:
         machine = self.machine_for(architecture) if self.machine_for else self.machine
         return replace(self, architecture=architecture, machine=machine, cache={})
 
-    def new_model(self, seed: int) -> nn.Module:
+    def new_model(self, seed: int, ids: np.ndarray | None = None) -> nn.Module:
         """A network on the device whose initial weights are a function of `seed` alone.
 
         Forward passes with gradients run in the machine's precision, others in float32; all are
         charged to the meter.
+
+        Args:
+            seed: Decides the initial weights.
+            ids: The points that it will be trained on. An architecture with `prepared_points` takes
+                statistics of some of them, charged as forward passes. None leaves these out.
         """
-        return instrument(self._network(seed), self)
+        model = instrument(self._network(seed), self)
+        count = self.architecture.prepared_points
+        if count and ids is not None and len(ids):
+            order = seeding.shuffled(np.sort(ids), seeding.derive(0, "prepared points"))
+            images = self.data.images(order[:count])
+            self.architecture.prepare(model, images)
+            self.meter.forwards(model, images[:1], len(images))
+        return model
 
     def model(self, state: State) -> nn.Module:
         """A network that holds a copy of the tensors of `state`; see `new_model`."""
@@ -110,8 +123,7 @@ class Task:
         if min_points is None:
             min_points = 2 if self.normalises_batches else 1
         among = ids if among is None else among
-        epoch_seed = seeding.derive(seed, "epoch", epoch)
-        for batch in minibatches(self.data, ids, recipe, epoch_seed, among, min_points):
+        for batch in minibatches(self.data, ids, recipe, Epoch(seed, epoch), among, min_points):
             yield batch
             self.progress.advance(len(batch.labels))
 

@@ -11,6 +11,7 @@ from tests.support.conformance import (
     checksum,
     described,
     model_of,
+    ninth_ids,
     ninth_step,
     request,
 )
@@ -143,6 +144,23 @@ def test_changes_the_model(subject, digits, trained):
     before = task.trainer.predict(task, trained, pixels)
     after = task.trainer.predict(task, state, pixels)
     assert not torch.equal(before, after), f"{subject}: changes weights and no prediction"
+
+
+def test_leaves_a_frozen_first_layer_alone(subject, digits, trained):
+    """To the bit: what differs from the trained model's was fitted anew, to points that are left."""
+    if subject.model != "air":
+        pytest.skip(f"{subject.model} has no frozen layer")
+    state, task = subject.serve(trained)
+    names = [name for name in trained if name.endswith("0.filters")]
+    retain_ids = np.setdiff1d(digits.base_ids, ninth_ids(digits))
+    assert names
+    for name in names:
+        ids = state[f"{name.partition('/')[0]}/slice00/ids"] if "/" in name else retain_ids
+        fitted_filters = task.new_model(0, ids)[0].filters.cpu().numpy()
+        is_same = np.array_equal(state[name], trained[name])
+        assert is_same or np.array_equal(state[name], fitted_filters), (
+            f"{subject}: moves {name}, which nothing may train"
+        )
 
 
 def test_changes_nothing_if_nothing_is_asked(subject, digits, trained):

@@ -24,6 +24,7 @@ REPLAYABLE = {
     "flip": False,
     "cutout": 0,
     "mixup": 0,
+    "label_smoothing": 0,
 }
 """The recipe of a step that is a function of weights, minibatch and rate alone."""
 

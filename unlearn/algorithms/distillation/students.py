@@ -102,7 +102,8 @@ def unlearn(
     if method.start == "teacher":
         model = student_task.model(teacher.state)
     else:
-        model = student_task.new_model(seeding.derive(seed, "initial weights"))
+        initial_seed = seeding.derive(seed, "initial weights")
+        model = student_task.new_model(initial_seed, request.retain_ids)
     lesson = Lesson(request.retain_ids, pushed_ids, cache["cache/logits"], weights, seed)
     push = Push(math.log(task.data.classes) if method.bounded else math.inf)
     _learn(method, student_task, model, lesson, push)
@@ -198,7 +199,8 @@ def _learn(
     device = labels.device
     teacher_targets = distance.target(lesson.teacher_logits.to(device))
     weights = lesson.weights.to(device)
-    student_loss = Distillation(method.alpha, method.beta, distance, push)
+    smoothing = task.recipe.label_smoothing
+    student_loss = Distillation(method.alpha, method.beta, distance, push, smoothing)
     size = max(MIN_DELETED_PER_BATCH, method.batch_size // RETAINED_PER_DELETED)
     pushed_batches = CyclicBatches(
         lesson.pushed_ids, size, seeding.derive(lesson.seed, "deleted points")
@@ -222,7 +224,7 @@ def _learn(
                 batch_labels = torch.cat([batch_labels, task.data.labels(pushed_ids)])
             logits = model(images)
             if method.alpha == 0 and not len(pushed_ids):
-                loss = cross_entropy(logits, batch_labels)
+                loss = cross_entropy(logits, batch_labels, smoothing)
             else:
                 targets = teacher_targets[index_of(batch.ids).to(device)]
                 pushed_weights = weights[index_of(pushed_ids).to(device)]

@@ -242,9 +242,11 @@ def last_layer(model: nn.Module, points: LabelledPoints) -> tuple[nn.Linear, Lab
     return copy, LabelledPoints(torch.cat(layer_inputs).double(), points.labels)
 
 
-def mean_cross_entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def mean_cross_entropy(
+    outputs: torch.Tensor, labels: torch.Tensor, label_smoothing: float = 0.0
+) -> torch.Tensor:
     """The mean loss of classifiers, in the precision of the outputs."""
-    return functional.cross_entropy(outputs, labels)
+    return functional.cross_entropy(outputs, labels, label_smoothing=label_smoothing)
 
 
 def warn_unconverged(solver: GaussNewton) -> None:

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 from unlearn.algorithms.influence import curvature
 from unlearn.algorithms.influence.curvature import GaussNewton, LabelledPoints
 from unlearn.algorithms.influence.weights import weights_of
+from unlearn.algorithms.per_sample_gradients import Loss
 from unlearn.core import seeding
 from unlearn.training.meter import flops_per_sample
 from unlearn.training.state import State
@@ -92,11 +94,12 @@ class ForgetWeights:
         else:
             samples = len(deleted_points) + (len(retained_points) if self.kind == "fisher" else 0)
             task.meter.gradients(network, example, samples)
+        loss = partial(
+            curvature.mean_cross_entropy, label_smoothing=task.recipe.label_smoothing
+        )  # that of training
         if self.kind == "fisher":
-            return curvature.fisher(
-                network, deleted_points, retained_points, self.damping, curvature.mean_cross_entropy
-            )
-        solver = self._solver(network, deleted_points, retained_points, seed)
+            return curvature.fisher(network, deleted_points, retained_points, self.damping, loss)
+        solver = self._solver(network, deleted_points, retained_points, loss, seed)
         influences = solver.influences(deleted_points)
         products = solver.products * len(retained_points)  # two passes forward, one backward
         if is_last_layer:
@@ -120,6 +123,7 @@ class ForgetWeights:
         network: nn.Module,
         deleted_points: LabelledPoints,
         retained_points: LabelledPoints,
+        loss: Loss,
         seed: int,
     ) -> GaussNewton:
         size = sum(parameter.numel() for parameter in network.parameters())
@@ -130,9 +134,7 @@ class ForgetWeights:
                 f"{self.max_solved_points}"
             )
         probes = seeding.derive(seed, "probes")
-        return GaussNewton(
-            network, retained_points, self.damping, curvature.mean_cross_entropy, probes
-        )
+        return GaussNewton(network, retained_points, self.damping, loss, probes)
 
 
 def _points(task: Task, ids: np.ndarray) -> LabelledPoints:

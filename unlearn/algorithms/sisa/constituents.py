@@ -170,7 +170,9 @@ def _train_shard(task: Task, shard: Shard, trained: State, first: int) -> dict[s
     if first:
         model, memory = _checkpoint(task, trained, shard, first - 1, keys)
     else:
-        model = task.new_model(seeding.derive(shard.seed, "initial weights"))
+        # What the network takes from images must not outlast a deletion from a later slice.
+        initial_seed = seeding.derive(shard.seed, "initial weights")
+        model = task.new_model(initial_seed, shard.slices[0])
         memory = None
     for stage in range(first, stages):
         stage_ids = np.sort(np.concatenate(shard.slices[: stage + 1]))
@@ -207,7 +209,7 @@ def _keys(task: Task, shard: Shard) -> Iterator[bytes]:
     network = task.new_model(0)
     origin = {
         "model": [str(network), [list(t.shape) for t in network.state_dict().values()]],
-        "recipe": task.recipe.values(),
+        "recipe": task.recipe.identity(),
         "arithmetic": task.machine.arithmetic,
         "seed": shard.seed,
         "shard": shard.index,
