@@ -35,7 +35,7 @@ class PartialRetraining(Method):
         points = len(task.data.ids if task.ordered_ids is None else task.ordered_ids)
         oracle_steps = task.recipe.epochs * math.ceil(points / task.recipe.batch_size)
         steps = max(1, round(self.fraction * oracle_steps))
-        model = task.new_model(seeding.derive(seed, "initial weights"))
+        model = task.new_model(seeding.derive(seed, "initial weights"), request.retain_ids)
         order = seeding.derive(seed, "training")  # that of the standard trainer
         fit(task, model, request.retain_ids, task.recipe, order, steps=steps)
         return Update(model)

@@ -18,7 +18,7 @@ class Untrained(Trainer):
     """No training: networks with the initial weights of their seeds, as audits compare with."""
 
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
-        """The model of this seed before its training; `ids` are not read."""
+        """The model of this seed before its training; `ids` decide what is fitted before it."""
         from unlearn.training.state import state_of
 
-        return state_of(task.new_model(seeding.derive(seed, "initial weights")))
+        return state_of(task.new_model(seeding.derive(seed, "initial weights"), ids))
