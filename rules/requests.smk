@@ -13,8 +13,8 @@ rule request:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=per_attempt(500),
-        runtime=per_attempt(10),
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(30),
     params:
         request=request_block,
         code=request_code,

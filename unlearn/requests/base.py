@@ -12,6 +12,8 @@ from unlearn.requests.request import Request
 class PointSet(Protocol):
     """What a sampler may look at: a `data.dataset.Dataset`."""
 
+    train_images: np.ndarray
+    """uint8 N x H x W x C, or features, float32 N x 1 x 1 x F."""
     train_labels: np.ndarray
     """int64 N."""
     held_out_ids: np.ndarray
