@@ -19,7 +19,8 @@ def _made_for_jobs():
     for name, part in STUDY.datasets.items():
         rule_name = "data"
         if name in DERIVED:
-            rule_name = "features" if name in FEATURED else "noised"
+            rule_name = "swapped" if name in SWAPPED else "noised"
+            rule_name = "features" if name in FEATURED else rule_name
         yield rule_name, {"dataset": name}
         if name in NOISED:
             yield "noise", {"dataset": part.source, "noise": part.noise.name}

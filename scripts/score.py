@@ -59,6 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
         sample_ids=data.sample_ids,
         train_labels=data.train_labels,
         test_labels=data.test_labels,
+        swapped_classes=data.swapped_classes,
     )
     changed_points = {step.index: len(step.forget_ids) + len(step.added_ids) for step in steps}
     cell = {"rate": changed_points[len(steps)] / len(data.base_ids)} | job["cell"]

@@ -9,7 +9,7 @@ from unlearn.core import registry
 from unlearn.metrics.catalogue import METRICS, PHASES, SPLITS, floor
 from unlearn.report.figures import _style
 
-FUNCTIONS = ("of_model", "of_pair", "of_votes", "of_attack")
+FUNCTIONS = ("of_model", "of_pair", "of_votes", "of_attack", "of_classes")
 MAX_NAMES = 4
 """Metrics that a literal outside the catalogue may name before it counts as a second table."""
 
@@ -20,7 +20,8 @@ def test_the_columns_of_a_row_agree(metric):
     is_cost = set(metric.splits) <= set(PHASES)
     assert len(functions) <= 1
     assert metric.label and metric.splits
-    assert metric.splits == SPLITS or is_cost or metric.splits == ("weights",)
+    other_splits = ("test",) if metric.of_classes else ("weights",)
+    assert metric.splits == SPLITS or is_cost or metric.splits == other_splits
     if metric.splits == SPLITS:
         assert functions
     if metric.of_pair:

@@ -52,6 +52,7 @@ class Dataset:
     description: dict
     """name, classes, sha256 of all arrays, and how models see images: mean and std of
     images / levels, by channel or for all. `noise`: the record of the noise on the images.
+    `swap`: classes, ids and true labels of the points whose labels were exchanged.
     """
 
     @property
@@ -69,6 +70,18 @@ class Dataset:
         """Sorted ids of the points in base training whose images carry noise."""
         noise = self.description.get("noise") or {"share": 0, "seed": 0}
         return stratified_share(self.train_labels, self.base_ids, noise["share"], noise["seed"])
+
+    @property
+    def swapped_ids(self) -> np.ndarray:
+        """Sorted ids of the points in base training whose labels were exchanged."""
+        swap = self.description.get("swap") or {"ids": []}
+        return np.array(swap["ids"], dtype=np.int64)
+
+    @property
+    def swapped_classes(self) -> tuple[int, int] | None:
+        """The two classes between which labels were exchanged; None where all are true."""
+        swap = self.description.get("swap")
+        return tuple(swap["classes"]) if swap else None
 
     def ids_of_source(self, source_ids: np.ndarray) -> np.ndarray:
         """The ids of training points that are at these places in the source, in their order.

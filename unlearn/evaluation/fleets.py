@@ -23,6 +23,8 @@ class EvaluatedPoints:
     train_labels: np.ndarray
     """The class of every training point, evaluated or not."""
     test_labels: np.ndarray
+    swapped_classes: tuple[int, int] | None = None
+    """The classes between which training points have exchanged labels, if any have."""
 
     def split(self, step: Step) -> "SplitPoints":
         """The splits that a step makes."""
@@ -37,6 +39,7 @@ class EvaluatedPoints:
         return SplitPoints(
             labels=np.concatenate([self.train_labels[self.ids], self.test_labels]),
             rows={name: rows for name, rows in split_rows.items() if len(rows)},
+            swapped_classes=self.swapped_classes,
         )
 
 
@@ -48,6 +51,8 @@ class SplitPoints:
     """The classes of the P points."""
     rows: Mapping[str, np.ndarray]
     """Rows of the outputs by split; splits without points are left out."""
+    swapped_classes: tuple[int, int] | None = None
+    """See `EvaluatedPoints`."""
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ def _member_scores(
     if fleets.unlearned is fleets.oracle and state.is_finite:
         yield from _floor_scores(state, points)
     yield from _attack_scores(state, points)
+    yield from _class_scores(state, points)
     yield from _weight_scores(state, oracle, fleets.trained.weights[member])
 
 
@@ -184,6 +185,21 @@ def _attack_scores(state: MemberState, points: SplitPoints) -> Iterator[Score]:
                     points.labels[test_rows],
                 )
             yield metric.name, "forget", value
+
+
+def _class_scores(state: MemberState, points: SplitPoints) -> Iterator[Score]:
+    """How test points of the classes are predicted between which labels were exchanged."""
+    if points.swapped_classes is None:
+        return
+    rows = points.rows["test"]
+    for metric in METRICS.values():
+        if metric.of_classes:
+            value = None
+            if state.is_finite:
+                value = metric.of_classes(
+                    state.logits[rows], points.labels[rows], points.swapped_classes
+                )
+            yield metric.name, "test", value
 
 
 def _weight_scores(

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from unlearn.metrics.accuracy import accuracy, accuracy_gap, loss_gap, mean_loss
+from unlearn.metrics.confusion import confusion
 from unlearn.metrics.divergence import jensen_shannon, kl, reverse_kl
 from unlearn.metrics.ensemble import (
     max_lone_accuracy,
@@ -145,6 +146,13 @@ _PREDICTIONS = (
         unit="ratio",
         splits=("forget",),
         of_attack=loss_attack_auc,
+    ),
+    _row(
+        _MODEL,
+        "confusion",
+        "Confusion of the swapped classes (%)",
+        splits=("test",),
+        of_classes=confusion,
     ),
 )
 

@@ -31,12 +31,15 @@ OfAttack = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], float | No
 """of_attack(logits N x C, labels N, test_logits M x C, test_labels M): the success of an attack
 that tells deleted points from test points."""
 
+OfClasses = Callable[[np.ndarray, np.ndarray, tuple[int, int]], float | None]
+"""of_classes(logits N x C, labels N, classes): how two classes are told apart."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """What a metric is.
 
-    At most one of the four functions `of_...` is given. The costs, the flags and the distances of
+    At most one of the five functions `of_...` is given. The costs, the flags and the distances of
     weights have none: `unlearn.evaluation.score` reads them from records and weights.
     """
 
@@ -60,6 +63,7 @@ class Metric:
     of_pair: OfPair | None = None
     of_votes: OfVotes | None = None
     of_attack: OfAttack | None = None
+    of_classes: OfClasses | None = None
 
     over_steps: Literal["sum", "complete_sum", "max", "last"] = "sum"
     """How a cost of the steps of a request adds up; `complete_sum`: only if every step has it."""

@@ -22,6 +22,8 @@ class PointSet(Protocol):
     """Sorted ids of base training."""
     noised_ids: np.ndarray
     """Sorted ids of base training whose images carry noise."""
+    swapped_ids: np.ndarray
+    """Sorted ids of base training whose labels were exchanged."""
 
     def ids_of_source(self, source_ids: np.ndarray) -> np.ndarray:
         """The ids of points at these places in the source; ValueError if one is not trained on."""

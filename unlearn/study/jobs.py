@@ -61,6 +61,15 @@ class Jobs:
         parameters = self.study.datasets[dataset].parameters
         return {"share": parameters["noised"], "seed": parameters["noised_seed"]}
 
+    def swap(self, dataset: str) -> dict[str, Any]:
+        """How many points exchange labels, of which classes, and which."""
+        parameters = self.study.datasets[dataset].parameters
+        return {
+            "classes": parameters["swapped_classes"],
+            "amount": parameters["swapped"],
+            "seed": parameters["swapped_seed"],
+        }
+
     def request(self, request: str) -> dict[str, Any]:
         """The points that are deleted or added."""
         return self.study.requests[request].block()

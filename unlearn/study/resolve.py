@@ -84,6 +84,7 @@ class Resolver:
         if noise is None:
             self._check_clean(values, path)
         component = self.component("data", kind, values, path)
+        facts = self.at(path, data_facts, kind, component, values, noise is not None)
         parameters = {key: value for key, value in values.items() if key != "recipe"}
         source = None
         if values["features"]:  # of noisy images, if there are any
@@ -92,7 +93,9 @@ class Resolver:
             clean = {"noise": None, "noised": 1, "noised_seed": 0}
             source = self.dataset(block | clean, path).name
             self.register(self.study.noises, noise.name, noise)
-        facts = self.at(path, data_facts, kind, component, values, noise is not None)
+        elif values["swapped"]:
+            true_labels = {"swapped": None, "swapped_classes": None, "swapped_seed": 0}
+            source = self.dataset(block | true_labels, path).name
         part = DatasetPart(
             name,
             kind,
