@@ -24,6 +24,7 @@ def _made_for_jobs():
         yield rule_name, {"dataset": name}
         if name in NOISED:
             yield "noise", {"dataset": part.source, "noise": part.noise.name}
+    yield from scored_artefacts()
     for cell in CELLS:
         names = cell._asdict()
         trainer = STUDY.variants[cell.variant].trainer.name

@@ -3,6 +3,7 @@ rule request:
     input:
         dataset=DATASET,
         ids=id_files,
+        scores=point_scores_of,
     output:
         request=f"{REQUESTS}/request.npz",
         record=REQUEST,
@@ -20,5 +21,5 @@ rule request:
         code=request_code,
     shell:
         "python -m scripts.start analysis request --dataset {input.dataset:q} --request {params.request:q}"
-        " --ids {input.ids:q} --output {output.request:q}"
+        " --ids {input.ids:q} --scores {input.scores:q} --output {output.request:q}"
         " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

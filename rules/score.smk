@@ -4,6 +4,7 @@ rule score:
         unpack(compared_fleets),
         dataset=DATASET,
         request=REQUEST,
+        scoring=point_scores_of,
     output:
         scores=f"{SCORED}/scores.csv",
         record=f"{SCORED}/record.json",
@@ -23,7 +24,7 @@ rule score:
         "python -m scripts.start analysis score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
         " --oracle {input.oracle:q} --references {input.references:q} --noise {input.noise:q}"
-        " --job {params.job:q} --output {output.scores:q}"
+        " --scoring {input.scoring:q} --job {params.job:q} --output {output.scores:q}"
         " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 

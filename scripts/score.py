@@ -44,11 +44,11 @@ def main(arguments: argparse.Namespace) -> None:
     oracle = unlearned if arguments.oracle == arguments.unlearned else None
     if arguments.oracle and oracle is None:
         oracle = _fleet(arguments.oracle, oracle_identity)
-    noise_costs = _noise_costs(data, arguments.noise)
+    other_costs = _noise_costs(data, arguments.noise) | _scoring_costs(arguments.scoring)
     fleets = Comparison(
         trained=TrainedFleet(
             weights=trained_weights,
-            costs=[record | noise_costs for record in training["models"]],
+            costs=[record | other_costs for record in training["models"]],
         ),
         unlearned=unlearned,
         oracle=oracle,
@@ -95,6 +95,18 @@ def _noise_costs(data: dataset.Dataset, path: str | None) -> dict:
         metric.name: record[metric.noise_field]
         for metric in METRICS.values()
         if metric.noise_field in record
+    }
+
+
+def _scoring_costs(path: str | None) -> dict:
+    """What scoring the points of the request took, which is a part of no method."""
+    if path is None:
+        return {}
+    record = _costs(path)
+    return {
+        metric.name: record[metric.scoring_field]
+        for metric in METRICS.values()
+        if metric.scoring_field
     }
 
 
@@ -152,6 +164,7 @@ if __name__ == "__main__":
     parser.add_argument("--unlearned", required=True, help="record.json after it")
     parser.add_argument("--oracle", nargs="?", help="record.json of the oracle")
     parser.add_argument("--noise", nargs="?", help="record.json of the noise on the images")
+    parser.add_argument("--scoring", nargs="?", help="record.json of the scores of the points")
     parser.add_argument("--references", nargs="*", default=[], help="record.json of other fleets")
     parser.add_job("columns of the cell, names of those")
     parser.add_output("output", "the scores, csv")

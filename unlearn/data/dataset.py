@@ -10,6 +10,7 @@ from unlearn.data.checks import check_loaded
 from unlearn.data.source import LEVELS, DataSource
 from unlearn.data.splits import stratified, stratified_share
 from unlearn.requests.request import Request
+from unlearn.requests.scoring import PointScores
 from unlearn.storage.files import digest, read_array, read_json, write_array, write_json
 
 ARRAYS = (
@@ -54,6 +55,8 @@ class Dataset:
     images / levels, by channel or for all. `noise`: the record of the noise on the images.
     `swap`: classes, ids and true labels of the points whose labels were exchanged.
     """
+    scores: PointScores | None = None
+    """The scores of the points in base training, for samplers that read them; no file has them."""
 
     @property
     def fingerprint(self) -> str:

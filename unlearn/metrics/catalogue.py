@@ -252,7 +252,25 @@ _NOISES = (
     ),
 )
 
-_TABLE = (*_PREDICTIONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *_NOISES)
+_SCORINGS = (
+    _row(_NOISE, "scoring_models", "Models that scored points", scoring_field="models"),
+    _row(
+        _NOISE,
+        "scoring_gradient_evaluations",
+        "Gradient evaluations for scores of points",
+        scoring_field="gradient_evaluations",
+    ),
+    _row(
+        _NOISE,
+        "scoring_wall_seconds",
+        "Seconds of scoring points",
+        unit="seconds",
+        scoring_field="wall_seconds",
+        is_clocked=True,
+    ),
+)
+
+_TABLE = (*_PREDICTIONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *_NOISES, *_SCORINGS)
 
 ENTRY_POINTS = tuple(importlib.metadata.entry_points(group="unlearn.metrics"))
 """The rows that installed packages add."""

@@ -73,6 +73,8 @@ class Metric:
     """Whether a speed-up compares models of one size only: others cost more, or less, a sample."""
     noise_field: str = ""
     """The field that a metric has in the record of a search for noise."""
+    scoring_field: str = ""
+    """The field that a metric has in the costs of scoring points for a request."""
     floor_of: str = ""
     """The metric that a floor measures between oracles of different seeds."""
 

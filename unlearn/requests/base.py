@@ -7,6 +7,7 @@ import numpy as np
 from unlearn.core.parameters import Parameters
 from unlearn.core.setting import Setting
 from unlearn.requests.request import Request
+from unlearn.requests.scoring import PointScores, ScoringModels
 
 
 class PointSet(Protocol):
@@ -24,6 +25,8 @@ class PointSet(Protocol):
     """Sorted ids of base training whose images carry noise."""
     swapped_ids: np.ndarray
     """Sorted ids of base training whose labels were exchanged."""
+    scores: PointScores | None
+    """The scores of the points, by the models that the sampler asks for in `scoring`."""
 
     def ids_of_source(self, source_ids: np.ndarray) -> np.ndarray:
         """The ids of points at these places in the source; ValueError if one is not trained on."""
@@ -41,6 +44,10 @@ class Sampler(Parameters):
     def empties(self, setting: Setting) -> bool:
         """Whether the request leaves nothing to train on, so that only doing nothing serves it."""
         return False
+
+    def scoring(self) -> ScoringModels | None:
+        """The models whose scores of the points `draw` reads; None where it reads none."""
+        return None
 
     def files(self) -> tuple[str, ...]:
         """The user's own files that the request is read from."""

@@ -139,6 +139,8 @@ class Study:
     experiments: dict[str, Experiment] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
+    scorings: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """(Data set, request) -> the `scoring.Scoring` whose scores the request reads."""
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variant -> name of a reference -> the variant that its models are compared with, too."""
 

@@ -19,6 +19,7 @@ from unlearn.jobs.description import FleetJob, NoiseJob
 from unlearn.study import sections
 from unlearn.study.components import Experiment, Study
 from unlearn.study.grid import Cell
+from unlearn.study.scoring import Scoring
 
 
 def as_json(content: Any) -> str:
@@ -87,6 +88,15 @@ class Jobs:
             trainer=self.study.trainers[trainer].block(),
             members=self.study.fleets[fleet],
             checkpoint=part.checkpoint,
+            **self._arithmetic(),
+        )
+
+    def scorers(self, scoring: Scoring, fleet: int) -> FleetJob:
+        """A fleet of models that score points."""
+        return FleetJob(
+            model=scoring.model.block(),
+            recipe=scoring.model.recipe.component.values(),
+            members=scoring.members(fleet),
             **self._arithmetic(),
         )
 

@@ -91,6 +91,7 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
     references = {name for v in variants for name in study.references.get(v.name, {})}
     references |= {ORACLE} | ({OTHER_SEED} if any(v.name == v.oracle for v in variants) else set())
     has_swap = any(dataset.facts.swapped_classes for dataset in datasets)
+    has_scoring = any(request.component.scoring() for request in requests)
     has_noise = any(dataset.facts.noised for dataset in datasets)
     changes = {change for request in requests for change in request.component.changes}
     empty_splits = {s for s, change in CHANGES_BY_SPLIT.items() if change not in changes}
@@ -98,7 +99,7 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
     def splits(metric: Metric) -> set[str]:
         if metric.is_trainer_specific and metric.name not in trainer_metrics:
             return set()
-        if metric.of_classes and not has_swap:
+        if (metric.of_classes and not has_swap) or (metric.scoring_field and not has_scoring):
             return set()
         if metric.reference not in references or (metric.noise_field and not has_noise):
             return set()

@@ -23,6 +23,7 @@ from unlearn.study.components import (
 )
 from unlearn.study.data_facts import data_facts
 from unlearn.study.messages import InvalidError
+from unlearn.study.scoring import resolve_scoring
 from unlearn.study.variants import resolve_variants
 from unlearn.training.fleet import Member
 from unlearn.training.recipe import Recipe
@@ -60,11 +61,14 @@ class Resolver:
             self._request(choice, f"{path}.request") for choice in self.choices(block["request"])
         ]
         models = [
-            (dataset, self._model(choice, dataset, f"{path}.model"))
+            (dataset, self.model(choice, dataset, f"{path}.model"))
             for dataset in datasets
             for choice in self.choices(block["model"])
         ]
         fleets = self._fleets(block["seeds"], block["fleet"])
+        seeds = [member.seed for fleet in fleets for member in self.study.fleets[fleet]]
+        for dataset, request in itertools.product(datasets, requests):
+            resolve_scoring(self, dataset, request, seeds, f"{path}.request")
         return Selection(
             tuple(datasets),
             tuple(models),
@@ -240,7 +244,8 @@ class Resolver:
         part = self._part("requests", choice, path)
         return self.register(self.study.requests, part.name, part)
 
-    def _model(self, choice: Any, dataset: DatasetPart, path: str) -> ModelPart:
+    def model(self, choice: Any, dataset: DatasetPart, path: str) -> ModelPart:
+        """The model of a choice, trained on a data set."""
         choice, recipe = self._inner_part(choice, "recipe", path)
         name, kind, values = self.block("models", choice, path)
         component = self.component("models", kind, values, path, name)
