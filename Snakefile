@@ -15,6 +15,7 @@ if not workflow.configfiles:  # a study given with --configfile stands alone
 
 include: "rules/common.smk"
 include: "rules/params.smk"
+include: "rules/samplers.smk"
 include: "rules/data.smk"
 include: "rules/memorisation.smk"
 include: "rules/requests.smk"

@@ -28,7 +28,8 @@ def _made_for_jobs():
     for cell in CELLS:
         names = cell._asdict()
         trainer = STUDY.variants[cell.variant].trainer.name
-        yield "request", {key: names[key] for key in ("dataset", "request")}
+        rule_name = "scored_request" if cell.request in SCORED_REQUESTS else "request"
+        yield rule_name, {key: names[key] for key in ("dataset", "request")}
         fleet = {key: names[key] for key in ("dataset", "model", "fleet")}
         yield "train", fleet | {"trainer": trainer}
         yield "unlearn", names

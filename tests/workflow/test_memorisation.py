@@ -74,7 +74,7 @@ def test_a_scored_request_reruns_with_the_code_of_its_models(project):
     project.write_study(config({"models": 10, "proxy": "loss"}))
     project.run("requests/digits/memorised-count=10-model=mlp-models=10-proxy=loss/request.npz")
     project.edit("unlearn/models/mlp.py", "nn.ReLU()", "nn.Tanh()")
-    assert {"scorers", "memorisation", "request"} <= set(planned_jobs(project))
+    assert {"scorers", "memorisation", "scored_request"} <= set(planned_jobs(project))
 
 
 def test_other_requests_have_no_scoring_models():

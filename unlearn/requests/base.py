@@ -38,6 +38,9 @@ class Sampler(Parameters):
     changes: ClassVar[tuple[str, ...]] = ("delete",)
     """What the request asks for: `delete`, `add` or both."""
 
+    reads_images: ClassVar[bool] = False
+    """Whether `draw` compares images, which takes more memory and time than labels."""
+
     def check(self, setting: Setting) -> None:
         """Raise ValueError for parameters that select nothing or everything of `setting.data`."""
 

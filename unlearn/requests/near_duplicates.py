@@ -19,6 +19,8 @@ class NearDuplicates(Sampler):
     all pairs. No seed decides anything.
     """
 
+    reads_images = True
+
     pairs: int | None = parameter(
         None,
         minimum=1,

@@ -23,6 +23,8 @@ class Outliers(Sampler):
     them. The farthest points come first; no seed decides anything.
     """
 
+    reads_images = True
+
     rate: float | None = rate_parameter()
     count: int | None = count_parameter()
     steps: int = steps_parameter()
