@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +11,10 @@ from unlearn.data.checks import check_loaded
 from unlearn.data.source import LEVELS, DataSource
 from unlearn.data.splits import stratified, stratified_share
 from unlearn.requests.request import Request
-from unlearn.requests.scoring import PointScores
 from unlearn.storage.files import digest, read_array, read_json, write_array, write_json
+
+if TYPE_CHECKING:
+    from unlearn.requests.scoring import PointScores
 
 ARRAYS = (
     "train_images",
@@ -55,7 +58,7 @@ class Dataset:
     images / levels, by channel or for all. `noise`: the record of the noise on the images.
     `swap`: classes, ids and true labels of the points whose labels were exchanged.
     """
-    scores: PointScores | None = None
+    scores: "PointScores | None" = None
     """The scores of the points in base training, for samplers that read them; no file has them."""
 
     @property
