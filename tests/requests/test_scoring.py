@@ -28,9 +28,9 @@ def scores_of(ids, memorisation, loss=None):
 
 @pytest.fixture
 def scored(digits):
-    """160 points in base training whose memorisation rises with the id, from -.2 to 1."""
+    """160 points in base training whose memorisation rises with the id, from 0 to 1."""
     ids = digits.base_ids
-    rising = np.linspace(-0.2, 1, len(ids))
+    rising = np.linspace(0, 1, len(ids))
     return replace(digits, scores=scores_of(ids, rising, loss=rising[::-1]))
 
 
@@ -126,6 +126,15 @@ def test_memorised_takes_the_highest_and_easy_the_lowest(scored):
     assert draw(scored, "memorised", count=7).tolist() == ids[-7:].tolist()
     assert draw(scored, "memorised", count=7, level="low").tolist() == ids[:7].tolist()
     assert draw(scored, "easy", count=7).tolist() == ids[:7].tolist()
+
+
+def test_the_noise_of_hard_points_makes_none_easy(scored):
+    """A negative memorisation is as good as none: the extremes are points of much variance."""
+    values = np.where(np.arange(160) < 80, 0.0, 1.0)
+    values[:20] = -0.3
+    noisy = replace(scored, scores=scores_of(scored.base_ids, values))
+    chosen = np.isin(scored.base_ids[:80], draw(noisy, "easy", count=40))
+    assert chosen.sum() == 40 and 0 < chosen[:20].sum() < 20
 
 
 def test_mid_is_nearest_to_one_half_and_for_the_loss_to_the_median(scored):

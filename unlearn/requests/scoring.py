@@ -145,8 +145,8 @@ def ranking(
     Args:
         scores: The scores; None where nobody has made them.
         base_ids: Sorted ids of base training.
-        level: `high`, `mid` (nearest to a memorisation of .5, or to the median loss), `low`, or
-            `mix`: a high, a mid and a low one in turn.
+        level: `high`, `mid` (nearest to a memorisation of .5, or to the median loss), `low` (where
+            a memorisation below 0 counts as 0), or `mix`: a high, a mid and a low one in turn.
         proxy: None for memorisation, or `loss`.
         seed: Decides the order of points of equal score.
 
@@ -163,7 +163,9 @@ def ranking(
         raise ValueError(f"point {lost_id} has no score; allowed: more scoring models")
     order = seeding.shuffled(np.arange(len(base_ids)), seeding.derive(seed, "equal scores"))
     centre = 0.5 if proxy is None else np.median(values)
-    keys = {"high": -values, "mid": np.abs(values - centre), "low": values}
+    # below 0 lies the noise of points that few models know
+    lowest_first = np.maximum(values, 0)
+    keys = {"high": -values, "mid": np.abs(values - centre), "low": lowest_first}
     orders = {name: order[np.argsort(key[order], kind="stable")] for name, key in keys.items()}
     if level != "mix":
         return base_ids[orders[level]]
