@@ -102,7 +102,12 @@ def per_attempt(amount):
 
 FEATURED = [name for name, part in STUDY.datasets.items() if part.features]
 DERIVED = [name for name, part in STUDY.datasets.items() if part.source]
-NOISED = [name for name in DERIVED if name not in FEATURED]
+SWAPPED = [
+    name
+    for name in DERIVED
+    if name not in FEATURED and STUDY.datasets[name].facts.swapped_classes
+]
+NOISED = [name for name in DERIVED if name not in (*FEATURED, *SWAPPED)]
 PLAIN = [name for name in STUDY.datasets if name not in DERIVED]
 ARRAYS = [
     f"{DATA}/{split}_{array}.npy"
@@ -130,7 +135,7 @@ def checkpoint_files(wildcards):
 
 
 def source_of(wildcards):
-    """The data set of the images that features are of, or that get noise."""
+    """The data set of the images that features are of, or that get noise or other labels."""
     return DATASET.format(dataset=STUDY.datasets[wildcards.dataset].source)
 
 

@@ -111,3 +111,31 @@ rule noised:
         "python -m scripts.start analysis noised --dataset {input.dataset:q} --noise {input.noise:q}"
         " --share {params.share:q} --output {output.dataset:q} --arrays {output.arrays:q}"
         " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+
+
+rule swapped:
+    """A data set in which points of two classes have exchanged their labels."""
+    input:
+        dataset=source_of,
+    output:
+        dataset=f"{DATA}/dataset.json",
+        arrays=ARRAYS,
+        record=DATASET,
+    log:
+        f"{LOGS}/swapped/{{dataset}}.log",
+    wildcard_constraints:
+        dataset=one_of(SWAPPED),
+    priority: 38
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(30),
+    params:
+        swap=swap_of,
+        code=code("scripts.swapped"),
+    shell:
+        "python -m scripts.start analysis swapped --dataset {input.dataset:q} --swap {params.swap:q}"
+        " --output {output.dataset:q} --arrays {output.arrays:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"

@@ -25,6 +25,10 @@ def noised_share(wildcards):
     return as_json(JOBS.noise_share(wildcards.dataset))
 
 
+def swap_of(wildcards):
+    return as_json(JOBS.swap(wildcards.dataset))
+
+
 def request_block(wildcards):
     return as_json(JOBS.request(wildcards.request))
 

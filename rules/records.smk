@@ -19,14 +19,17 @@ def _made_for_jobs():
     for name, part in STUDY.datasets.items():
         rule_name = "data"
         if name in DERIVED:
-            rule_name = "features" if name in FEATURED else "noised"
+            rule_name = "swapped" if name in SWAPPED else "noised"
+            rule_name = "features" if name in FEATURED else rule_name
         yield rule_name, {"dataset": name}
         if name in NOISED:
             yield "noise", {"dataset": part.source, "noise": part.noise.name}
+    yield from scored_artefacts()
     for cell in CELLS:
         names = cell._asdict()
         trainer = STUDY.variants[cell.variant].trainer.name
-        yield "request", {key: names[key] for key in ("dataset", "request")}
+        rule_name = "scored_request" if cell.request in SCORED_REQUESTS else "request"
+        yield rule_name, {key: names[key] for key in ("dataset", "request")}
         fleet = {key: names[key] for key in ("dataset", "model", "fleet")}
         yield "train", fleet | {"trainer": trainer}
         yield "unlearn", names

@@ -4,6 +4,7 @@ rule score:
         unpack(compared_fleets),
         dataset=DATASET,
         request=REQUEST,
+        scoring=point_scores_of,
     output:
         scores=f"{SCORED}/scores.csv",
         gates=f"{SCORED}/gates.json",
@@ -24,7 +25,7 @@ rule score:
         "python -m scripts.start analysis score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
         " --oracle {input.oracle:q} --original {input.original:q} --references {input.references:q} --noise {input.noise:q}"
-        " --job {params.job:q} --output {output.scores:q} --gates {output.gates:q}"
+        " --scoring {input.scoring:q} --job {params.job:q} --output {output.scores:q} --gates {output.gates:q}"
         " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from scripts import command
@@ -9,11 +10,15 @@ from unlearn.core import registry
 from unlearn.data.dataset import load
 from unlearn.storage.files import read_ids
 from unlearn.storage.request import write_request
+from unlearn.storage.scores import read_scores
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Draw and write one request."""
     dataset = load(Path(arguments.dataset).parent)
+    if arguments.scores:
+        path = Path(arguments.scores).with_name("memorisation.npz")
+        dataset = replace(dataset, scores=read_scores(path, dataset.fingerprint))
     block = json.loads(arguments.request)
     try:
         sampler = registry.create("requests", block)
@@ -32,5 +37,6 @@ if __name__ == "__main__":
     parser.add_argument("--dataset", required=True, help="record.json of the data set")
     parser.add_parameter("request", help="JSON: kind, parameters")
     parser.add_argument("--ids", nargs="?", help="a text file with one id a line")
+    parser.add_argument("--scores", nargs="?", help="record.json of the scores of the points")
     parser.add_output("output", "request.npz")
     command.run(main, parser)

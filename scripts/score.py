@@ -56,11 +56,11 @@ def main(arguments: argparse.Namespace) -> None:
         unlearned if path == arguments.unlearned else path and _fleet(path, control_identity)
         for path in (arguments.oracle, arguments.original)
     )
-    noise_costs = _noise_costs(data, arguments.noise)
+    other_costs = _noise_costs(data, arguments.noise) | _scoring_costs(arguments.scoring)
     fleets = Comparison(
         trained=TrainedFleet(
             weights=trained_weights,
-            costs=[record | noise_costs for record in training["models"]],
+            costs=[record | other_costs for record in training["models"]],
         ),
         unlearned=unlearned,
         oracle=oracle,
@@ -73,6 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
         train_labels=data.train_labels,
         validation_labels=data.validation_labels,
         test_labels=data.test_labels,
+        swapped_classes=data.swapped_classes,
     )
     changed_points = {step.index: len(step.forget_ids) + len(step.added_ids) for step in steps}
     cell = {"rate": changed_points[len(steps)] / len(data.base_ids)} | job["cell"]
@@ -127,6 +128,18 @@ def _noise_costs(data: dataset.Dataset, path: str | None) -> dict:
         metric.name: record[metric.noise_field]
         for metric in METRICS.values()
         if metric.noise_field in record
+    }
+
+
+def _scoring_costs(path: str | None) -> dict:
+    """What scoring the points of the request took, which is a part of no method."""
+    if path is None:
+        return {}
+    record = _costs(path)
+    return {
+        metric.name: record[metric.scoring_field]
+        for metric in METRICS.values()
+        if metric.scoring_field
     }
 
 
@@ -185,6 +198,7 @@ if __name__ == "__main__":
     parser.add_argument("--oracle", nargs="?", help="record.json of the oracle")
     parser.add_argument("--original", nargs="?", help="record.json of doing nothing")
     parser.add_argument("--noise", nargs="?", help="record.json of the noise on the images")
+    parser.add_argument("--scoring", nargs="?", help="record.json of the scores of the points")
     parser.add_argument("--references", nargs="*", default=[], help="record.json of other fleets")
     parser.add_job("columns of the cell, names of those")
     parser.add_output("output", "the scores, csv")

@@ -60,7 +60,8 @@ def test_the_full_study_is_planned_from_its_configuration():
     parts = plan.datasets.values()
     featured = [part for part in parts if part.parameters["features"]]
     noised = [part for part in parts if part.noise and not part.parameters["features"]]
-    assert int(jobs["data"]) == len(parts) - len(featured) - len(noised)
+    swapped = [p for p in parts if p.facts.swapped_classes and not p.parameters["features"]]
+    assert int(jobs["data"]) == len(parts) - len(featured) - len(noised) - len(swapped)
     assert int(jobs["features"]) == len(featured) > 0
     assert int(jobs["noised"]) == len(noised) > int(jobs["noise"]) > 0
     assert int(jobs["picture"]) == int(jobs["picture_table"]) == len(plan.pictures)

@@ -18,6 +18,7 @@ FOLDERS = {
     "features": "features",
     "noise": "noise",
     "noised": "noised",
+    "swapped": "swapped",
     "request": "requests",
     "train": "trained",
     "unlearn": "unlearned",

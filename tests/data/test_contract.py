@@ -14,6 +14,7 @@ from unlearn.core import parameters, registry
 from unlearn.data import dataset
 from unlearn.data.digits import Digits
 from unlearn.data.download import DataError
+from unlearn.data.label_swap import with_swapped_labels
 from unlearn.data.source import DataSource
 from unlearn.jobs.train import train_fleet
 
@@ -146,6 +147,14 @@ def test_comes_back_from_disk(name, loaded, tmp_path):
     assert stored.fingerprint == data.fingerprint
     for key, array in data.arrays().items():
         assert np.array_equal(getattr(stored, key), array), key
+
+
+def test_two_classes_can_exchange_labels(name, loaded):
+    _, data = loaded(name)
+    swapped = with_swapped_labels(data, (0, 1), 4, seed=0)
+    changed = np.flatnonzero(swapped.train_labels != data.train_labels)
+    assert changed.tolist() == swapped.swapped_ids.tolist() and len(changed) == 4
+    assert swapped.fingerprint != data.fingerprint
 
 
 def test_can_be_learned(name, loaded):

@@ -10,7 +10,7 @@ from unlearn.metrics.catalogue import METRICS, PHASES, SPLITS, floor
 from unlearn.metrics.metric import AUDITED_SPLITS
 from unlearn.report.figures import _style
 
-FUNCTIONS = ("of_model", "of_pair", "of_votes", "of_attack", "of_population")
+FUNCTIONS = ("of_model", "of_pair", "of_votes", "of_attack", "of_population", "of_classes")
 MAX_NAMES = 4
 """Metrics that a literal outside the catalogue may name before it counts as a second table."""
 
@@ -24,8 +24,11 @@ def test_the_columns_of_a_row_agree(metric):
     is_of_population = metric.scope == "population"
     assert bool(metric.of_population) is is_of_population
     allowed_splits = AUDITED_SPLITS if is_of_population else SPLITS
+    classes_splits = ("test",) if metric.of_classes else ()
     is_of_relearning = metric.rule == "relearn" and set(metric.splits) <= set(SPLITS)
-    is_about_points = metric.splits in (allowed_splits, ("forget",)) or is_of_relearning
+    is_about_points = (
+        metric.splits in (allowed_splits, ("forget",), classes_splits) or is_of_relearning
+    )
     assert is_about_points or is_cost or metric.splits == ("weights",)
     assert metric.rule in ("score", "relearn") and (not metric.is_curve or is_of_relearning)
     if metric.splits == SPLITS:

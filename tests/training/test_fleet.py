@@ -53,3 +53,20 @@ def test_a_member_is_read_back_from_its_description(member):
     described = member.describe()
     assert Member.read(json.loads(json.dumps(described))) == member
     assert Member.read({"seed": 5}) == Member(5)
+
+
+@pytest.mark.parametrize(("fraction", "times"), [(0.7, 3), (0.5, 5), (0.9, 1)])
+def test_ten_turns_leave_out_every_point_equally_often(fraction, times):
+    subsets = [Subset(fraction, draw=2, turn=turn).ids(BASE_IDS) for turn in range(10)]
+    absences = sum(np.isin(BASE_IDS, ids, invert=True).astype(int) for ids in subsets)
+    assert absences.tolist() == [times] * len(BASE_IDS)
+    for ids in subsets:
+        assert np.array_equal(ids, np.unique(ids)) and np.isin(ids, BASE_IDS).all()
+        assert abs(len(ids) - fraction * len(BASE_IDS)) <= 1
+
+
+def test_a_member_with_a_turn_is_read_again_and_others_are_described_as_ever():
+    member = Member(3, Subset(0.7, draw=1, turn=4))
+    assert Member.read(json.loads(json.dumps(member.describe()))) == member
+    plain = Member(3, Subset(0.7, draw=1)).describe()
+    assert plain == {"seed": 3, "subset": {"fraction": 0.7, "draw": 1}}

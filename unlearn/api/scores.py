@@ -61,6 +61,7 @@ def _scores(model: Model, unlearned: Model, oracle: Model) -> dict[tuple[str, st
         train_labels=dataset.train_labels,
         validation_labels=dataset.validation_labels,
         test_labels=dataset.test_labels,
+        swapped_classes=dataset.swapped_classes,
     )
     trained = TrainedFleet(
         weights=[{name: np.asarray(original.state[name]) for name in original.state}],

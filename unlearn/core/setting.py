@@ -20,6 +20,10 @@ class DataFacts:
     """Training points of the source, before validation split and subset; None where unknown."""
     noised: float | None = None
     """The share of the points in base training whose images carry noise; None without noise."""
+    swapped_classes: tuple[int, int] | None = None
+    """The classes between which points have exchanged labels; None where all labels are true."""
+    swapped_points: int | None = None
+    """The number of these points; None where it depends on the sizes of the classes."""
     features: tuple[str, ...] = ()
     """The kinds of features that models see instead of pixels."""
     public_features: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from unlearn.data.source import LEVELS, DataSource
 from unlearn.data.splits import stratified, stratified_share
 from unlearn.requests.request import Request
 from unlearn.storage.files import digest, read_array, read_json, write_array, write_json
+
+if TYPE_CHECKING:
+    from unlearn.requests.scoring import PointScores
 
 ARRAYS = (
     "train_images",
@@ -52,7 +56,10 @@ class Dataset:
     description: dict
     """name, classes, sha256 of all arrays, and how models see images: mean and std of
     images / levels, by channel or for all. `noise`: the record of the noise on the images.
+    `swap`: classes, ids and true labels of the points whose labels were exchanged.
     """
+    scores: "PointScores | None" = None
+    """The scores of the points in base training, for samplers that read them; no file has them."""
 
     @property
     def fingerprint(self) -> str:
@@ -69,6 +76,18 @@ class Dataset:
         """Sorted ids of the points in base training whose images carry noise."""
         noise = self.description.get("noise") or {"share": 0, "seed": 0}
         return stratified_share(self.train_labels, self.base_ids, noise["share"], noise["seed"])
+
+    @property
+    def swapped_ids(self) -> np.ndarray:
+        """Sorted ids of the points in base training whose labels were exchanged."""
+        swap = self.description.get("swap") or {"ids": []}
+        return np.array(swap["ids"], dtype=np.int64)
+
+    @property
+    def swapped_classes(self) -> tuple[int, int] | None:
+        """The two classes between which labels were exchanged; None where all are true."""
+        swap = self.description.get("swap")
+        return tuple(swap["classes"]) if swap else None
 
     def ids_of_source(self, source_ids: np.ndarray) -> np.ndarray:
         """The ids of training points that are at these places in the source, in their order.

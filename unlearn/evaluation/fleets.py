@@ -25,6 +25,8 @@ class EvaluatedPoints:
     """The class of every training point, evaluated or not."""
     validation_labels: np.ndarray
     test_labels: np.ndarray
+    swapped_classes: tuple[int, int] | None = None
+    """The classes between which training points have exchanged labels, if any have."""
 
     def split(self, step: Step) -> "SplitPoints":
         """The splits that a step makes."""
@@ -42,6 +44,7 @@ class EvaluatedPoints:
         return SplitPoints(
             labels=np.concatenate([train_labels, self.validation_labels, self.test_labels]),
             rows={name: rows for name, rows in split_rows.items() if len(rows)},
+            swapped_classes=self.swapped_classes,
         )
 
 
@@ -53,6 +56,8 @@ class SplitPoints:
     """The classes of the P points."""
     rows: Mapping[str, np.ndarray]
     """Rows of the outputs by split; splits without points are left out."""
+    swapped_classes: tuple[int, int] | None = None
+    """See `EvaluatedPoints`."""
 
     @property
     def scored_rows(self) -> dict[str, np.ndarray]:

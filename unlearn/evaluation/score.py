@@ -88,6 +88,7 @@ def _member_scores(
         yield from _floor_scores(state, outputs)
     yield from _summary_scores(state, oracle, points)
     yield from _attack_scores(state, references, points)
+    yield from _class_scores(state, points)
     yield from _weight_scores(state, oracle, fleets.trained.weights[member])
 
 
@@ -224,6 +225,21 @@ def _attack_value(metric: Metric, state: MemberState, points: SplitPoints) -> fl
     return metric.of_attack(
         state.logits[rows], points.labels[rows], state.logits[test_rows], points.labels[test_rows]
     )
+
+
+def _class_scores(state: MemberState, points: SplitPoints) -> Iterator[Score]:
+    """How test points of the classes are predicted between which labels were exchanged."""
+    if points.swapped_classes is None:
+        return
+    rows = points.rows["test"]
+    for metric in METRICS.values():
+        if metric.of_classes:
+            value = None
+            if state.is_finite:
+                value = metric.of_classes(
+                    state.logits[rows], points.labels[rows], points.swapped_classes
+                )
+            yield metric.name, "test", value
 
 
 def _weight_scores(

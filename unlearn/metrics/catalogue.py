@@ -17,6 +17,7 @@ import numpy as np
 from unlearn.metrics.accuracy import accuracy, accuracy_gap, loss_gap, mean_loss
 from unlearn.metrics.audit_catalogue import AUDITS
 from unlearn.metrics.comparisons import COMPARISONS
+from unlearn.metrics.confusion import confusion
 from unlearn.metrics.divergence import jensen_shannon, kl, reverse_kl
 from unlearn.metrics.ensemble import (
     max_lone_accuracy,
@@ -158,6 +159,13 @@ _PREDICTIONS = (
         splits=("forget",),
         of_attack=loss_attack_auc,
     ),
+    _row(
+        _MODEL,
+        "confusion",
+        "Confusion of the swapped classes (%)",
+        splits=("test",),
+        of_classes=confusion,
+    ),
 )
 
 _WEIGHTS = (
@@ -270,9 +278,27 @@ _RELEARNING = (
     ),
 )
 
+_SCORINGS = (
+    _row(_NOISE, "scoring_models", "Models that scored points", scoring_field="models"),
+    _row(
+        _NOISE,
+        "scoring_gradient_evaluations",
+        "Gradient evaluations for scores of points",
+        scoring_field="gradient_evaluations",
+    ),
+    _row(
+        _NOISE,
+        "scoring_wall_seconds",
+        "Seconds of scoring points",
+        unit="seconds",
+        scoring_field="wall_seconds",
+        is_clocked=True,
+    ),
+)
+
 _TABLE = (
     *(*_PREDICTIONS, *COMPARISONS, *_WEIGHTS, *_COSTS, *_COUNTERS, *_FLAGS, *GATES, *_NOISES),
-    *(*_RELEARNING, *AUDITS),
+    *(*_SCORINGS, *_RELEARNING, *AUDITS),
 )
 
 ENTRY_POINTS = tuple(importlib.metadata.entry_points(group="unlearn.metrics"))

@@ -52,6 +52,9 @@ OfMeasures = Callable[[Mapping[str, float | None], Mapping[str, float | None]], 
 """of_measures(reference_measures, measures): one number for the differences of several measures,
 accuracies by split and the success of the attack as `attack`."""
 
+OfClasses = Callable[[np.ndarray, np.ndarray, tuple[int, int]], float | None]
+"""of_classes(logits N x C, labels N, classes): how two classes are told apart."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -92,6 +95,7 @@ class Metric:
     of_measures: OfMeasures | None = None
     difference_of: str = ""
     """The attack whose success, minus that against the reference, the metric is."""
+    of_classes: OfClasses | None = None
 
     over_steps: Literal["sum", "complete_sum", "max", "last"] = "sum"
     """How a cost of the steps of a request adds up; `complete_sum`: only if every step has it."""
@@ -101,6 +105,8 @@ class Metric:
     """Whether a speed-up compares models of one size only: others cost more, or less, a sample."""
     noise_field: str = ""
     """The field that a metric has in the record of a search for noise."""
+    scoring_field: str = ""
+    """The field that a metric has in the costs of scoring points for a request."""
     floor_of: str = ""
     """The metric that a floor measures between oracles of different seeds."""
 

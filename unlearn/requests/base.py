@@ -7,11 +7,14 @@ import numpy as np
 from unlearn.core.parameters import Parameters
 from unlearn.core.setting import Setting
 from unlearn.requests.request import Request
+from unlearn.requests.scoring import PointScores, ScoringModels
 
 
 class PointSet(Protocol):
     """What a sampler may look at: a `data.dataset.Dataset`."""
 
+    train_images: np.ndarray
+    """uint8 N x H x W x C, or features, float32 N x 1 x 1 x F."""
     train_labels: np.ndarray
     """int64 N."""
     held_out_ids: np.ndarray
@@ -20,6 +23,10 @@ class PointSet(Protocol):
     """Sorted ids of base training."""
     noised_ids: np.ndarray
     """Sorted ids of base training whose images carry noise."""
+    swapped_ids: np.ndarray
+    """Sorted ids of base training whose labels were exchanged."""
+    scores: PointScores | None
+    """The scores of the points, by the models that the sampler asks for in `scoring`."""
 
     def ids_of_source(self, source_ids: np.ndarray) -> np.ndarray:
         """The ids of points at these places in the source; ValueError if one is not trained on."""
@@ -31,12 +38,19 @@ class Sampler(Parameters):
     changes: ClassVar[tuple[str, ...]] = ("delete",)
     """What the request asks for: `delete`, `add` or both."""
 
+    reads_images: ClassVar[bool] = False
+    """Whether `draw` compares images, which takes more memory and time than labels."""
+
     def check(self, setting: Setting) -> None:
         """Raise ValueError for parameters that select nothing or everything of `setting.data`."""
 
     def empties(self, setting: Setting) -> bool:
         """Whether the request leaves nothing to train on, so that only doing nothing serves it."""
         return False
+
+    def scoring(self) -> ScoringModels | None:
+        """The models whose scores of the points `draw` reads; None where it reads none."""
+        return None
 
     def files(self) -> tuple[str, ...]:
         """The user's own files that the request is read from."""

@@ -156,6 +156,8 @@ class Study:
     populations: dict[str, Population] = field(default_factory=dict)
     audits: tuple[Cell, ...] = ()
     """The audits of all experiments; the fleet of each is the name of a population."""
+    scorings: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """(Data set, request) -> the `scoring.Scoring` whose scores the request reads."""
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variant -> name of a reference -> the variant that its models are compared with, too."""
 

@@ -37,6 +37,10 @@ def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) 
         raise InvalidError(
             "held_out", f"{source.held_out} of {points} points leaves none to train on"
         )
+    base_points = points - held_out
+    swapped_classes = _swapped_classes(values, facts.classes, base_points)
+    if swapped_classes and has_noise:
+        raise InvalidError("swapped", "images of points with exchanged labels can carry no noise")
     names = tuple(name for name in (values["features"] or "").split("+") if name)
     shape = facts.shape
     if names:
@@ -49,9 +53,48 @@ def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) 
         held_out=held_out,
         source_points=facts.train_points,
         noised=values["noised"] if has_noise else None,
+        swapped_classes=swapped_classes,
+        swapped_points=_swapped_points(values["swapped"]),
         features=names,
         public_features=tuple(n for n in names if registry.find("features", n).standardise),
     )
+
+
+def _swapped_classes(values: Mapping, classes: int, base_points: int) -> tuple[int, int] | None:
+    """The classes that exchange labels; None where none do, InvalidError where they cannot."""
+    amount = values["swapped"]
+    pair = values["swapped_classes"]
+    if amount is None:
+        for key, default in (("swapped_classes", None), ("swapped_seed", 0)):
+            if values[key] != default:
+                raise InvalidError(
+                    key,
+                    f"{values[key]} needs points; allowed: a share or a number at `swapped`, or "
+                    f"{key}: {'null' if default is None else default}",
+                )
+        return None
+    if amount >= 1 and (amount < 2 or not float(amount).is_integer()):
+        allowed = "a share below 1, or a whole number from 2"
+        raise InvalidError("swapped", f"{amount:g} is not allowed; allowed: {allowed}")
+    if amount >= base_points:
+        raise InvalidError(
+            "swapped", f"{amount:g} is too many; there are {base_points} points in base training"
+        )
+    are_classes = (
+        pair is not None
+        and len(pair) == 2
+        and all(type(label) is int and 0 <= label < classes for label in pair)
+    )
+    if not are_classes or pair[0] == pair[1]:
+        given = "null" if pair is None else pair
+        allowed = f"two different classes from 0 to {classes - 1}"
+        raise InvalidError("swapped_classes", f"{given} is not allowed; allowed: {allowed}")
+    return (pair[0], pair[1])
+
+
+def _swapped_points(amount: float | None) -> int | None:
+    """The number of points that exchange labels; None for a share, or where none do."""
+    return int(amount) if amount is not None and amount >= 1 else None
 
 
 def _feature_size(name: str, kind: str, shape: tuple[int, int, int]) -> int:

@@ -19,6 +19,7 @@ from unlearn.jobs.description import FleetJob, NoiseJob
 from unlearn.study import populations, sections
 from unlearn.study.components import Experiment, Study, original_name
 from unlearn.study.grid import Cell, Grid, covering
+from unlearn.study.scoring import Scoring
 
 
 def as_json(content: Any) -> str:
@@ -61,6 +62,15 @@ class Jobs:
         parameters = self.study.datasets[dataset].parameters
         return {"share": parameters["noised"], "seed": parameters["noised_seed"]}
 
+    def swap(self, dataset: str) -> dict[str, Any]:
+        """How many points exchange labels, of which classes, and which."""
+        parameters = self.study.datasets[dataset].parameters
+        return {
+            "classes": parameters["swapped_classes"],
+            "amount": parameters["swapped"],
+            "seed": parameters["swapped_seed"],
+        }
+
     def request(self, request: str) -> dict[str, Any]:
         """The points that are deleted or added."""
         return self.study.requests[request].block()
@@ -78,6 +88,15 @@ class Jobs:
             trainer=self.study.trainers[trainer].block(),
             members=self.study.fleets[fleet],
             checkpoint=part.checkpoint,
+            **self._arithmetic(),
+        )
+
+    def scorers(self, scoring: Scoring, fleet: int) -> FleetJob:
+        """A fleet of models that score points."""
+        return FleetJob(
+            model=scoring.model.block(),
+            recipe=scoring.model.recipe.component.values(),
+            members=scoring.members(fleet),
             **self._arithmetic(),
         )
 

@@ -39,6 +39,13 @@ def problems(selection: Selection, fleet_size: int) -> Iterator[Problem]:
             yield from _problem("dataset.noise", dataset.noise.name, weights, 1)
 
 
+def scoring_problems(
+    label: str, architecture: Architecture, dataset: DatasetPart
+) -> Iterator[Problem]:
+    """The scoring models that no machine can hold, one at a time; `label` begins the message."""
+    yield from _problem("model", label, _weights(architecture, dataset), 1)
+
+
 def _weights(architecture: Architecture, dataset: DatasetPart) -> int | None:
     """The weights of a network for a data set; None where that is unknown."""
     return architecture.weight_count(dataset.facts.shape, dataset.facts.classes)

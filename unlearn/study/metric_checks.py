@@ -97,6 +97,8 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
     references |= {ORACLE, ORIGINAL} | (
         {OTHER_SEED} if any(v.name == v.oracle for v in variants) else set()
     )
+    has_swap = any(dataset.facts.swapped_classes for dataset in datasets)
+    has_scoring = any(request.component.scoring() for request in requests)
     has_noise = any(dataset.facts.noised for dataset in datasets)
     changes = {change for request in requests for change in request.component.changes}
     has_population = any(cell.fleet in study.populations for cell in cells)
@@ -106,6 +108,8 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
         if metric.scope == "population" and not has_population:
             return set()
         if metric.is_trainer_specific and metric.name not in trainer_metrics:
+            return set()
+        if (metric.of_classes and not has_swap) or (metric.scoring_field and not has_scoring):
             return set()
         if metric.reference not in references or (metric.noise_field and not has_noise):
             return set()

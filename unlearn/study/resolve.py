@@ -23,6 +23,7 @@ from unlearn.study.components import (
 )
 from unlearn.study.data_facts import data_facts
 from unlearn.study.messages import InvalidError
+from unlearn.study.scoring import resolve_scoring
 from unlearn.study.variants import random_networks, resolve_variants
 from unlearn.training.fleet import Member
 from unlearn.training.recipe import Recipe
@@ -60,7 +61,7 @@ class Resolver:
             self._request(choice, f"{path}.request") for choice in self.choices(block["request"])
         ]
         models = [
-            (dataset, self._model(choice, dataset, f"{path}.model"))
+            (dataset, self.model(choice, dataset, f"{path}.model"))
             for dataset in datasets
             for choice in self.choices(block["model"])
         ]
@@ -69,6 +70,8 @@ class Resolver:
         audited = tuple(self._populations(block["population"], seeds, f"{path}.population"))
         if audited:
             random_networks(self)
+        for dataset, request in itertools.product(datasets, requests):
+            resolve_scoring(self, dataset, request, seeds, f"{path}.request")
         return Selection(
             tuple(datasets),
             tuple(models),
@@ -89,6 +92,7 @@ class Resolver:
         if noise is None:
             self._check_clean(values, path)
         component = self.component("data", kind, values, path)
+        facts = self.at(path, data_facts, kind, component, values, noise is not None)
         parameters = {key: value for key, value in values.items() if key != "recipe"}
         source = None
         if values["features"]:  # of noisy images, if there are any
@@ -97,7 +101,9 @@ class Resolver:
             clean = {"noise": None, "noised": 1, "noised_seed": 0}
             source = self.dataset(block | clean, path).name
             self.register(self.study.noises, noise.name, noise)
-        facts = self.at(path, data_facts, kind, component, values, noise is not None)
+        elif values["swapped"]:
+            true_labels = {"swapped": None, "swapped_classes": None, "swapped_seed": 0}
+            source = self.dataset(block | true_labels, path).name
         part = DatasetPart(
             name,
             kind,
@@ -242,7 +248,8 @@ class Resolver:
         part = self._part("requests", choice, path)
         return self.register(self.study.requests, part.name, part)
 
-    def _model(self, choice: Any, dataset: DatasetPart, path: str) -> ModelPart:
+    def model(self, choice: Any, dataset: DatasetPart, path: str) -> ModelPart:
+        """The model of a choice, trained on a data set."""
         choice, recipe = self._inner_part(choice, "recipe", path)
         name, kind, values = self.block("models", choice, path)
         component = self.component("models", kind, values, path, name)

@@ -49,6 +49,14 @@ class DatasetOptions(Parameters):
         help="noise. The share of the points in base training that carry it, of every class alike.",
     )
     noised_seed: int = parameter(0, minimum=0, help="noise. Which points carry it.")
+    swapped: float | None = parameter(
+        None,
+        above=0,
+        help="Points in base training that exchange their labels between two classes: below 1 the "
+        "share of each class, from 2 on their number, half of each class. Test labels stay.",
+    )
+    swapped_classes: list | None = parameter(None, help="swapped. The two classes, from 0.")
+    swapped_seed: int = parameter(0, minimum=0, help="swapped. Which points.")
 
 
 class ModelOptions(Parameters):
@@ -143,11 +151,15 @@ def inner_methods(kind: str) -> tuple[str, ...]:
 @cache
 def array_parameters() -> frozenset[str]:
     """The parameters whose value is a list, which does not multiply."""
-    return frozenset(
-        name
+    components = [
+        registry.find(family, kind)
         for family in FAMILIES.values()
         if family
         for kind in registry.names(family)
-        for name, field in parameters.fields(registry.find(family, kind)).items()
+    ]
+    return frozenset(
+        name
+        for component in (*components, *OPTIONS.values())
+        for name, field in parameters.fields(component).items()
         if field.kind is list
     )

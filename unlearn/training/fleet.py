@@ -17,6 +17,9 @@ class Subset:
     """In 0..1, both excluded."""
     draw: int
     """Which subset."""
+    turn: int | None = None
+    """Which part of the order of the draw is left out: that of the next turn follows it, round and
+    round, so that turns leave out every point equally often. None leaves out the end."""
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
@@ -25,6 +28,11 @@ class Subset:
     def ids(self, base_ids: np.ndarray) -> np.ndarray:
         """Sorted ids of the subset."""
         order = seeding.shuffled(base_ids, seeding.derive(self.draw, "subset"))
+        if self.turn is not None:
+            part = (1 - self.fraction) * len(order)
+            start = round(self.turn * part)
+            places = np.arange(start, round((self.turn + 1) * part)) % len(order)
+            return np.sort(np.delete(order, places))
         return np.sort(order[: round(self.fraction * len(base_ids))])
 
 
@@ -43,6 +51,8 @@ class Member:
     def describe(self) -> dict[str, Any]:
         """The member as JSON."""
         subset = self.subset and {"fraction": self.subset.fraction, "draw": self.subset.draw}
+        if self.subset and self.subset.turn is not None:
+            subset["turn"] = self.subset.turn
         return {"seed": self.seed, "subset": subset}
 
     @classmethod
