@@ -5,8 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from unlearn.metrics.bootstrap import crossed_bootstrap, nested_bootstrap
+
 UPPER_PROBABILITY = 0.975
 """The t quantile at the upper end of a two-sided 95 % interval."""
+
+BOOTSTRAP_MIN_UNITS = 10
+"""From so many units the intervals are those of a bootstrap; below they are t intervals."""
 
 
 class MeanInterval(NamedTuple):
@@ -67,3 +72,63 @@ def crossed_interval(values: np.ndarray) -> MeanInterval:
     degrees = variance**2 / (variances**2 / [models - 1, draws - 1]).sum()
     half_width = stdtrit(degrees, UPPER_PROBABILITY) * np.sqrt(variance)
     return MeanInterval(mean, mean - half_width, mean + half_width, models)
+
+
+def mean_interval(values: np.ndarray) -> MeanInterval:
+    """The mean over models and draws that every model meets, and its 95 % interval.
+
+    It is `crossed_interval`, or the BCa bootstrap of `bootstrap.crossed_bootstrap` from
+    `BOOTSTRAP_MIN_UNITS` models and as many draws on. With one draw the bootstrap is over models
+    alone, and below as many models the interval is `t_interval`. Three draws have ten different
+    resamples, so no bootstrap tells how far draws differ.
+
+    Args:
+        values: K x D, of K models and D draws; what is not finite does not count.
+
+    Returns:
+        The mean, where every model counts the same; `n` is the number of models with a value.
+        With one model there is no interval.
+    """
+    interval = crossed_interval(values)
+    finite_values = _rows_with_values(values)
+    finite_values = finite_values[:, ~np.isnan(finite_values).all(axis=0)]
+    if finite_values.shape[1] == 1:
+        return _bootstrap_from_enough(interval, finite_values)
+    if min(finite_values.shape) < BOOTSTRAP_MIN_UNITS:
+        return interval
+    low, high = crossed_bootstrap(finite_values, interval.high - interval.mean)
+    return interval._replace(low=low, high=high)
+
+
+def nested_interval(values: np.ndarray) -> MeanInterval:
+    """The mean over models with draws of their own, and its 95 % interval.
+
+    Column d of two rows has nothing in common. The means of models are then independent, and the
+    interval is the t interval of these, or from `BOOTSTRAP_MIN_UNITS` models on the BCa cluster
+    bootstrap over models. Use `mean_interval` where all models meet the same draws: there this
+    interval leaves out how far draws differ.
+
+    Args:
+        values: K x D, of K models and D draws each; what is not finite does not count.
+
+    Returns:
+        The mean, where every model counts the same; `n` is the number of models with a value.
+        With one model there is no interval.
+    """
+    finite_values = _rows_with_values(values)
+    model_means = np.nanmean(finite_values, axis=1) if finite_values.size else np.empty(0)
+    return _bootstrap_from_enough(t_interval(model_means), finite_values)
+
+
+def _rows_with_values(values: np.ndarray) -> np.ndarray:
+    """The rows with a finite value, with NaN for what is not finite."""
+    finite_values = np.where(np.isfinite(values), values, np.nan)
+    return finite_values[~np.isnan(finite_values).all(axis=1)]
+
+
+def _bootstrap_from_enough(interval: MeanInterval, values: np.ndarray) -> MeanInterval:
+    """The t interval of the means of rows, or that of the bootstrap from enough rows on."""
+    if len(values) < BOOTSTRAP_MIN_UNITS:
+        return interval
+    low, high = nested_bootstrap(values, interval.high - interval.mean)
+    return interval._replace(low=low, high=high)

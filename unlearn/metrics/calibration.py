@@ -1,0 +1,106 @@
+"""Temperatures of predictions, divergences without them, and the calibration error.
+
+Two models can differ in their confidence alone. The KL of calibrated predictions leaves that out.
+
+References:
+    Guo et al., On calibration of modern neural networks, ICML 2017.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unlearn.metrics.divergence import kl, log_softmax
+
+MIN_TEMPERATURE = 0.01
+"""The lower end of the search: the fit of a model that errs on no calibration point."""
+
+MAX_TEMPERATURE = 100.0
+"""The upper end of the search: the fit of a model no better than chance."""
+
+BISECTION_STEPS = 50
+"""Halvings of the range of ln(1 / temperature), which leave an error below 1e-14."""
+
+
+@dataclass(frozen=True)
+class CalibrationPoints:
+    """Labelled points that neither model trained on and that no metric is computed on."""
+
+    reference_logits: np.ndarray
+    """V x C, of the reference."""
+    logits: np.ndarray
+    """V x C, of the model."""
+    labels: np.ndarray
+    """V classes."""
+
+
+def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The T that minimises the mean cross-entropy of logits / T, in 0.01..100.
+
+    The cross-entropy is convex in 1 / T, and its slope there is bisected. `logits` V x C,
+    `labels` V.
+
+    Raises:
+        ValueError: There is no point, or a logit is not finite.
+    """
+    if len(labels) == 0:
+        raise ValueError("temperature: no calibration points; allowed is 1 or more")
+    if not np.isfinite(logits).all():
+        raise ValueError("temperature: logits that are not finite; leave out models that diverged")
+    z = logits.astype(np.float64)
+    z -= z[np.arange(len(labels)), labels][:, None]
+    low = -np.log(MAX_TEMPERATURE)
+    high = -np.log(MIN_TEMPERATURE)
+    for _ in range(BISECTION_STEPS):
+        middle = (low + high) / 2
+        if _slope(z, np.exp(middle)) < 0:
+            low = middle
+        else:
+            high = middle
+    return float(np.exp(-(low + high) / 2))
+
+
+def calibrated_kl(
+    reference: np.ndarray, logits: np.ndarray, calibration: CalibrationPoints
+) -> float | None:
+    """Mean KL(reference || model) after each is divided by a temperature of its fit, in nats.
+
+    Args:
+        reference: N x C, logits of the reference on the points of the metric.
+        logits: N x C, of the model.
+        calibration: The points on which both temperatures are fitted.
+
+    Returns:
+        The divergence, at least 0; None for no points.
+    """
+    if len(reference) == 0:
+        return None
+    reference_temperature = temperature(calibration.reference_logits, calibration.labels)
+    model_temperature = temperature(calibration.logits, calibration.labels)
+    return kl(
+        reference.astype(np.float64) / reference_temperature,
+        logits.astype(np.float64) / model_temperature,
+    )
+
+
+def expected_calibration_error(
+    logits: np.ndarray, labels: np.ndarray, bins: int = 15
+) -> float | None:
+    """Mean absolute difference of accuracy and confidence over bins of confidence, in 0..1.
+
+    The bins have equal width, and count by their points. The upper end of a bin belongs to it.
+    None for no points. `logits` N x C, `labels` N.
+    """
+    if len(labels) == 0:
+        return None
+    confidences = np.exp(log_softmax(logits).max(axis=1))
+    is_correct = logits.argmax(axis=1) == labels
+    places = np.clip(np.ceil(confidences * bins).astype(np.int64) - 1, 0, bins - 1)
+    excess = np.bincount(places, weights=is_correct - confidences, minlength=bins)
+    return float(np.abs(excess).sum() / len(labels))
+
+
+def _slope(z: np.ndarray, inverse_temperature: float) -> float:
+    """The derivative of the mean cross-entropy by 1 / T; `z` are logits less that of the label."""
+    p = np.exp(log_softmax(inverse_temperature * z))
+    return float((p * z).sum(axis=1).mean())
