@@ -8,11 +8,12 @@ import json
 from pathlib import Path
 
 from scripts import command
-from unlearn.storage.files import read_costs, write_json
+from unlearn.storage.files import check_unchanged, read_costs, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Count what went well, name and remove what did not."""
+    check_unchanged(arguments.report)
     errors = {}
     costs = command.file_list(json.loads(arguments.job), arguments.results)
     for path in map(Path, costs):
@@ -37,5 +38,6 @@ if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_job("what unlearn.study.grid.files lists")
     parser.add_results()
+    parser.add_argument("--report", required=True, help="report.html")
     parser.add_output("output", "the number of fleets, json")
     command.run(main, parser)
