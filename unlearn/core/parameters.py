@@ -23,7 +23,14 @@ from typing import Any, ClassVar
 MAX_INTEGER = 2**32 - 1
 """The largest integer of parameters without a maximum: the largest seed that all libraries take."""
 
+MAX_NUMBER = 1e30
+"""The largest number of parameters without a maximum: float32 holds it, and its products by 1e8."""
+
 JSON_TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", list: "array"}
+
+
+MAXIMA = {int: MAX_INTEGER, float: MAX_NUMBER}
+"""The maximum of a parameter that has none of its own, by type."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +137,8 @@ def parameter(
     Args:
         default: The value where none is given; without one the parameter is required.
         minimum, above, maximum, below: The range of a number; `above` and `below` exclude the end.
-            The maximum of an integer is MAX_INTEGER where none is given.
+            The maximum of an integer is MAX_INTEGER, that of a number MAX_NUMBER, where none is
+            given.
         choices: The allowed values; None among them allows null.
         pattern: A regular expression that text must match.
         help: What the parameter means, for the reference page.
@@ -240,8 +248,9 @@ def _field(annotation: Any, field: dataclasses.Field) -> Field:
     optional = len(kinds) < len(typing.get_args(annotation))
     kind = typing.get_origin(kinds[0]) or kinds[0]
     limits = field.metadata.get("limits", Limits())
-    if kind is int and limits.choices is None and limits.maximum is None and limits.below is None:
-        limits = dataclasses.replace(limits, maximum=MAX_INTEGER)
+    has_maximum = limits.maximum is not None or limits.below is not None
+    if kind in MAXIMA and limits.choices is None and not has_maximum:
+        limits = dataclasses.replace(limits, maximum=MAXIMA[kind])
     return Field(kind, optional, field.default, limits)
 
 
