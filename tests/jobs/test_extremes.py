@@ -71,7 +71,9 @@ def test_noise_at_the_ends_of_its_ranges_is_found_or_its_search_diverges(
         values, _ = noise_of(digits, name, **small | {parameter: value})
         assert len(values)
     except ValueError as error:
-        assert re.fullmatch(r"lr: \S+ lets the source of the noise diverge.*; allowed: less", str(error))
+        assert re.fullmatch(
+            r"lr: \S+ lets the source of the noise diverge.*; allowed: less", str(error)
+        )
 
 
 @pytest.mark.parametrize(

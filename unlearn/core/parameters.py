@@ -103,7 +103,7 @@ class Limits:
         if self.choices is not None:
             return value in self.choices
         if isinstance(value, str):
-            return self.pattern is None or re.search(self.pattern, value) is not None
+            return self.pattern is None or re.fullmatch(self.pattern, value) is not None
         if isinstance(value, bool | list):
             return True
         return (
@@ -140,7 +140,7 @@ def parameter(
             The maximum of an integer is MAX_INTEGER, that of a number MAX_NUMBER, where none is
             given.
         choices: The allowed values; None among them allows null.
-        pattern: A regular expression that text must match.
+        pattern: A regular expression that the whole text must match.
         help: What the parameter means, for the reference page.
         search: The search space of tuning; see `Limits.search`.
     """
