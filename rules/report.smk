@@ -31,7 +31,8 @@ rule report:
         job=report_job,
         code=metric_code("scripts.report"),
     shell:
-        "python -m scripts.start workflow report --job - --tables {input.tables:q}"
+        "python -m scripts.start workflow report --job - --scores {input.scores:q}"
+        " --tables {input.tables:q}"
         " --figures {input.figures:q} {input.pictures:q} {input.summaries:q}"
         " --datasets {input.datasets:q}"
         ' --results "$(dirname {output.report:q})" --report {output.report:q} --overview {output.overview:q}'
@@ -62,5 +63,5 @@ rule complete:
         code=code("scripts.complete"),
     shell:
         'python -m scripts.start analysis complete --results "$(dirname {output.complete:q})"'
-        " --job - --output {output.complete:q} --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        " --report {input.report:q} --job - --output {output.complete:q} --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
         "{params.job}\nEND"

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts import command
-from unlearn.storage.files import read_costs, read_json, write_json
+from unlearn.storage.files import check_unchanged, read_costs, read_json, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Count what went well, name and remove what did not."""
+    check_unchanged(arguments.report)
     errors = {}
     job = json.loads(arguments.job)
     costs = command.file_list(job["costs"], arguments.results)
@@ -55,5 +56,6 @@ if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_job("costs and gates: what unlearn.study.grid.files lists")
     parser.add_results()
+    parser.add_argument("--report", required=True, help="report.html")
     parser.add_output("output", "the number of fleets, json")
     command.run(main, parser)

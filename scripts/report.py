@@ -14,6 +14,7 @@ from scripts import command
 from unlearn.evaluation import tables
 from unlearn.report import landing_page
 from unlearn.storage.files import (
+    check_unchanged,
     read_costs,
     read_json,
     read_text,
@@ -35,7 +36,13 @@ PACKAGES = (
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Gather provenance, write the landing page, have Snakemake make the report."""
+    """Gather provenance, write the landing page, have Snakemake make the report.
+
+    Snakemake puts files into its report as they are, so each is compared with its record before.
+    """
+    embedded_files = [*arguments.tables, *arguments.figures]
+    for path in (arguments.scores, *embedded_files):
+        check_unchanged(path)
     job = json.loads(arguments.job)
     config = job["config"]
     write_json(arguments.study, config)
@@ -61,7 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
     with replacing(arguments.report) as partial:
         html = Path(f"{partial}.html")  # snakemake tells the format from the ending
         try:
-            _snakemake(arguments.study, html, [*arguments.tables, *arguments.figures])
+            _snakemake(arguments.study, html, embedded_files)
             html.replace(partial)
         finally:
             html.unlink(missing_ok=True)
@@ -160,6 +167,7 @@ if __name__ == "__main__":
         "reason by variant), costs and gates (files)"
     )
     parser.add_results()
+    parser.add_argument("--scores", required=True, help="all scores, csv")
     for name in ("tables", "figures", "datasets"):
         parser.add_argument(f"--{name}", required=True, nargs="+")
     for name in ("report", "overview", "provenance", "study"):

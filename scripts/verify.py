@@ -4,8 +4,9 @@
 
 Values that are not measured with a clock must be the same to the digit where both tables were made
 in the same arithmetic, as the `provenance.json` beside or above them says. Elsewhere they may
-differ by no more than their intervals explain. The exit status is 1 if any value differs by more,
-or only one table has it.
+differ by no more than their intervals explain. Numbers of draws, of failed and of diverged models
+must be equal everywhere. The exit status is 1 if any value differs by more, or only one table has
+it.
 """
 
 import argparse
@@ -13,9 +14,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from scripts.command import CommandError
 from unlearn.evaluation import tables
-from unlearn.evaluation.agreement import agreement
+from unlearn.evaluation.agreement import agreement, check_table
 from unlearn.storage.files import ArtifactError, read_json, read_text
 
 
@@ -30,7 +33,9 @@ def main(published: Path, regenerated: Path) -> int:
             continue
         arithmetic = _arithmetic(old_path)
         is_exact = arithmetic is not None and arithmetic == _arithmetic(new_path)
-        result = agreement(tables.parse(old_text), tables.parse(new_text), is_exact=is_exact)
+        old_table = _table(old_path, old_text)
+        new_table = _table(new_path, new_text)
+        result = agreement(old_table, new_table, is_exact=is_exact)
         print(
             f"{new_path.name}: {result.same} values the same, {result.agreeing} within their "
             f"intervals, {result.incomparable} without an interval, "
@@ -40,6 +45,16 @@ def main(published: Path, regenerated: Path) -> int:
             print(f"  {line}")
         differing_tables += bool(result.different)
     return differing_tables
+
+
+def _table(path: Path, text: str) -> pd.DataFrame:
+    """The table of a file's text; CommandError if it is none."""
+    try:
+        table = tables.parse(text)
+        check_table(table)
+    except ValueError as error:
+        raise CommandError(f"{path}: is no table: {' '.join(str(error).split())}") from error
+    return table
 
 
 def _arithmetic(table: Path) -> set[tuple[str, str]] | None:

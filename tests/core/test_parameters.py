@@ -78,12 +78,14 @@ def test_parameters_have_their_defaults():
         ("rate", True, "number"),
         ("rate", "0.5", "number"),
         ("rate", 10**400, "number"),
-        ("share", -0.1, "number at least 0 or null"),
-        ("share", math.inf, "number at least 0 or null"),
+        ("share", -0.1, r"number between 0 and 1e\+30 or null"),
+        ("share", math.inf, r"number between 0 and 1e\+30 or null"),
+        ("share", 1e31, r"number between 0 and 1e\+30 or null"),
         ("kind", "c", "string a, b"),
         ("kind", None, "string a, b"),
         ("tie", "y", "string x, null$"),
         ("name", "A1", r"string like \^\[a-z\]\+\$"),
+        ("name", "abc\n", r"string like \^\[a-z\]\+\$"),
         ("name", 3, "string"),
         ("flag", 1, "boolean"),
         ("flag", "true", "boolean"),
@@ -167,7 +169,7 @@ def test_the_schema_says_what_the_fields_say():
             "exclusiveMaximum": 1,
             "default": 0.5,
         },
-        "share": {"type": ["number", "null"], "minimum": 0, "default": None},
+        "share": {"type": ["number", "null"], "minimum": 0, "maximum": 1e30, "default": None},
         "kind": {"enum": ["a", "b"], "default": "a"},
         "tie": {"enum": ["x", None], "default": None},
         "name": {"type": "string", "pattern": "^[a-z]+$", "default": "abc"},
@@ -207,7 +209,7 @@ def outside(field):
     if limits.minimum is not None:
         values.append(limits.minimum - step)
     if limits.maximum is not None:
-        values.append(limits.maximum + step)
+        values.append(max(limits.maximum + step, limits.maximum * (1 + 1e-9)))
     values += [end for end in (limits.above, limits.below) if end is not None]
     if limits.choices is not None:
         values.append("none of the choices")

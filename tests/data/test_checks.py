@@ -1,5 +1,7 @@
 """What a source loads is checked against what it declares, before anything is made of it."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from unlearn.core import registry
 from unlearn.data import dataset
 from unlearn.data.digits import Digits
 from unlearn.data.source import RawData
+from unlearn.storage.files import UserFileError
 
 DIGITS = Digits().load("unused")
 
@@ -152,6 +155,33 @@ def test_parts_that_are_larger_than_the_data_set_are_refused(options, message):
     source = registry.find("data", "digits")(**options)
     with pytest.raises(ValueError, match=f"digits: {message}"):
         dataset.build(source, "digits", "unused")
+
+
+HUGE_LABELS = {
+    "terabytes of classes": ("train_labels", 2**40, r"label 1099511627776 .* at most 999,999"),
+    "no int64": ("train_labels", 2**63 + 5, r"label 9223372036854775813 .* at most 999,999"),
+    "no int64 of a test label": (
+        "test_labels",
+        2**64 - 1,
+        r"label 18446744073709551615 .* at most",
+    ),
+    "a gap": ("train_labels", 999_999, "class 10 has no points; labels count from 0"),
+}
+
+
+@pytest.mark.parametrize("case", HUGE_LABELS)
+def test_a_huge_label_is_refused_without_memory_for_its_classes(case, tmp_path):
+    name, label, message = HUGE_LABELS[case]
+    arrays = DIGITS._asdict()
+    arrays[name] = arrays[name].astype(np.uint64)
+    arrays[name][-1] = label
+    np.savez(tmp_path / "own.npz", **arrays)
+    tracemalloc.start()
+    with pytest.raises(UserFileError, match=f"own.npz: {name}: {message}"):
+        registry.find("data", "arrays")(path=str(tmp_path / "own.npz")).facts()
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 4e6
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])

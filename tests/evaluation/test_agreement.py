@@ -72,6 +72,46 @@ def test_a_value_that_one_table_lacks_is_told():
     assert line.startswith("only regenerated: ")
 
 
+@pytest.mark.parametrize("count", ["draws", "failed", "diverged", "unconverged"])
+def test_a_count_that_differs_is_told_whatever_the_intervals_are(count):
+    old = table([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).assign(**{count: 1})
+    new = old.assign(**{count: [1, 2]})
+    for is_exact in (False, True):
+        result = agreement(old, new, is_exact=is_exact)
+        (line,) = result.different
+        assert line.startswith("differs: accuracy/test of x/x/x/x/r1/"), line
+        assert line.endswith(f"{count} 1 and 2") and result.same == 1
+
+
+def test_counts_that_an_earlier_table_lacks_are_not_compared():
+    old = table([[1.0, 2.0, 3.0]])
+    result = agreement(old, old.assign(draws=1, failed=0))
+    assert (result.same, result.different) == (1, ())
+
+
+def test_requests_without_a_rate_are_compared():
+    old = table([[1.0, 2.0]]).assign(rate=np.nan)
+    result = agreement(old, old.copy())
+    assert (result.same, result.different) == (1, ())
+
+
+def test_a_mean_that_one_table_lacks_differs():
+    old = table([[1.0], [2.0]])
+    new = old.assign(mean=[1.0, np.nan])
+    for pair in ((old, new), (new, old)):
+        (line,) = agreement(*pair).different
+        assert "no value" in line and "/r1/" in line
+
+
+def test_populations_of_one_cell_are_compared_each():
+    old = pd.concat([table([[1.0, 2.0]]), table([[5.0, 6.0]])])
+    old["population.oracles"] = [8, 64]
+    new = old.assign(mean=[1.5, 5.6])
+    (line,) = agreement(old, new, is_exact=True).different
+    assert "accuracy/test of" in line and line.split(": ")[1].endswith("/64")
+    assert len(agreement(old, old.drop(columns="population.oracles").iloc[:1]).different) == 3
+
+
 @pytest.fixture
 def verify(tmp_path):
     def run(old, new):
@@ -105,6 +145,49 @@ def test_the_command_says_what_differs(verify, tmp_path):
         (tmp_path / name / "provenance.json").write_text(json.dumps(provenance))
     process = verify(same, near)
     assert process.returncode == 1 and "1 different" in process.stdout
+
+
+GOOD = table([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+BROKEN = {
+    "nothing": ("", "No columns to parse from file"),
+    "no rows of a table": ("a,b\n1,2\n", "has no column dataset; needed: dataset, model"),
+    "a row twice": (
+        pd.concat([GOOD, GOOD.iloc[:1]]).to_csv(index=False),
+        "accuracy/test of x/x/x/x/r0/x/0.1/1/3 is there twice; allowed: one row for each",
+    ),
+    "a mean that is nan": (
+        GOOD.astype({"mean": object}).assign(mean=["nan", 5.0]).to_csv(index=False),
+        "mean: 'nan' is no number; allowed: numbers, empty fields",
+    ),
+    "a mean that is infinite": (
+        GOOD.assign(mean=[np.inf, 5.0]).to_csv(index=False),
+        "mean: 'inf' is no number",
+    ),
+    "a count that is text": (
+        GOOD.assign(failed=["none", "0"]).to_csv(index=False),
+        "failed: 'none' is no number",
+    ),
+    "a count without a number": (
+        GOOD.assign(failed=[0, None]).to_csv(index=False),
+        "failed: an empty field is not allowed",
+    ),
+    "a row that is longer": (f"{GOOD.to_csv(index=False)}{'1,' * 50}\n", "Error tokenizing data"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("is_published", [False, True])
+def test_the_command_says_in_one_line_what_is_no_table(name, is_published, tmp_path):
+    text, message = BROKEN[name]
+    GOOD.to_csv(tmp_path / "good.csv", index=False)
+    (tmp_path / "broken.csv").write_text(text)
+    names = ("broken.csv", "good.csv") if is_published else ("good.csv", "broken.csv")
+    call = [sys.executable, "-m", "scripts.verify", *(str(tmp_path / name) for name in names)]
+    process = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert process.stderr.startswith(f"error: {tmp_path / 'broken.csv'}: is no table: {message}")
+    assert len(process.stderr.splitlines()) == 1
 
 
 def test_the_command_refuses_what_is_no_table(tmp_path):

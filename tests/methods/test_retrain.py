@@ -118,6 +118,26 @@ def test_the_plan_keeps_one_oracle_whatever_is_named():
         load(misspell)
 
 
+def test_every_experiment_has_the_oracle_that_the_study_describes():
+    """Whether it names `retrain` or not: the control takes the study's block for its method."""
+
+    def change(config, experiment):
+        config["methods"] = {"retrain": {"order": "recut"}}
+        config["experiments"]["named"] = experiment | {"method": ["finetune", "retrain"]}
+
+    study = load(change)
+    retrained = {name: v.parameters for name, v in study.variants.items() if v.kind == "retrain"}
+    assert retrained == {"retrain": {"order": "recut"}}
+
+    def other_trainer(config, experiment):
+        change(config, experiment)
+        experiment["method"] = "sisa"
+
+    message = r"retrain@sisa, cnn1 on digits: order: recut is none of SisaTrainer; allowed: masked"
+    with pytest.raises(StudyError, match=message):
+        load(other_trainer)
+
+
 def test_a_study_compares_both_orders(project):
     block = SMALL["experiments"]["accuracy"] | {
         "model": "mlp",

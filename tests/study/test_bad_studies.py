@@ -27,7 +27,7 @@ BAD = {
     "wrong type": (lambda c, e: c.update(seeds="many"), ["seeds", "'many'"]),
     "out of range": (
         lambda c, e: c["recipes"]["quick"].update(lr=-1),
-        ["recipes.quick.lr: -1 is not allowed; allowed: above 0"],
+        ["recipes.quick.lr: -1 is not allowed; allowed: between 0 and 1e+30, 0 excluded"],
     ),
     "flip of another kind": (
         lambda c, e: c["recipes"]["quick"].update(flip=1),

@@ -11,6 +11,12 @@ from unlearn.study.load import StudyError, check_files, load_files, load_study
 
 TEXT = yaml.safe_dump(TINY, sort_keys=False)
 
+MERGES = "\n".join(
+    [f"a0: &a0 {{{', '.join(f'k{i}: 1' for i in range(100))}}}"]
+    + [f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}" for i in range(1, 9)]
+)
+"""Ten to the tenth keys, in nine lines."""
+
 BAD_FILES = {
     "a key given twice": (
         "study: a\nseeds: 1\nseeds: 2\n",
@@ -42,7 +48,25 @@ BAD_FILES = {
     "a key given twice in JSON": ('{"study": "a", "study": "b"}', "the key 'study' is given twice"),
     "levels without end": ("a: " + "[" * 5000 + "]" * 5000, "is nested too deep"),
     "levels without end in JSON": ("[" * 100_000 + "]" * 100_000, "is nested too deep"),
-    "digits without end": ("seeds: " + "9" * 5000, "is not valid YAML"),
+    "digits without end": (
+        "study: a\nseeds: " + "9" * 5000,
+        "line 2: the whole number 9999999999... has 5,000 letters; allowed: at most 100",
+    ),
+    "digits without end in a key": ("9" * 5000 + ": 1", "line 1: the whole number 9999999999..."),
+    "digits without end in JSON": (
+        '{"study": "a",\n"seeds": -' + "9" * 5000 + "}",
+        "line 2: the whole number -999999999... has 5,001 letters; allowed: at most 100",
+    ),
+    "merges without end": (MERGES, "line 9: `<<` merges more than 20,000 keys"),
+    "merges of one large block": (
+        f"a: &a {{{', '.join(f'k{i}: 1' for i in range(300))}}}\n"
+        + "\n".join(f"b{i}: {{<<: *a}}" for i in range(70)),
+        "`<<` merges more than 20,000 keys",
+    ),
+    "a chain of merges": (
+        "a0: &a0 {k: 1}\n" + "\n".join(f"a{i}: &a{i} {{<<: *a{i - 1}}}" for i in range(1, 5000)),
+        "is nested too deep",
+    ),
 }
 
 
@@ -73,6 +97,12 @@ def test_a_file_is_read_as_snakemake_reads_it(path):
 def test_merged_keys_are_no_keys_given_twice(tmp_path):
     (tmp_path / "my.yaml").write_text("a: &a {b: 1, c: 2}\nd: {<<: *a, b: 3}\n")
     assert study_files.read(tmp_path / "my.yaml")["d"] == {"b": 3, "c": 2}
+
+
+def test_a_block_that_merges_itself_is_refused_or_read_at_once(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text("study: a\nb: &b {<<: *b, c: 1}\n")
+    assert study_files.read(path)["b"] == {"c": 1}
 
 
 def test_later_files_are_laid_over_earlier_ones(tmp_path):
@@ -121,6 +151,9 @@ def test_the_default_study_is_checked_before_snakemake_reads_it(project):
     process = project.snakemake("-n", study=None, check=False)
     output = process.stdout + process.stderr
     assert process.returncode and "config.yaml, line 2: is not valid YAML" in output
+    config.write_text(f"{TEXT}{MERGES}\n")
+    process = project.snakemake("-n", study=None, check=False)
+    assert "`<<` merges more than 20,000 keys" in process.stdout + process.stderr
     config.write_text("study: a\n__use_yte__: true\n?open('run', 'w').close():\n  seeds: 1\n")
     process = project.snakemake("-n", study=None, check=False)
     assert "config.yaml, line 2: __use_yte__ would run Python" in process.stdout + process.stderr

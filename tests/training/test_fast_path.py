@@ -322,6 +322,34 @@ def layers_with_one_weight(model):
     model[3].weight = model[1].weight
 
 
+def layers_with_one_storage(model):
+    model[1] = nn.Linear(64, 64)
+    model[3] = nn.Linear(64, 64)
+    model[3].weight.data = model[1].weight.data
+
+
+def bias_in_the_storage_of_a_weight(model):
+    model[1].bias = nn.Parameter(model[1].weight.data[:, 0])
+
+
+def weight_that_is_a_part_of_a_larger_tensor(model):
+    rows, columns = model[3].weight.shape
+    model[3].weight = nn.Parameter(torch.zeros(2 * rows, columns)[rows:])
+
+
+def weight_with_gaps(model):
+    rows, columns = model[3].weight.shape
+    model[3].weight = nn.Parameter(torch.zeros(2 * rows, columns)[::2])
+
+
+def call_of_an_instance(model):
+    model[1]._call_impl = nn.Linear(64, 128)
+
+
+def compiled_call_of_an_instance(model):
+    model[1]._compiled_call_impl = nn.Linear(64, 128)
+
+
 def weights_in_double_precision(model):
     model.double()
 
@@ -336,6 +364,12 @@ def parameter_beside_the_layers(model):
         layer_without_bias,
         flatten_of_rows,
         layers_with_one_weight,
+        layers_with_one_storage,
+        bias_in_the_storage_of_a_weight,
+        weight_that_is_a_part_of_a_larger_tensor,
+        weight_with_gaps,
+        call_of_an_instance,
+        compiled_call_of_an_instance,
         weights_in_double_precision,
         parameter_beside_the_layers,
     ],
@@ -344,6 +378,47 @@ def test_only_stacks_of_plain_layers_take_the_fast_path(digits, change):
     task = new_task(digits)
     model = task.new_model(0)
     change(model)
+    assert not takes_stack_steps(model, task.recipe, task.machine)
+
+
+@pytest.mark.parametrize("train", [trained_by_fit, trained_by_loop])
+def test_weights_that_share_memory_stay_equal(digits, train):
+    task = new_task(digits, weight_decay=0.0)
+    model = task.new_model(0)
+    layers_with_one_storage(model)
+    initial_weight = model[1].weight.detach().clone()
+    train(task, model)
+    assert torch.equal(model[1].weight, model[3].weight)
+    assert not torch.equal(model[1].weight, initial_weight)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_stay_in_the_memory_that_they_had(digits, kind):
+    task = new_task(digits, model=kind)
+    model = task.new_model(0)
+    tensors = [parameter.data for parameter in model.parameters()]
+    initial_state = state_of(model)
+    trained_by_fit(task, model)
+    assert all(map(torch.equal, tensors, model.parameters()))
+    assert not any(map(torch.equal, tensors, initial_state.values()))
+
+
+@pytest.mark.parametrize("name", ["forward", "_call_impl", "__call__"])
+@pytest.mark.parametrize("kind", [nn.Linear, nn.ReLU, nn.Sequential])
+def test_a_method_that_is_replaced_in_a_class_is_called(digits, kind, name, monkeypatch):
+    task = new_task(digits)
+    model = task.new_model(0)
+    method = getattr(kind, name)
+    calls = []
+
+    def counted_method(module, *inputs):
+        calls.append(module)
+        return method(module, *inputs)
+
+    assert takes_stack_steps(model, task.recipe, task.machine)
+    monkeypatch.setattr(kind, name, counted_method)
+    trained_by_fit(task, model)
+    assert len(calls) >= 7
     assert not takes_stack_steps(model, task.recipe, task.machine)
 
 

@@ -1,5 +1,6 @@
 """Records of jobs: a study is what its files say, without Snakemake's own notes, and undamaged."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import paste, planned_command
-from tests.support.project import TINY, new_project
+from tests.support.project import SMALL, TINY, new_project
 from tests.support.results import same_results, stable
 from tests.workflow.test_reruns import AFTER_SCORES, END, cells, change, served
 
@@ -123,6 +124,10 @@ FLIPPED = {
     f"unlearned/{CELL}/costs.json": "score",
     f"scores/{CELL}/scores.csv": "table",
     "tables/accuracy.csv": "figure",
+    "scores.csv": "report",
+    "figures/accuracy.svg": "report",
+    "figures/accuracy.png": "report",
+    "report.html": "complete",
 }
 """A file, and a command that reads it."""
 
@@ -143,6 +148,31 @@ def test_a_single_flipped_bit_is_refused_where_the_file_is_read(finished):
         assert f"error: results/tiny/{name}: " in process.stdout, process.stdout
         assert "Traceback" not in process.stdout
         path.write_bytes(content)
+
+
+PRESENTED = {
+    "summary": {"summary": ["accuracy/test"]},
+    "picture": {"dataset": {"name": "digits", "noise": "random_noise"}},
+}
+"""What TINY does not have, and a report shows."""
+
+
+def test_a_report_shows_no_summary_and_no_picture_that_was_edited(small):
+    study = copy.deepcopy(SMALL)
+    study["experiments"]["accuracy"] |= PRESENTED["summary"]
+    small.write_study(study | {"pictures": {"images": PRESENTED["picture"]}})
+    small.run("summaries/accuracy.csv", "figures/images.svg", "tables/images.csv", "report.html")
+    command = planned_command(small, "report")
+    for name in ("summaries/accuracy.csv", "figures/images.svg", "tables/images.csv"):
+        path = small.results(name)
+        content = path.read_text()
+        path.write_text(f"{content[:-2]}7\n")
+        process = paste(small, command)
+        assert process.returncode != 0, name
+        error = f"error: results/tiny/{name}: it is not the file that its record"
+        assert error in process.stdout and "delete this file" in process.stdout, process.stdout
+        path.write_text(content)
+    assert paste(small, command).returncode == 0
 
 
 def test_two_runs_give_the_same_bytes(project, finished_once):

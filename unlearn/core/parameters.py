@@ -34,6 +34,13 @@ JSON_TYPES = {
 TYPE_NAMES = JSON_TYPES | {dict: "name or block"}
 """The types in words. A `dict` names a component: `finetune`, or `{name: finetune, epochs: 3}`."""
 
+MAX_NUMBER = 1e30
+"""The largest number of parameters without a maximum: float32 holds it, and its products by 1e8."""
+
+
+MAXIMA = {int: MAX_INTEGER, float: MAX_NUMBER}
+"""The maximum of a parameter that has none of its own, by type."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
@@ -106,7 +113,7 @@ class Limits:
             is_bool = isinstance(value, bool)  # which equals 0 or 1
             return any(value == c and is_bool == isinstance(c, bool) for c in self.choices)
         if isinstance(value, str):
-            return self.pattern is None or re.search(self.pattern, value) is not None
+            return self.pattern is None or re.fullmatch(self.pattern, value) is not None
         if isinstance(value, dict):
             return isinstance(value.get("name"), str)
         if isinstance(value, bool | list):
@@ -148,9 +155,10 @@ def parameter(
     Args:
         default: The value where none is given; without one the parameter is required.
         minimum, above, maximum, below: The range of a number; `above` and `below` exclude the end.
-            The maximum of an integer is MAX_INTEGER where none is given.
+            The maximum of an integer is MAX_INTEGER, that of a number MAX_NUMBER, where none is
+            given.
         choices: The allowed values; None among them allows null.
-        pattern: A regular expression that text must match.
+        pattern: A regular expression that the whole text must match.
         help: What the parameter means, for the reference page.
         search: The search space of tuning; see `Limits.search`.
     """
@@ -272,8 +280,9 @@ def _field(annotation: Any, field: dataclasses.Field) -> Field:
     optional = len(kinds) < len(typing.get_args(annotation))
     kind = typing.get_origin(kinds[0]) or kinds[0]
     limits = field.metadata.get("limits", Limits())
-    if kind is int and limits.choices is None and limits.maximum is None and limits.below is None:
-        limits = dataclasses.replace(limits, maximum=MAX_INTEGER)
+    has_maximum = limits.maximum is not None or limits.below is not None
+    if kind in MAXIMA and limits.choices is None and not has_maximum:
+        limits = dataclasses.replace(limits, maximum=MAXIMA[kind])
     return Field(kind, optional, field.default, limits)
 
 

@@ -4,6 +4,9 @@ import numpy as np
 
 from unlearn.data.source import DataSource, RawData, SourceFacts
 
+MAX_LABEL = 999_999
+"""The largest label: a million classes."""
+
 
 def check_images(images: np.ndarray, name: str) -> np.ndarray:
     """uint8 images N x H x W or N x H x W x C as N x H x W x C; ValueError names what is wrong."""
@@ -25,6 +28,10 @@ def check_labels(labels: np.ndarray, points: int, name: str) -> np.ndarray:
     _check_whole_numbers(labels, points, name)
     if labels.min() < 0:
         raise ValueError(f"{name}: label {labels.min()} is not allowed; labels count from 0")
+    if labels.max() > MAX_LABEL:
+        raise ValueError(
+            f"{name}: label {labels.max()} is not allowed; allowed: at most {MAX_LABEL:,}"
+        )
     return labels.astype(np.int64)
 
 
@@ -45,9 +52,8 @@ def checked(
             f"those of train_images are {train_images.shape[1:]}"
         )
     classes = int(train_labels.max()) + 1
-    absent = np.setdiff1d(np.arange(classes), train_labels)
-    if classes < 2 or len(absent):
-        missing = absent[0] if len(absent) else 1
+    missing = 1 if classes < 2 else _absent_class(train_labels, classes)
+    if missing is not None:
         raise ValueError(f"train_labels: class {missing} has no points; labels count from 0")
     if test_labels.max() >= classes:
         raise ValueError(
@@ -85,13 +91,24 @@ def check_loaded(source: DataSource, arrays: RawData) -> RawData:
     _check_loaded_images(data.test_images, facts.test_points, facts, "test_images")
     train_labels = _loaded_labels(data.train_labels, facts.train_points, facts, "train_labels")
     test_labels = _loaded_labels(data.test_labels, facts.test_points, facts, "test_labels")
-    absent = np.setdiff1d(np.arange(facts.classes), train_labels)
-    if len(absent):
+    absent = _absent_class(train_labels, facts.classes)
+    if absent is not None:
         raise ValueError(
-            f"train_labels: class {absent[0]} has no points; allowed: all of 0 to "
-            f"{facts.classes - 1}"
+            f"train_labels: class {absent} has no points; allowed: all of 0 to {facts.classes - 1}"
         )
     return data._replace(train_labels=train_labels, test_labels=test_labels)
+
+
+def _absent_class(labels: np.ndarray, classes: int) -> int | None:
+    """The first of the classes that no label is of; None if there is none.
+
+    Memory grows with the labels, not with the classes.
+    """
+    present_labels = np.unique(labels)
+    if len(present_labels) == classes:
+        return None
+    is_in_place = present_labels == np.arange(len(present_labels))
+    return len(present_labels) if is_in_place.all() else int(np.argmin(is_in_place))
 
 
 def _check_bytes(images: np.ndarray, name: str) -> None:

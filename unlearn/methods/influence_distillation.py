@@ -54,7 +54,7 @@ class InfluenceDistillation(Method):
         choices=("kl", "logits"),
         help="Temperature-scaled Kullback-Leibler divergence, or squared error of centred logits.",
     )
-    temperature: float = parameter(4.0, above=0)
+    temperature: float = parameter(4.0, minimum=0.001, maximum=1000)
     beta: float = parameter(0.05, minimum=0, help="The push off the deleted points.")
     bounded: bool = parameter(
         True, help="Whether the push ends at the loss of a uniform prediction, ln C."
@@ -84,7 +84,7 @@ class InfluenceDistillation(Method):
     lr: float = parameter(0.05, above=0, search=("log", 1e-3, 1.0))
     schedule: str = parameter("cosine", choices=SCHEDULES)
     momentum: float = parameter(0.9, minimum=0, below=1)
-    weight_decay: float = parameter(0.0005, minimum=0)
+    weight_decay: float = parameter(0.0005, minimum=0, maximum=1_000_000)
     clip: float | None = parameter(5.0, above=0, help="The largest norm of a gradient.")
 
     def validate(self):

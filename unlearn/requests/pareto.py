@@ -20,7 +20,7 @@ class Pareto(Sampler):
     count: int | None = count_parameter()
     steps: int = steps_parameter()
     seed: int = parameter(0, minimum=0, help="The draw.")
-    shape: float = parameter(1.16, above=0, help="The shape of the law.")
+    shape: float = parameter(1.16, above=0, maximum=50, help="The shape of the law.")
     ranking_seed: int = successive_draws.ranking_parameter()
 
     def check(self, setting: Setting) -> None:

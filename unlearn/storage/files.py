@@ -25,7 +25,10 @@ os.umask(_UMASK)
 MAX_ID = np.iinfo(np.int64).max
 
 CURE = "delete its folder and start again"
-"""The advice of errors about artefacts."""
+"""The advice of errors about the artefacts of a folder."""
+
+FILE_CURE = "delete this file and start again"
+"""The advice of errors about files that share a folder with other artefacts."""
 
 
 class ArtifactError(Exception):
@@ -91,6 +94,12 @@ def read_text(path: Path) -> str:
     """The content of a text file of a job; ArtifactError if it is missing or broken."""
     with opening(path):
         return Path(path).read_text(encoding="utf-8")
+
+
+def check_unchanged(path: Path) -> None:
+    """Raise ArtifactError for a file that is missing, or is not what its record says."""
+    with opening(path):
+        Path(path).stat()
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -174,7 +183,8 @@ def opening(path: Path) -> Iterator[None]:
         if damage is None:
             yield
             return
-    raise ArtifactError(f"{path}: {damage}; {CURE}")
+    cure = CURE if records.path_of(Path(path)).name == records.FILE_NAME else FILE_CURE
+    raise ArtifactError(f"{path}: {damage}; {cure}")
 
 
 @contextmanager

@@ -15,6 +15,16 @@ from unlearn.storage.files import UserFileError
 TEMPLATE_KEY = "__use_yte__"
 """The key by which Snakemake takes a YAML file for a template, whose Python it runs."""
 
+MAX_MERGED_KEYS = 20_000
+"""Keys that `<<` merges into the blocks of a file, where each alias counts as often as it stands
+there: as many as a study has values."""
+
+MAX_INTEGER_LETTERS = 100
+"""Letters of a whole number; Python reads no more than 4,300 digits."""
+
+MERGE_TAG = "tag:yaml.org,2002:merge"
+INTEGER_TAG = "tag:yaml.org,2002:int"
+
 
 def check(path: str | Path) -> None:
     """Raise UserFileError unless `read` reads the file."""
@@ -47,7 +57,11 @@ def _parsed(path: Path) -> dict | list | yaml.Node | None:
     except OSError as error:
         raise UserFileError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        return json.loads(text, object_pairs_hook=lambda pairs: _unique(path, pairs))
+        return json.loads(
+            text,
+            object_pairs_hook=lambda pairs: _unique(path, pairs),
+            parse_int=lambda digits: _integer(path, text, digits),
+        )
     except RecursionError as error:
         raise UserFileError(_message(path, error)) from error
     except json.JSONDecodeError:
@@ -61,8 +75,15 @@ def _parsed(path: Path) -> dict | list | yaml.Node | None:
             if key.value == TEMPLATE_KEY:
                 reason = f"{TEMPLATE_KEY} would run Python from a study; write out the values"
                 raise UserFileError(f"{_place(path, key.start_mark)}: {reason}")
-    for mapping in _mappings(root):
-        _check_keys(path, mapping)
+    for node in _nodes(root):
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(path, node)
+        elif isinstance(node, yaml.ScalarNode) and node.tag == INTEGER_TAG:
+            _check_integer(_place(path, node.start_mark), node.value)
+    try:
+        _check_merges(path, root)
+    except RecursionError as error:
+        raise UserFileError(_message(path, error)) from error
     return root
 
 
@@ -76,17 +97,67 @@ def _unique(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _mappings(root: yaml.Node | None) -> Iterator[yaml.MappingNode]:
-    """The mappings below a node, each once, in any order: aliases can make circles."""
+def _integer(path: Path, text: str, digits: str) -> int:
+    """The whole number of some digits in the text of a JSON file."""
+    line = text.count("\n", 0, text.index(digits)) + 1
+    _check_integer(f"{path}, line {line}", digits)
+    return int(digits)
+
+
+def _check_integer(place: str, digits: str) -> None:
+    """UserFileError for a whole number that is too long to be read."""
+    if len(digits) > MAX_INTEGER_LETTERS:
+        excerpt = f"{digits[:10]}..."
+        raise UserFileError(
+            f"{place}: the whole number {excerpt} has {len(digits):,} letters; allowed: at most "
+            f"{MAX_INTEGER_LETTERS}"
+        )
+
+
+def _check_merges(path: Path, root: yaml.Node | None) -> None:
+    """UserFileError if `<<` merges more keys into the blocks of a file than a study can have."""
+    counts: dict[int, int] = {}
+    merged_keys = 0
+    for node in _nodes(root):
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        for key, value in node.value:
+            if key.tag == MERGE_TAG:
+                merged_keys += _merged_count(value, counts)
+            if merged_keys > MAX_MERGED_KEYS:
+                reason = f"`<<` merges more than {MAX_MERGED_KEYS:,} keys into the file's blocks"
+                raise UserFileError(f"{_place(path, key.start_mark)}: {reason}")
+
+
+def _merged_count(node: yaml.Node, counts: dict[int, int]) -> int:
+    """The keys that a block gets by `<<: node`, equal ones included.
+
+    `counts` remembers those of each node; a node that contains itself adds none there.
+    """
+    if id(node) in counts:
+        return counts[id(node)]
+    counts[id(node)] = 0
+    count = 0
+    if isinstance(node, yaml.SequenceNode):
+        count = sum(_merged_count(part, counts) for part in node.value)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            count += _merged_count(value, counts) if key.tag == MERGE_TAG else 1
+    counts[id(node)] = count
+    return count
+
+
+def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
+    """A node and all below it, each once, in any order: aliases can make circles."""
     queue = [root]
     visited: set[int] = set()
     while queue:
         node = queue.pop()
-        if id(node) in visited:
+        if node is None or id(node) in visited:
             continue
         visited.add(id(node))
+        yield node
         if isinstance(node, yaml.MappingNode):
-            yield node
             queue += [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             queue += node.value

@@ -86,6 +86,15 @@ def check_model(dataset: DatasetPart, model: ModelPart, variant: Variant) -> Pro
             "model",
             f"{model.recipe.name} on {dataset.name}: features cannot be cropped, flipped or cut",
         )
+    side = min(facts.shape[:2])
+    for key in ("crop", "cutout"):
+        pixels = getattr(model.recipe.component, key)
+        if pixels > side and not facts.features:
+            return Problem(
+                "model",
+                f"{model.recipe.name} on {dataset.name}: {key}: {pixels} is not allowed; allowed: "
+                f"between 0 and {side}, the shorter side of an image",
+            )
     setting = Setting(
         data=facts,
         model=model.component,

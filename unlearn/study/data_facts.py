@@ -8,6 +8,9 @@ from unlearn.data.source import DataSource
 from unlearn.study import messages
 from unlearn.study.messages import InvalidError
 
+MIN_TRAINING_POINTS = 2
+"""Points in base training, at least: a request deletes one and leaves one."""
+
 
 def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) -> DataFacts:
     """The facts of a data set before it is loaded.
@@ -32,10 +35,18 @@ def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) 
             allowed = f"{kind} has {available} {split} points"
             raise InvalidError(key, f"{points} is too many; {allowed}")
     points = source.subset or facts.train_points - source.validation_size
-    held_out = round(source.held_out * points)
-    if held_out >= points:
+    if points < MIN_TRAINING_POINTS:
         raise InvalidError(
-            "held_out", f"{source.held_out} of {points} points leaves none to train on"
+            "validation",
+            f"{source.validation_size} of {facts.train_points} points leaves {points} to train on; "
+            f"allowed: at most {facts.train_points - MIN_TRAINING_POINTS}",
+        )
+    held_out = round(source.held_out * points)
+    if points - held_out < MIN_TRAINING_POINTS:
+        raise InvalidError(
+            "held_out",
+            f"{source.held_out} of {points} points leaves {points - held_out or 'none'} to train "
+            f"on; allowed: {MIN_TRAINING_POINTS} or more",
         )
     base_points = points - held_out
     swapped_classes = _swapped_classes(values, facts.classes, base_points)

@@ -17,6 +17,11 @@ MAX_LETTERS = 3_000
 
 NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
 
+METRIC_ON_SPLIT = "^[^/]+/[^/]+$"
+"""The pattern of a metric on a split in the schema of studies."""
+
+METRIC_ON_SPLIT_TEXT = "metric/split, as in accuracy/test"
+
 RANGE_WORDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 """The words of JSON Schema for the ends of a range, in the order of `Limits`."""
 
@@ -94,6 +99,10 @@ def _description(error: jsonschema.ValidationError) -> str:
 
 
 def _pattern(error: jsonschema.ValidationError) -> str:
+    if "\n" in error.instance:
+        return f"{excerpt(error.instance)} has a line break; allowed: text on one line"
+    if error.validator_value == METRIC_ON_SPLIT:
+        return f"{excerpt(error.instance)} is not allowed; allowed: {METRIC_ON_SPLIT_TEXT}"
     if error.validator_value.startswith("^[^"):
         return f"{excerpt(error.instance)} must not contain braces"
     return f"{excerpt(error.instance)} is not allowed; use letters, digits and _ only"

@@ -1,6 +1,7 @@
 """The schemas of a study: defaults, allowed values, and errors that say what is allowed."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -108,8 +109,19 @@ def _duplicates(
         texts.add(text)
 
 
+def _unmatched(
+    _: Any, pattern: str, text: Any, schema: Mapping
+) -> Iterator[jsonschema.ValidationError]:
+    """The violation of `pattern` by a text that does not match as a whole.
+
+    In Python `$` matches before a line break at the end, too.
+    """
+    if isinstance(text, str) and not re.fullmatch(pattern, text):
+        yield jsonschema.ValidationError(f"{text!r} does not match {pattern!r}")
+
+
 Validator = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator, {"uniqueItems": _duplicates}
+    jsonschema.Draft202012Validator, {"uniqueItems": _duplicates, "pattern": _unmatched}
 )
 
 

@@ -67,7 +67,7 @@ class ModelOptions(Parameters):
     )
     checkpoint: str | None = parameter(
         None,
-        pattern=r"^[^{}]*(\{seed\}[^{}]*)?$",
+        pattern=r"^[^{}\n]*(\{seed\}[^{}\n]*)?$",
         help="A file with the weights of an already trained model, .safetensors or a state_dict "
         "saved by torch: the original, which is then not trained. {seed} stands for the seed of a "
         "member; without it there can be one member only.",

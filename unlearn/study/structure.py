@@ -59,7 +59,12 @@ def check_description(text: str, path: str) -> None:
 
 
 def check_folder(path: str, key: str) -> None:
-    """Raise InvalidError for a path with a folder of more than 255 bytes, which no system has."""
+    """Raise InvalidError for a path that no job can use.
+
+    It has a line break, or a folder of more than 255 bytes, which no system has.
+    """
+    if "\n" in path:
+        raise InvalidError(key, f"{excerpt(path)} has a line break; allowed: a path on one line")
     longest = max(path.split("/"), key=lambda part: len(part.encode()))
     size = len(longest.encode())
     if size > 255:

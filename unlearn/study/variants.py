@@ -31,7 +31,7 @@ def resolve_variants(
     chosen_variants = [_variant(resolver, version, path) for version in resolver.choices(choice)]
     trainers = {v.trainer.name: _control_trainer(resolver, v.trainer) for v in chosen_variants}
     controls = [
-        _new_variant(resolver, _control(kind, trainer), trainer, path)
+        _new_variant(resolver, _control(resolver, kind, trainer, path), trainer, path)
         for trainer in trainers.values()
         for kind in CONTROLS
     ]
@@ -49,13 +49,17 @@ def resolve_variants(
 def random_networks(resolver: Resolver) -> Variant:
     """The variant of networks that are not trained, which some audits compare with."""
     trainer = _trainer(resolver, "untrained", {}, "")
-    variant = _new_variant(resolver, _control("retrain", trainer), trainer, "")
+    defaults = registry.find("methods", "retrain")().values()
+    method_part = Part(control_name("retrain", trainer), "retrain", defaults)
+    variant = _new_variant(resolver, method_part, trainer, "")
     return resolver.register(resolver.study.variants, variant.name, variant)
 
 
-def _control(kind: str, trainer: Part) -> Part:
-    """A control at the defaults of its method."""
-    return Part(control_name(kind, trainer), kind, registry.find("methods", kind)().values())
+def _control(resolver: Resolver, kind: str, trainer: Part, path: str) -> Part:
+    """A control, with the parameters that the study gives its method."""
+    _, _, values = resolver.block("methods", kind, path)
+    parameters = sections.own_parameters("methods", kind, values)
+    return Part(control_name(kind, trainer), kind, parameters)
 
 
 def _variant(resolver: Resolver, choice: Any, path: str) -> Variant:

@@ -103,7 +103,7 @@ class SisaTrainer(Trainer):
         help="distribution_aware, request_probability. How likely points are to be deleted.",
     )
     prior_shape: float = parameter(
-        1.16, above=0, help="The shape of the requests that the prior is right for."
+        1.16, above=0, maximum=50, help="The shape of the requests that the prior is right for."
     )
     prior_seed: int = parameter(
         0, minimum=0, help="The ranking_seed of the requests that the prior is right for."

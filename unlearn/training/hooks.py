@@ -10,6 +10,17 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from unlearn.training.instruments import ForwardEnd, ForwardStart
 
+PASS_METHODS = ("forward", "__call__", "_wrapped_call_impl", "_call_impl", "_compiled_call_impl")
+"""The attributes of a module that its forward pass goes through."""
+
+
+def _methods(kind: type[nn.Module]) -> tuple[object, ...]:
+    """What a class computes a forward pass by."""
+    return tuple(getattr(kind, name, None) for name in PASS_METHODS)
+
+
+_PLAIN_METHODS = {kind: _methods(kind) for kind in (nn.Sequential, nn.Flatten, nn.Linear, nn.ReLU)}
+
 
 def has_hooks(model: nn.Module) -> bool:
     """Whether anything but the task's instruments is hooked to a network or to its parameters.
@@ -24,6 +35,12 @@ def has_hooks(model: nn.Module) -> bool:
     )
 
 
+def has_plain_classes(model: nn.Module) -> bool:
+    """Whether the classes of a network's modules compute what they did when this was imported."""
+    kinds = set(map(type, model.modules()))
+    return all(kind in _PLAIN_METHODS and _methods(kind) == _PLAIN_METHODS[kind] for kind in kinds)
+
+
 def has_modes() -> bool:
     """Whether torch shows every operation, or every tensor saved for a backward pass, to a user."""
     return bool(
@@ -34,11 +51,11 @@ def has_modes() -> bool:
 
 
 def _is_hooked(module: nn.Module) -> bool:
-    """Whether a module has a hook of a user, or a `forward` that is not that of its class."""
+    """Whether a module has a hook of a user, or methods that are not those of its class."""
     hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
     hooks += [*module._backward_hooks.values(), *module._backward_pre_hooks.values()]
     is_foreign = [not isinstance(hook, ForwardStart | ForwardEnd) for hook in hooks]
-    return any(is_foreign) or "forward" in vars(module)
+    return any(is_foreign) or any(name in vars(module) for name in PASS_METHODS)
 
 
 def _has_gradient_hooks(parameter: nn.Parameter) -> bool:

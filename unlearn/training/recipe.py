@@ -19,7 +19,7 @@ class Recipe(Parameters):
     lr: float = parameter(0.05, above=0, help="The largest learning rate of the schedule.")
     momentum: float = parameter(0.9, minimum=0, below=1)
     nesterov: bool = parameter(False)
-    weight_decay: float = parameter(0.0005, minimum=0)
+    weight_decay: float = parameter(0.0005, minimum=0, maximum=1_000_000)
     schedule: str = parameter("cosine", choices=SCHEDULES)
     crop: int = parameter(0, minimum=0, help="Random crops after padding by so many pixels.")
     flip: bool | str = parameter(

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from unlearn.training.device import Machine
-from unlearn.training.hooks import has_hooks, has_modes
+from unlearn.training.hooks import has_hooks, has_modes, has_plain_classes
 from unlearn.training.optimizers import Optimizer
 from unlearn.training.recipe import Recipe
 
@@ -24,11 +24,13 @@ class StackOptimizer(Optimizer):
     """
 
     def __enter__(self) -> Self:
+        self.places: list[torch.Tensor] = []
         self.weights: list[torch.Tensor] = []
         self.biases: list[torch.Tensor] = []
         self.momenta: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.constants: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         for name, layer in self._layers():
+            self.places.append(layer.weight.data)
             self.weights.append(layer.weight.detach().t().contiguous())
             self.biases.append(layer.bias.detach())
             layer.weight.data = self.weights[-1].t()
@@ -39,8 +41,9 @@ class StackOptimizer(Optimizer):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _, layer in self._layers():
-            layer.weight.data = layer.weight.data.contiguous()
+        for place, (_, layer) in zip(self.places, self._layers(), strict=True):
+            place.copy_(layer.weight.data)
+            layer.weight.data = place
 
     def _layers(self) -> list[tuple[str, nn.Linear]]:
         children = self.model.named_children()
@@ -116,20 +119,26 @@ def is_stack(model: nn.Module) -> bool:
         return False
     if (model[0].start_dim, model[0].end_dim) != (1, -1):
         return False
-    return _are_plain(model) and not has_hooks(model)
+    return _are_plain(model) and has_plain_classes(model) and not has_hooks(model)
 
 
 def _are_plain(model: nn.Sequential) -> bool:
     """Whether each linear layer has a weight and a bias to itself, float32, and both are trained.
 
-    Nothing else of the model is a parameter.
+    Nothing else of the model is a parameter, and no parameter shares memory: it fills a storage of
+    its own.
     """
     parameters = list(model.parameters())
     layers = [layer for layer in model if isinstance(layer, nn.Linear)]
     if len(parameters) != 2 * len(layers) or any(layer.bias is None for layer in layers):
         return False
+    storages = {parameter.untyped_storage().data_ptr() for parameter in parameters}
+    if len(storages) < len(parameters):
+        return False
     return all(
         type(parameter) is nn.Parameter
+        and parameter.is_contiguous()
+        and parameter.untyped_storage().nbytes() == parameter.nbytes
         and parameter.requires_grad
         and parameter.dtype == torch.float32
         for parameter in parameters
