@@ -221,37 +221,6 @@ def _fleet_of(variant, wildcards):
     return f"{UNLEARNED.format(variant=variant, **names)}/record.json"
 
 
-def score_listing(wildcards):
-    """The scores of an experiment's cells, or of all cells, as `grid.files` lists them."""
-    return _scored_files(wildcards, "scores.csv")
-
-
-def _scored_files(wildcards, name):
-    experiment = getattr(wildcards, "experiment", None)
-    grids = [STUDY.experiments[experiment].grid] if experiment else GRIDS
-    return [_listed_files(f"{SCORED}/{name}", grids)]
-
-
-def cost_listing(_):
-    """The records of every training and unlearning job, as `grid.files` lists them."""
-    unlearned, oracles = JOBS.population_grids(STUDY.audits)
-    grids = [*GRIDS, *unlearned]
-    trainers = {name: v.trainer.name for name, v in STUDY.variants.items()}
-    return [
-        _listed_files(f"{TRAINED}/costs.json", grids) | {"trainers": trainers},
-        _listed_files(f"{UNLEARNED}/costs.json", grids),
-        _listed_files(f"{ORACLES}/costs.json", oracles),
-    ]
-
-
-def _listed_files(pattern, grids):
-    """A block of a listing: a file of each cell of grids, as a path within the results.
-
-    Where these lie is no parameter.
-    """
-    return {"grids": grids, "patterns": [os.path.relpath(pattern, RESULTS)]}
-
-
 def score_records(wildcards):
     return grid.files(_scored_files(wildcards, "record.json"), RESULTS)
 

@@ -1,4 +1,4 @@
-"""What audits read, beside what `common` lists."""
+"""Listings of files that grow with a study, and what audits read."""
 
 
 def audited_cell(wildcards):
@@ -42,3 +42,34 @@ def audit_records(wildcards):
 def _audited_files(wildcards, name):
     pattern = f"{AUDITED}/{name}".replace("{population}", "{fleet}")
     return [_listed_files(pattern, [STUDY.experiments[wildcards.experiment].audits])]
+
+
+def score_listing(wildcards):
+    """The scores of an experiment's cells, or of all cells, as `grid.files` lists them."""
+    return _scored_files(wildcards, "scores.csv")
+
+
+def _scored_files(wildcards, name):
+    experiment = getattr(wildcards, "experiment", None)
+    grids = [STUDY.experiments[experiment].grid] if experiment else GRIDS
+    return [_listed_files(f"{SCORED}/{name}", grids)]
+
+
+def cost_listing(_):
+    """The records of every training and unlearning job, as `grid.files` lists them."""
+    unlearned, oracles = JOBS.population_grids(STUDY.audits)
+    grids = [*GRIDS, *unlearned]
+    trainers = {name: v.trainer.name for name, v in STUDY.variants.items()}
+    return [
+        _listed_files(f"{TRAINED}/costs.json", grids) | {"trainers": trainers},
+        _listed_files(f"{UNLEARNED}/costs.json", grids),
+        _listed_files(f"{ORACLES}/costs.json", oracles),
+    ]
+
+
+def _listed_files(pattern, grids):
+    """A block of a listing: a file of each cell of grids, as a path within the results.
+
+    Where these lie is no parameter.
+    """
+    return {"grids": grids, "patterns": [os.path.relpath(pattern, RESULTS)]}

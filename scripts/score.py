@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts import command
 from unlearn.data import dataset
 from unlearn.evaluation import score
-from unlearn.evaluation.cell_gates import Finding
+from unlearn.evaluation.cell_gates import Violation
 from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints, ScoredFleet, TrainedFleet
 from unlearn.evaluation.gated_score import gated_score
@@ -86,7 +86,7 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.gates, _gate_reasons(findings))
 
 
-def _gate_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
+def _gate_reasons(findings: Iterable[Violation]) -> dict[str, list[str]]:
     """The gates that the cell violates: why it is `refused`, and why it is `flagged`."""
     reasons: dict[str, list[str]] = {"refused": [], "flagged": []}
     for finding in findings:

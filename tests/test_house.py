@@ -45,6 +45,8 @@ def test_files_fit_one_reading():
 
 
 def test_the_full_study_is_planned_from_its_configuration():
+    from unlearn.study.grid import union
+    from unlearn.study.jobs import Jobs
     from unlearn.study.load import load_study
 
     plan = load_study(yaml.safe_load((ROOT / "config.yaml").read_text()))
@@ -55,7 +57,11 @@ def test_the_full_study_is_planned_from_its_configuration():
     commands = re.findall(r"^Shell command: (.*)$", process.stdout + process.stderr, re.M)
     assert len(commands) > 1000 and max(map(len, commands)) < 2**17 - 1  # one argument, on Linux
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", process.stdout + process.stderr, re.M))
-    assert int(jobs["unlearn"]) == int(jobs["score"]) == len(plan.cells)
+    assert int(jobs["score"]) == len(plan.cells)
+    unlearned, oracles = Jobs(plan).population_grids(plan.audits)
+    assert int(jobs["unlearn"]) == len({*plan.cells, *union(unlearned)})
+    assert int(jobs["oracle"]) == len(union(oracles))
+    assert int(jobs["audit"]) == len(plan.audits) > 0
     assert int(jobs["table"]) == int(jobs["figure"]) == len(plan.experiments)
     parts = plan.datasets.values()
     featured = [part for part in parts if part.parameters["features"]]

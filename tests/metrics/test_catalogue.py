@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.project import ROOT
 from unlearn.core import registry
-from unlearn.metrics.catalogue import METRICS, PHASES, SPLITS, floor
-from unlearn.metrics.metric import AUDITED_SPLITS
+from unlearn.metrics.catalogue import METRICS, floor
+from unlearn.metrics.metric import AUDITED_SPLITS, PHASES, SPLITS
 from unlearn.report.figures import _style
 
 FUNCTIONS = ("of_model", "of_pair", "of_votes", "of_attack", "of_population", "of_classes")

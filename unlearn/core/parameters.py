@@ -23,13 +23,7 @@ from typing import Any, ClassVar
 MAX_INTEGER = 2**32 - 1
 """The largest integer of parameters without a maximum: the largest seed that all libraries take."""
 
-JSON_TYPES = {
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    str: "string",
-    list: "array",
-}
+JSON_TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", list: "array"}
 
 TYPE_NAMES = JSON_TYPES | {dict: "name or block"}
 """The types in words. A `dict` names a component: `finetune`, or `{name: finetune, epochs: 3}`."""

@@ -15,7 +15,7 @@ from unlearn.metrics.loss_attack import loss_attack_auc
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """A gate that a cell has violated."""
 
     gate: str
@@ -28,7 +28,7 @@ class Finding:
 
 def findings(
     fleets: Comparison, points: SplitPoints, position: int, *, changes_points: bool
-) -> Iterator[Finding]:
+) -> Iterator[Violation]:
     """The gates that the outputs of a cell violate after one step.
 
     Args:
@@ -55,12 +55,12 @@ def findings(
     ]
     for reason in list(filter(None, reasons))[:1]:
         count = len(reasons) - reasons.count(None)
-        yield Finding("collapse", f"{count} of {len(reasons)} models: {reason}", is_refusal=False)
+        yield Violation("collapse", f"{count} of {len(reasons)} models: {reason}", is_refusal=False)
 
 
 def value_findings(
     rows: Iterable[tuple[str, str, float | None]], sizes: Mapping[str, int]
-) -> Iterator[Finding]:
+) -> Iterator[Violation]:
     """The gates that values violate: metric, split and value of models that have not diverged.
 
     `sizes` are the numbers of points by split.
@@ -68,14 +68,14 @@ def value_findings(
     for metric, split, value in rows:
         reason = gates.not_finite(metric, split, value)
         if reason:
-            yield Finding("not finite", reason, is_refusal=True)
+            yield Violation("not finite", reason, is_refusal=True)
             continue
         reason = gates.out_of_range(metric, split, value, sizes.get(split))
         if reason:
-            yield Finding("out of range", reason, is_refusal=True)
+            yield Violation("out of range", reason, is_refusal=True)
 
 
-def _base_findings(originals: Sequence[MemberState], points: SplitPoints) -> Iterator[Finding]:
+def _base_findings(originals: Sequence[MemberState], points: SplitPoints) -> Iterator[Violation]:
     """The gate of the trained models. It is a flag: models of unlearnable data are at chance."""
     test_points = len(points.rows["test"])
     reason = gates.untrained_base(
@@ -89,7 +89,7 @@ def _base_findings(originals: Sequence[MemberState], points: SplitPoints) -> Ite
 
 def _oracle_findings(
     originals: Sequence[MemberState], oracles: Sequence[MemberState], points: SplitPoints
-) -> Iterator[Finding]:
+) -> Iterator[Violation]:
     """The gates of the oracle.
 
     Small data and short trainings cost an honest oracle some accuracy, so only one that is nearer
@@ -101,19 +101,19 @@ def _oracle_findings(
         return
     reason = gates.broken_oracle(oracle, original, 1 / originals[0].logits.shape[1])
     if reason:
-        yield Finding("oracle quality", reason, is_refusal=True)
+        yield Violation("oracle quality", reason, is_refusal=True)
     else:
         yield from _flag("oracle quality", gates.oracle_quality(oracle, original))
 
 
-def _noop_findings(fleets: Comparison, position: int) -> Iterator[Finding]:
+def _noop_findings(fleets: Comparison, position: int) -> Iterator[Violation]:
     """The gate of doing nothing; it refuses where no model of the cell has changed."""
     logits = fleets.unlearned.logits[:, position]
     original_logits = fleets.original.logits[:, position]
     members = gates.no_op(logits, original_logits)
     if members:
         reason = f"{len(members)} of {len(logits)} models predict what the original does"
-        yield Finding("no-op", reason, is_refusal=len(members) == len(logits))
+        yield Violation("no-op", reason, is_refusal=len(members) == len(logits))
 
 
 def _excess_findings(
@@ -121,7 +121,7 @@ def _excess_findings(
     oracles: Sequence[MemberState],
     originals: Sequence[MemberState],
     points: SplitPoints,
-) -> Iterator[Finding]:
+) -> Iterator[Violation]:
     """The gate of going beyond the oracle, by accuracy, attack and loss on deleted points."""
     resolution = 1 / len(points.rows["forget"])
     measures = {"forget accuracy": _forget_accuracy, "AUC of the attack": _attack}
@@ -136,10 +136,10 @@ def _excess_findings(
     yield from _flag("over-unlearning", gates.excessive_loss(*map(float, losses)))
 
 
-def _flag(gate: str, reason: str | None) -> Iterator[Finding]:
+def _flag(gate: str, reason: str | None) -> Iterator[Violation]:
     """The flag of a gate, if there is a reason."""
     if reason:
-        yield Finding(gate, reason, is_refusal=False)
+        yield Violation(gate, reason, is_refusal=False)
 
 
 def _finite_states(fleet: ScoredFleet | None, position: int) -> list[MemberState]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from unlearn.evaluation import cell_gates, gates
-from unlearn.evaluation.cell_gates import Finding
+from unlearn.evaluation.cell_gates import Violation
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints
 from unlearn.evaluation.score import Row, finite_number, raw_score
 from unlearn.metrics.gate_rows import METRICS_BY_GATE
@@ -22,7 +22,7 @@ def gated_score(
     seeds: Sequence[int],
     fleets: Comparison,
     members: Mapping[str, Members],
-) -> tuple[list[Row], list[Finding]]:
+) -> tuple[list[Row], list[Violation]]:
     """The rows of a cell, and the gates that it violates, each once.
 
     Args:
@@ -37,7 +37,7 @@ def gated_score(
         whether the method ran, that it is refused, and the gates.
     """
     rows = list(raw_score(points, steps, seeds, fleets))
-    by_gate: dict[tuple[str, bool], Finding] = {}
+    by_gate: dict[tuple[str, bool], Violation] = {}
     for finding in _findings(points, steps, seeds, fleets, members):
         by_gate.setdefault((finding.gate, finding.is_refusal), finding)
     for step in steps:
@@ -63,18 +63,18 @@ def _findings(
     seeds: Sequence[int],
     fleets: Comparison,
     members: Mapping[str, Members],
-) -> Iterator[Finding]:
+) -> Iterator[Violation]:
     """The gates that the fleets of a cell violate after any step; none of a cell that failed."""
     if fleets.unlearned is None:
         return
     if "oracle" in members:
         reason = gates.contaminated_oracle(members["trained"], members["oracle"])
         if reason:
-            yield Finding("contaminated oracle", reason, is_refusal=True)
+            yield Violation("contaminated oracle", reason, is_refusal=True)
     if fleets.original is not None:
         reason = gates.seed_collision(seeds, fleets.original.logits[:, 0])
         if reason:
-            yield Finding("seed collision", reason, is_refusal=True)
+            yield Violation("seed collision", reason, is_refusal=True)
     for position, step in enumerate(steps):
         changes_points = bool(len(step.forget_ids) + len(step.added_ids))
         split_points = points.split(step)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -167,3 +167,8 @@ class Metric:
     def scale(self) -> int:
         """The factor from a stored value to the value that is shown."""
         return 100 if self.is_percentage else 1
+
+
+def row(family: Metric, name: str, label: str, **columns: object) -> Metric:
+    """A member of a family of metrics, with the columns in which it differs."""
+    return replace(family, name=name, label=label, **columns)

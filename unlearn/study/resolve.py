@@ -6,12 +6,12 @@ cells of two experiments are computed once.
 """
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from unlearn.core import registry
 from unlearn.core.parameters import Parameters
-from unlearn.study import messages, populations, schema, sections
+from unlearn.study import messages, schema, sections
 from unlearn.study.components import (
     DatasetPart,
     ModelPart,
@@ -23,8 +23,9 @@ from unlearn.study.components import (
 )
 from unlearn.study.data_facts import data_facts
 from unlearn.study.messages import InvalidError
+from unlearn.study.population_blocks import resolve_populations
 from unlearn.study.scoring import resolve_scoring
-from unlearn.study.variants import random_networks, resolve_variants
+from unlearn.study.variants import resolve_variants
 from unlearn.training.fleet import Member
 from unlearn.training.recipe import Recipe
 
@@ -66,10 +67,8 @@ class Resolver:
             for choice in self.choices(block["model"])
         ]
         seeds = block["seeds"] if isinstance(block["seeds"], list) else range(int(block["seeds"]))
-        fleets = self._fleets(seeds, block["fleet"])
-        audited = tuple(self._populations(block["population"], seeds, f"{path}.population"))
-        if audited:
-            random_networks(self)
+        fleets = self.fleets(seeds, block["fleet"])
+        audited = tuple(resolve_populations(self, block["population"], seeds, f"{path}.population"))
         for dataset, request in itertools.product(datasets, requests):
             resolve_scoring(self, dataset, request, seeds, f"{path}.request")
         return Selection(
@@ -262,7 +261,7 @@ class Resolver:
         model = ModelPart(name, kind, parameters, component, recipe=recipe, checkpoint=checkpoint)
         return self.register(self.study.models, (dataset.name, model.name), model)
 
-    def _fleets(self, seeds: Iterable[int], size: int) -> tuple[str, ...]:
+    def fleets(self, seeds: Iterable[int], size: int) -> tuple[str, ...]:
         """The names of the fleets of some seeds: 0-4, 5-9, ... for a size of 5."""
         names = []
         for _, group in itertools.groupby(sorted(map(int, seeds)), lambda seed: seed // size):
@@ -273,34 +272,3 @@ class Resolver:
             self.study.fleets[name] = tuple(map(Member, fleet))
             names.append(name)
         return tuple(names)
-
-    def _populations(
-        self, choice: Any, seeds: Collection[int], path: str
-    ) -> Iterator[populations.Population]:
-        """The populations of an experiment, whose models have these seeds besides."""
-        if choice is None:
-            return
-        rules = schema.definition("population")
-        for written in choice if isinstance(choice, list) else [choice]:
-            block = schema.with_defaults(written, rules)
-            self.at(path, populations.check, block, seeds)
-            half = block["oracles"] // 2
-            sizes = {
-                "originals": populations.ORIGINAL_SEEDS[: block["originals"]],
-                "unlearned": populations.ORIGINAL_SEEDS[: block["unlearned"]],
-                "reference": populations.REFERENCE_SEEDS[:half],
-                "floor": populations.FLOOR_SEEDS[:half],
-                "random": populations.RANDOM_SEEDS,
-            }
-            size = block["fleet"]
-            population = populations.Population(
-                populations.name(block),
-                **{group: self._fleets(members, size) for group, members in sizes.items()},
-                columns={
-                    f"population.{key}": block[key] for key in ("originals", "oracles", "unlearned")
-                },
-            )
-            key = population.name
-            if self.study.populations.setdefault(key, population) != population:
-                self.fail(path, f"fleet: {size} differs from another experiment's for {key}")
-            yield population

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from unlearn.metrics import population_attacks as attacks
 from unlearn.metrics import population_distances as distances
-from unlearn.metrics.metric import AUDITED_SPLITS, Metric
+from unlearn.metrics.metric import AUDITED_SPLITS, Metric, row
 
 _ATTACK = Metric(name="", label="", unit="ratio", splits=("forget",), scope="population")
 _SHARE = replace(_ATTACK, unit="fraction")
@@ -12,103 +12,98 @@ _DISTANCE = replace(_ATTACK, unit="nats", splits=AUDITED_SPLITS, better="low", i
 _SHIFT = replace(_SHARE, splits=AUDITED_SPLITS, is_signed=True)
 
 
-def _row(family: Metric, name: str, label: str, **columns: object) -> Metric:
-    """A member of a family, with the columns in which it differs."""
-    return replace(family, name=name, label=label, **columns)
-
-
 AUDITS = (
-    _row(
+    row(
         _ATTACK,
         "ulira_auc",
         "AUC of U-LiRA",
         of_population=attacks.ulira_auc,
         of_examples=attacks.ulira_point_aucs,
     ),
-    _row(
+    row(
         _ATTACK,
         "ulira_balanced_accuracy",
         "Balanced accuracy of U-LiRA",
         of_population=attacks.ulira_balanced_accuracy,
     ),
-    _row(
+    row(
         _SHARE,
         "ulira_tpr_at_one_percent",
         "U-LiRA: true positives (%) at 1 % false ones",
         of_population=attacks.ulira_tpr_at_one_percent,
     ),
-    _row(_ATTACK, "lira_auc", "AUC of LiRA", of_population=attacks.lira_auc),
-    _row(
+    row(_ATTACK, "lira_auc", "AUC of LiRA", of_population=attacks.lira_auc),
+    row(
         _SHARE,
         "lira_tpr_at_one_percent",
         "LiRA: true positives (%) at 1 % false ones",
         of_population=attacks.lira_tpr_at_one_percent,
     ),
-    _row(
+    row(
         _ATTACK,
         "rmia_auc",
         "AUC of RMIA",
         of_population=attacks.rmia_auc,
         of_examples=attacks.rmia_point_scores,
     ),
-    _row(
+    row(
         _SHARE,
         "rmia_tpr_at_one_percent",
         "RMIA: true positives (%) at 1 % false ones",
         of_population=attacks.rmia_tpr_at_one_percent,
     ),
-    _row(
+    row(
         _ATTACK,
         "loss_auc",
         "AUC of the attack by loss, many models",
         of_population=attacks.loss_auc,
     ),
-    _row(
+    row(
         _SHARE,
         "svc_efficacy",
         "Deleted points that an SVC calls non-members (%)",
         of_population=attacks.svc_efficacy_mean,
     ),
-    _row(
+    row(
         _SHARE,
         "auc_threshold_failures",
         "Models beyond .05 of AUC .5 (%)",
         of_population=attacks.auc_threshold_failures,
     ),
-    _row(
+    row(
         _SHARE,
         "accuracy_threshold_failures",
         "Models with forget accuracy of 10 % or more (%)",
         of_population=attacks.accuracy_threshold_failures,
     ),
-    _row(
+    row(
         _DISTANCE,
         "klom",
         "KLoM (nats)",
         of_population=distances.klom_mean,
         of_examples=distances.klom_points,
     ),
-    _row(_DISTANCE, "klom_p95", "KLoM, 95th percentile (nats)", of_population=distances.klom_high),
-    _row(_DISTANCE, "klom_p05", "KLoM, 5th percentile (nats)", of_population=distances.klom_low),
-    _row(
+    row(_DISTANCE, "klom_p95", "KLoM, 95th percentile (nats)", of_population=distances.klom_high),
+    row(_DISTANCE, "klom_p05", "KLoM, 5th percentile (nats)", of_population=distances.klom_low),
+    row(
         _DISTANCE,
         "klom_reverse",
         "KLoM of oracles from models (nats)",
         of_population=distances.klom_reverse,
     ),
-    _row(
+    row(
         _DISTANCE,
         "klom_histogram",
         "KLoM of histograms (nats)",
         of_population=distances.klom_histogram,
     ),
-    _row(
+    row(
         _DISTANCE,
         "klom_histogram_p95",
         "KLoM of histograms, 95th percentile (nats)",
         of_population=distances.klom_histogram_high,
     ),
-    _row(
+    row(
         _DISTANCE,
         "epsilon",
         "Epsilon of the best threshold (nats)",
@@ -116,39 +111,39 @@ AUDITS = (
         of_population=distances.epsilon_mean,
         of_examples=distances.epsilon_points,
     ),
-    _row(
+    row(
         _ATTACK,
         "forgetting_quality",
         "Forgetting quality F",
         of_population=distances.forgetting_quality_mean,
     ),
-    _row(
+    row(
         _ATTACK,
         "forgetting_score",
         "Forgetting quality x utility",
         of_population=distances.forgetting_score,
     ),
-    _row(
+    row(
         _SHIFT,
         "influence",
         "Probability of the label - oracles' (points)",
         of_population=distances.influence_mean,
         of_examples=distances.influence_points,
     ),
-    _row(
+    row(
         _SHIFT,
         "accuracy_shift",
         "Mean accuracy - oracles' (points)",
         of_population=distances.accuracy_shift,
     ),
-    _row(
+    row(
         _SHARE,
         "agreement_with_oracles",
         "Same class as an oracle (%)",
         splits=AUDITED_SPLITS,
         of_population=distances.agreement_mean,
     ),
-    _row(
+    row(
         _ATTACK,
         "zrf",
         "Zero-retrain forgetting",

@@ -1,0 +1,139 @@
+"""The metrics that jobs count or measure, and those of relearning: rows without a function."""
+
+from dataclasses import replace
+
+from unlearn.metrics.metric import PHASES, SPLITS, Metric, row
+
+_NUMBER = Metric(name="", label="", unit="fraction", splits=SPLITS, better="oracle", scope="model")
+_SPEEDUP = replace(
+    _NUMBER,
+    unit="ratio",
+    splits=("forget",),
+    better="high",
+    scope="pair",
+    is_drawn_for_original=False,
+)
+_COST = replace(_NUMBER, unit="count", splits=PHASES, better="low", is_frontier_cost=True)
+_WORK = replace(_COST, is_drawn_for_original=False)
+_SECONDS = replace(_WORK, unit="seconds", is_clocked=True)
+_BYTES = replace(_COST, unit="bytes")
+_COUNTER = replace(_COST, is_trainer_specific=True, is_frontier_cost=False)
+_FACT = replace(_COUNTER, better=None)
+_FLAG = replace(_COST, unit="flag", is_frontier_cost=False)
+_NOISE = replace(_COST, splits=("learn",), better=None, is_frontier_cost=False)
+_RELEARNED = replace(_NUMBER, splits=("forget", "test"), rule="relearn", is_curve=True)
+
+COSTS = (
+    row(_SECONDS, "wall_seconds", "Seconds"),
+    row(_SECONDS, "cpu_seconds", "CPU seconds"),
+    row(_WORK, "gradient_evaluations", "Gradient evaluations"),
+    row(_WORK, "forward_evaluations", "Forward evaluations"),
+    row(_WORK, "flops", "FLOPs"),
+    row(_WORK, "optimizer_steps", "Optimiser steps"),
+    row(_SECONDS, "io_seconds", "Seconds of reading and writing"),
+    row(_BYTES, "peak_memory_bytes", "Peak memory (bytes)", over_steps="max", is_clocked=True),
+    row(_BYTES, "bytes_stored", "Bytes stored", over_steps="last"),
+    row(
+        _SPEEDUP,
+        "speedup",
+        "Speed-up (gradient evaluations)",
+        speedup_of="gradient_evaluations",
+        is_of_one_size=True,
+    ),
+    row(
+        _SPEEDUP,
+        "speedup_seconds",
+        "Speed-up (seconds)",
+        speedup_of="wall_seconds",
+        is_clocked=True,
+    ),
+)
+
+COUNTERS = (
+    row(
+        _COUNTER,
+        "expected_gradient_evaluations",
+        "Expected gradient evaluations",
+        over_steps="complete_sum",
+    ),
+    row(_COUNTER, "shards_retrained", "Shards retrained"),
+    row(_COUNTER, "stages_retrained", "Stages retrained"),
+    row(_COUNTER, "exact_steps", "Exact steps"),
+    row(_FACT, "approximate_steps", "Approximate steps"),
+    row(_FACT, "direct_steps", "Direct steps"),
+    row(_COUNTER, "fallbacks", "Fall-backs to an exact step"),
+    row(
+        _FACT,
+        "active_fraction",
+        "Deleted points below the bound (%)",
+        unit="fraction",
+        over_steps="last",
+    ),
+    row(_COUNTER, "uniform_fallbacks", "Fall-backs to uniform weights"),
+    row(_COUNTER, "unconverged_solves", "Unconverged solves"),
+    row(_COUNTER, "largest_residual", "Largest relative residual", unit="ratio", over_steps="max"),
+)
+
+FLAGS = (
+    row(_FLAG, "completed", "Completed", better="high"),
+    row(_FLAG, "diverged", "Diverged", over_steps="last"),
+    row(_FLAG, "refused", "Refused"),
+)
+
+NOISES = (
+    row(
+        _NOISE,
+        "noise_converged",
+        "Searches that converged",
+        unit="flag",
+        better="high",
+        noise_field="converged",
+    ),
+    row(_NOISE, "noise_error", "Mistakes left on noisy images", unit="ratio", noise_field="error"),
+    row(_NOISE, "noise_rounds", "Rounds of the search for noise", noise_field="rounds"),
+    row(
+        _NOISE,
+        "noise_wall_seconds",
+        "Seconds of making noise",
+        unit="seconds",
+        noise_field="wall_seconds",
+        is_clocked=True,
+    ),
+    row(
+        _NOISE,
+        "noise_gradient_evaluations",
+        "Gradient evaluations for noise",
+        noise_field="gradient_evaluations",
+    ),
+)
+
+RELEARNING = (
+    row(_RELEARNED, "relearned_accuracy", "Accuracy after relearning (%)"),
+    row(_RELEARNED, "relearned_loss", "Cross-entropy after relearning (nats)", unit="nats"),
+    row(
+        _RELEARNED,
+        "relearning_steps",
+        "Steps until relearnt",
+        unit="count",
+        splits=("forget",),
+        is_curve=False,
+    ),
+)
+
+SCORINGS = (
+    row(_NOISE, "scoring_models", "Models that scored points", scoring_field="models"),
+    row(
+        _NOISE,
+        "scoring_gradient_evaluations",
+        "Gradient evaluations for scores of points",
+        scoring_field="gradient_evaluations",
+    ),
+    row(
+        _NOISE,
+        "scoring_wall_seconds",
+        "Seconds of scoring points",
+        unit="seconds",
+        scoring_field="wall_seconds",
+        is_clocked=True,
+    ),
+)
