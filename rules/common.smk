@@ -163,10 +163,9 @@ def id_files(wildcards):
 def trained_of(wildcards):
     """The trained fleet that a cell starts from."""
     trainer = STUDY.variants[wildcards.variant].trainer.name
-    fleet = TRAINED.format(
-        trainer=trainer, **_names(wildcards, "dataset", "model", "fleet")
-    )
-    return f"{fleet}/record.json"
+    names = _names(wildcards, "dataset", "model", "fleet")
+    names["fleet"] = STUDY.trained_fleets.get(names["fleet"], names["fleet"])
+    return f"{TRAINED.format(trainer=trainer, **names)}/record.json"
 
 
 def oracle_of(wildcards):

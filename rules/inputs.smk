@@ -59,9 +59,15 @@ def cost_listing(_):
     """The records of every training and unlearning job, as `grid.files` lists them."""
     unlearned, oracles = JOBS.population_grids(STUDY.audits)
     grids = [*GRIDS, *unlearned]
+    trained = [
+        g._replace(
+            fleets=[STUDY.trained_fleets.get(fleet, fleet) for fleet in g.fleets]
+        )
+        for g in grids
+    ]
     trainers = {name: v.trainer.name for name, v in STUDY.variants.items()}
     return [
-        _listed_files(f"{TRAINED}/costs.json", grids) | {"trainers": trainers},
+        _listed_files(f"{TRAINED}/costs.json", trained) | {"trainers": trainers},
         _listed_files(f"{UNLEARNED}/costs.json", grids),
         _listed_files(f"{ORACLES}/costs.json", oracles),
     ]

@@ -47,7 +47,8 @@ def _made_for_audits():
     for cell in grid.union(unlearned):
         names = cell._asdict()
         trainer = STUDY.variants[cell.variant].trainer.name
-        fleet = {key: names[key] for key in ("dataset", "model", "fleet")}
+        fleet = {key: names[key] for key in ("dataset", "model")}
+        fleet["fleet"] = STUDY.trained_fleets.get(cell.fleet, cell.fleet)
         yield "train", fleet | {"trainer": trainer}
         yield "unlearn", names
     for cell in grid.union(oracles):

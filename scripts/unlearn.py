@@ -13,6 +13,7 @@ from unlearn.jobs.setup import machine_of
 from unlearn.jobs.unlearn import unlearn_fleet
 from unlearn.storage.fleet import Fleet
 from unlearn.storage.request import read_request, request_digest
+from unlearn.training.state import State
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -32,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
         return unlearn_fleet(
             dataset,
             job,
-            [trained[member] for member in trained],
+            _originals(trained, job),
             request,
             label=f"{job.method['kind']} {job.model['kind']} on {dataset.description['name']}: ",
             store=store,
@@ -40,6 +41,12 @@ def main(arguments: argparse.Namespace) -> None:
         )
 
     fleets.write(arguments, job, identity | {"request": request_digest(request)}, serve)
+
+
+def _originals(trained: Fleet, job: FleetJob) -> list[State]:
+    """The trained model of each member: that of its seed."""
+    places = {member.seed: k for k, member in enumerate(job.trained_members or job.members)}
+    return [trained[places[member.seed]] for member in job.members]
 
 
 if __name__ == "__main__":

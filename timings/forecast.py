@@ -93,8 +93,9 @@ def _jobs_of(plan: Study, cell: Cell) -> Iterator[Job]:
     if data.noise and data.parameters["noised"] > 0:
         noise = data.noise.name
         yield Job("noise", data.source, "", noise, "", "", f"noise/{data.source}/{noise}")
-    folder = f"trained/{cell.dataset}/{cell.model}/{trainer}/{cell.fleet}"
-    yield Job("train", cell.dataset, cell.model, trainer, "", cell.fleet, folder)
+    fleet = plan.trained_fleets.get(cell.fleet, cell.fleet)
+    folder = f"trained/{cell.dataset}/{cell.model}/{trainer}/{fleet}"
+    yield Job("train", cell.dataset, cell.model, trainer, "", fleet, folder)
     yield Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}")
 
 

@@ -142,6 +142,24 @@ def test_populations_that_cannot_be_audited_are_refused(change, message):
         load(change)
 
 
+def test_models_of_a_single_original_differ_in_the_seed_of_the_method():
+    plan = load(with_population(SMALL | {"kind": "single", "unlearned": 12}))
+    (population,) = plan.populations.values()
+    members = [member for fleet in population.unlearned for member in plan.fleets[fleet]]
+    assert population.name.endswith("-single")
+    assert {member.seed for member in members} == {plan.fleets[population.originals[0]][0].seed}
+    assert [member.method_seed for member in members] == list(range(12))
+    assert {plan.trained_fleets[fleet] for fleet in population.unlearned} == {
+        population.originals[0]
+    }
+
+
+def test_an_ensemble_cannot_be_unlearned_with_another_seed():
+    change = with_population(SMALL | {"kind": "single"}, method="sisa")
+    with pytest.raises(StudyError, match="single: .*sisa is served with the seed of training"):
+        load(change)
+
+
 def test_a_metric_of_populations_needs_a_population():
     def change(config, experiment):
         experiment["figure"] = {"x": "rate", "y": "klom"}

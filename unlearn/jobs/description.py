@@ -6,7 +6,7 @@ Rules write a description as one JSON string; tests and timings build it from Py
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unlearn.core import registry
@@ -34,6 +34,8 @@ class FleetJob:
     """The parameters of a `training.recipe.Recipe`."""
     trainer: Block = field(default_factory=lambda: STANDARD_TRAINER)
     members: tuple[Member, ...] = (Member(0),)
+    trained_members: tuple[Member, ...] | None = None
+    """Those of the trained fleet, where others are unlearned from it."""
     method: Block | None = None
     """None for training."""
     checkpoint: str | None = None
@@ -47,7 +49,7 @@ class FleetJob:
 
     def identity(self, fingerprint: str) -> dict[str, str]:
         """The origin of a fleet: fleets of other data, models, members or trainers do not agree."""
-        described = self.describe()
+        described = replace(self, members=self.trained_members or self.members).describe()
         fleet = {
             key: described[key] for key in ("model", "recipe", "members", "precision", "checkpoint")
         }
@@ -68,6 +70,8 @@ class FleetJob:
             "torch": self.torch,
             "checkpoint": self.checkpoint,
         }
+        if self.trained_members is not None:
+            described["trained_members"] = [m.describe() for m in self.trained_members]
         if not self.keeps_weights:
             described["keeps_weights"] = False
         return described if self.method is None else described | {"method": self.method}
@@ -75,8 +79,12 @@ class FleetJob:
     @classmethod
     def read(cls, described: Mapping[str, Any]) -> "FleetJob":
         """The inverse of `describe`."""
-        members = tuple(map(Member.read, described["members"]))
-        return cls(**{**described, "members": members})
+        members = {
+            key: tuple(map(Member.read, described[key]))
+            for key in ("members", "trained_members")
+            if key in described
+        }
+        return cls(**{**described, **members})
 
     def modules(self) -> list[str]:
         """The modules that the job imports by a computed name."""

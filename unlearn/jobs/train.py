@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from unlearn.data.dataset import Dataset
+from unlearn.jobs import guards
 from unlearn.jobs.description import FleetJob
 from unlearn.jobs.measure import Measure, Store
 from unlearn.jobs.predict import Predictor
@@ -78,12 +79,19 @@ def retrain_fleet(
     if "recut" in task.trainer.orders:
         task = replace(task, ordered_ids=last_step.retain_ids)
     predictor = Predictor(task, dataset, request)
+
+    def train(member: Member, ids: np.ndarray) -> State:
+        task.data.fed[:] = False
+        state = task.trainer.retrain(task, ids, member.seed)
+        guards.check_oracle(task.data.fed, last_step.forget_ids)
+        return state
+
     return _fleet(
         job,
         Measure(task, store),
         predictor,
         [last_step.retain_ids] * len(job.members),
-        lambda member, ids: task.trainer.retrain(task, ids, member.seed),
+        train,
     )
 
 

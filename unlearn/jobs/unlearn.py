@@ -34,8 +34,8 @@ def unlearn_fleet(
 
     Args:
         dataset: The data set.
-        job: The method; its members are those of the trained fleet.
-        trained: The state of each member.
+        job: The method and the members.
+        trained: The state that each member starts from.
         request: What is deleted and added, relative to base training.
         label: The beginning of progress reports.
         store: Writes tensors to permanent storage; it is part of what is timed.
@@ -64,7 +64,7 @@ def unlearn_fleet(
         member_request = request if member.subset is None else request.within(member_ids)
         for step in member_request.steps(train_points, member_ids):
             task.data.fed[:] = False
-            state = measure.unlearning(method, state, step, member.seed)
+            state = measure.unlearning(method, state, step, member.method_seed)
             if job.method["kind"] == ORACLE_METHOD:
                 guards.check_oracle(task.data.fed, step.forget_ids)
             predictor.add(state)

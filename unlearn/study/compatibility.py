@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from unlearn.core.setting import Setting
 from unlearn.study.components import DatasetPart, ModelPart, Part, Variant
+from unlearn.study.populations import SINGLE, Population
 from unlearn.training.fleet import Member
 
 MIN_PUBLIC_POINTS = 100
@@ -53,6 +54,14 @@ def check_trainer(dataset: DatasetPart, trainer: Part) -> Problem | None:
     """A trainer that can work on the data set, whatever the model."""
     reason = trainer.component.supports(Setting(data=dataset.facts, trainer=trainer.component))
     return Problem("method", f"{trainer.name} on {dataset.name}: {reason}") if reason else None
+
+
+def check_population(variant: Variant, population: Population) -> Problem | None:
+    """A method whose seed may differ from that of training, where one model is unlearned often."""
+    if population.kind == SINGLE and variant.trainer.component.replays:
+        message = f"{variant.name} is served with the seed of training; allowed: multi"
+        return Problem("population.kind", f"{SINGLE}: {message}")
+    return None
 
 
 def check_service(variant: Variant, request: Part) -> Problem | None:

@@ -154,6 +154,8 @@ class Study:
     pictures: dict[str, Picture] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
     populations: dict[str, Population] = field(default_factory=dict)
+    trained_fleets: dict[str, str] = field(default_factory=dict)
+    """Fleet -> the trained fleet whose first member all of its models are unlearned from."""
     audits: tuple[Cell, ...] = ()
     """The audits of all experiments; the fleet of each is the name of a population."""
     scorings: dict[tuple[str, str], Any] = field(default_factory=dict)

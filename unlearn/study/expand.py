@@ -134,6 +134,10 @@ def _problems(selection: Selection, members: Sequence[Member]) -> Iterator[Probl
         (compatibility.check_trainer, itertools.product(selection.datasets, trainers)),
         (compatibility.check_service, itertools.product(variants, selection.requests)),
         (
+            compatibility.check_population,
+            itertools.product(selection.variants, selection.populations),
+        ),
+        (
             compatibility.check_model,
             ((*model, variant) for model in selection.models for variant in variants),
         ),

@@ -105,6 +105,9 @@ class Jobs:
         variant = self.study.variants[cell.variant]
         training = self.train(cell.dataset, cell.model, variant.trainer.name, cell.fleet)
         content = {"method": variant.block(), "keeps_weights": cell in self._scored_cells}
+        trained_fleet = self.study.trained_fleets.get(cell.fleet)
+        if trained_fleet is not None:
+            content["trained_members"] = self.study.fleets[trained_fleet]
         return FleetJob(**vars(training) | content)
 
     def oracle(self, cell: Cell) -> FleetJob:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unlearn.study import populations, schema
 from unlearn.study.populations import Population
 from unlearn.study.variants import random_networks
+from unlearn.training.fleet import Member
 
 if TYPE_CHECKING:
     from unlearn.study.resolve import Resolver
@@ -40,9 +41,15 @@ def resolve_populations(
             "random": populations.RANDOM_SEEDS,
         }
         size = block["fleet"]
+        fleets = {group: resolver.fleets(numbers, size) for group, numbers in members.items()}
+        if block["kind"] == populations.SINGLE:
+            fleets["unlearned"] = _fleets_of_one(
+                resolver, fleets["originals"][0], block["unlearned"], size
+            )
         population = Population(
             populations.name(block),
-            **{group: resolver.fleets(numbers, size) for group, numbers in members.items()},
+            **fleets,
+            kind=block["kind"],
             columns={
                 f"population.{key}": block[key] for key in ("originals", "oracles", "unlearned")
             },
@@ -51,3 +58,24 @@ def resolve_populations(
         if resolver.study.populations.setdefault(name, population) != population:
             resolver.fail(path, f"fleet: {size} differs from another experiment's for {name}")
         yield population
+
+
+def _fleets_of_one(resolver: Resolver, original: str, models: int, size: int) -> tuple[str, ...]:
+    """The fleets of models that are unlearned from the first member of one trained fleet.
+
+    Args:
+        resolver: Registers fleets.
+        original: The trained fleet.
+        models: The number of models.
+        size: That of a fleet.
+    """
+    study = resolver.study
+    seed = study.fleets[original][0].seed
+    names = []
+    for start in range(0, models, size):
+        numbers = range(start, min(start + size, models))
+        name = f"seed{seed}-unlearning{numbers.start}-{numbers.stop - 1}"
+        study.fleets[name] = tuple(Member(seed, unlearning_seed=number) for number in numbers)
+        study.trained_fleets[name] = original
+        names.append(name)
+    return tuple(names)

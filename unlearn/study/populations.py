@@ -26,6 +26,9 @@ RANDOM_SEEDS = range(3_900_000, 3_900_008)
 RANDOM_NETWORKS = "retrain@untrained"
 """The variant of networks that are not trained."""
 
+SINGLE = "single"
+"""The kind of population whose models are all unlearned from one original."""
+
 RESERVED_SEEDS = range(ORIGINAL_SEEDS.start, 4_000_000)
 
 
@@ -35,13 +38,15 @@ class Population(NamedTuple):
     name: str
     originals: tuple[str, ...]
     unlearned: tuple[str, ...]
-    """The first of the originals: each is unlearned."""
+    """The first of the originals, or the first one with other seeds of the method."""
     reference: tuple[str, ...]
     """Half A of the oracles."""
     floor: tuple[str, ...]
     """Half B of the oracles."""
     random: tuple[str, ...]
     """Networks that are not trained."""
+    kind: str
+    """`multi`: each model is unlearned from an original of its own; `single`: all from one."""
     columns: Mapping[str, int]
     """The parameters as columns of a table."""
 
@@ -58,7 +63,8 @@ class AuditGroups(NamedTuple):
 
 def name(block: Mapping) -> str:
     """The canonical name of a population."""
-    return f"population{block['originals']}-{block['oracles']}-{block['unlearned']}"
+    sizes = f"{block['originals']}-{block['oracles']}-{block['unlearned']}"
+    return f"population{sizes}" + ("-single" if block["kind"] == SINGLE else "")
 
 
 def check(block: Mapping, seeds: Collection[int]) -> None:
@@ -72,7 +78,7 @@ def check(block: Mapping, seeds: Collection[int]) -> None:
         raise InvalidError(
             "oracles", f"{block['oracles']} has no two halves of one size; allowed: even numbers"
         )
-    if block["unlearned"] > block["originals"]:
+    if block["kind"] != SINGLE and block["unlearned"] > block["originals"]:
         raise InvalidError(
             "unlearned",
             f"{block['unlearned']} models cannot be unlearned from {block['originals']} originals; "

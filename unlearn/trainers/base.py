@@ -33,6 +33,10 @@ class Trainer(Parameters):
     ensemble: ClassVar[bool] = False
     """Whether a state holds several networks, whose single predictions are kept."""
 
+    replays: ClassVar[bool] = False
+    """Whether a request must be served with the seed of training, because a part is trained again
+    or replayed."""
+
     orders: ClassVar[tuple[str, ...]] = ("masked",)
     """The values of `order` of the method `retrain` that `retrain` can follow: `masked`, and
     `recut` where the minibatches are those of `training.loop.fit` at its defaults."""

@@ -37,6 +37,7 @@ class DeltagradTrainer(Trainer):
     """
 
     metrics = ("exact_steps", "approximate_steps", "direct_steps", "fallbacks")
+    replays = True
 
     cache: str = parameter(
         "float64",

@@ -56,6 +56,7 @@ class SisaTrainer(Trainer):
     """
 
     ensemble = True
+    replays = True
     metrics = (
         "expected_gradient_evaluations",
         "shards_retrained",

@@ -43,6 +43,13 @@ class Member:
     seed: int
     subset: Subset | None = None
     """None trains on all of base training."""
+    unlearning_seed: int | None = None
+    """The seed of methods, where several models are unlearned from one; None takes `seed`."""
+
+    @property
+    def method_seed(self) -> int:
+        """The seed that a method gets."""
+        return self.seed if self.unlearning_seed is None else self.unlearning_seed
 
     def train_ids(self, base_ids: np.ndarray) -> np.ndarray:
         """Sorted ids of the points that the member is trained on."""
@@ -53,10 +60,14 @@ class Member:
         subset = self.subset and {"fraction": self.subset.fraction, "draw": self.subset.draw}
         if self.subset and self.subset.turn is not None:
             subset["turn"] = self.subset.turn
-        return {"seed": self.seed, "subset": subset}
+        described = {"seed": self.seed, "subset": subset}
+        if self.unlearning_seed is not None:
+            described["unlearning_seed"] = self.unlearning_seed
+        return described
 
     @classmethod
     def read(cls, block: Mapping[str, Any]) -> "Member":
         """The inverse of `describe`."""
         subset = block.get("subset")
-        return cls(block["seed"], Subset(**subset) if subset else None)
+        subset = Subset(**subset) if subset else None
+        return cls(block["seed"], subset, block.get("unlearning_seed"))
