@@ -105,6 +105,27 @@ def test_conda_environments_agree_with_the_pinned_requirements(file):
             assert version == versions[name], dependency
 
 
+HASHED = ("requirements-hashed.txt", "requirements-cuda-hashed.txt")
+
+
+def test_the_pins_with_hashes_are_the_pins():
+    """Each package of the lists once, with one hash of 64 digits or more."""
+    files = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
+    lines = [line for name in files for line in (ROOT / name).read_text().splitlines()]
+    pins = {re.sub(r"[-_.]+", "-", line).lower() for line in lines if "==" in line}
+    blocks = re.findall(
+        r"^([^ #\n]+==\S+)(?: ; [^\\\n]*)?((?: *\\\n    --hash=sha256:[0-9a-f]{64})+)$",
+        "\n".join((ROOT / name).read_text() for name in HASHED),
+        re.M,
+    )
+    hashed = [re.sub(r"[-_.]+", "-", pin).lower() for pin, _ in blocks]
+    assert len(hashed) == len(set(hashed)) and pins <= set(hashed)
+    written = [line for name in HASHED for line in (ROOT / name).read_text().splitlines()]
+    assert len(hashed) == sum("==" in line for line in written if not line.startswith("#"))
+    rest = set(hashed) - pins
+    assert rest and all(name.startswith(("nvidia-", "cuda-", "triton=")) for name in rest)
+
+
 TORCHVISION_HOOK = "unlearn.core.torchvision_operators"
 """Imports torch when something else imports torchvision, never before."""
 
