@@ -156,7 +156,7 @@ def test_models_of_a_single_original_differ_in_the_seed_of_the_method():
 
 def test_an_ensemble_cannot_be_unlearned_with_another_seed():
     change = with_population(SMALL | {"kind": "single"}, method="sisa")
-    with pytest.raises(StudyError, match="single: .*sisa is served with the seed of training"):
+    with pytest.raises(StudyError, match=r"single: .*sisa is served with the seed of training"):
         load(change)
 
 
