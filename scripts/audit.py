@@ -31,8 +31,10 @@ from unlearn.storage.request import read_request, request_digest
 
 COLUMNS = (
     *(*CELL_COLUMNS, "population", "metric", "split"),
-    *("value", "low", "high", "n", "reason", *audit.COUNTS),
+    *("value", "low", "high", "n", "reason", *audit.DIFFERENCES, *audit.COUNTS),
 )
+
+NO_DIFFERENCE = (None, None, None, None)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def main(arguments: argparse.Namespace) -> None:
         logits={name: group.logits for name, group in groups.items()},
         labels=points.labels,
         rows=points.rows,
+        is_original=job["cell"]["method"] == "original",
     )
     reason = audit.problem(populations, counts)
     rows = audit.refusal(reason) if reason else audit.audit(populations)
@@ -201,13 +204,10 @@ def _csv(rows: Iterable[audit.AuditRow], cell: Mapping) -> str:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     for metric, split, finding in rows:
+        values = {name: getattr(finding, name) for name in ("value", "low", "high")}
+        values |= zip(audit.DIFFERENCES, finding.difference or NO_DIFFERENCE, strict=True)
         numbers = {
-            name: "" if number is None else repr(float(number))
-            for name, number in (
-                ("value", finding.value),
-                ("low", finding.low),
-                ("high", finding.high),
-            )
+            name: "" if number is None else repr(float(number)) for name, number in values.items()
         }
         columns = {**cell, **numbers, "metric": metric, "split": split, "n": finding.n}
         columns["reason"] = finding.reason

@@ -120,6 +120,20 @@ def test_sisa_passes(data, request_to_delete):
     assert findings["influence", "forget"].low < 0 < findings["influence", "forget"].high
 
 
+def test_differences_to_doing_nothing_are_paired(audited, groups):
+    """Half B differs from doing nothing, and a model that does nothing does not."""
+    oracle = audited(groups["floor"])
+    same = audited(groups["originals"])
+    for metric in ("ulira_auc", "rmia_auc", "loss_auc", "klom", "epsilon", "influence"):
+        difference = oracle[metric, "forget"].difference
+        assert difference.low <= difference.value <= difference.high
+        assert difference.p < 0.001 and not difference.low <= 0 <= difference.high
+        nothing = same[metric, "forget"]
+        assert nothing.difference.value == 0 and nothing.difference.p == 1
+        expected = oracle[metric, "forget"].value - nothing.value
+        assert difference.value == pytest.approx(expected, rel=1e-6)
+
+
 def test_too_few_models_give_reasons(data, request_to_delete, groups):
     one = {name: groups[name][:1] for name in ("originals", "reference", "floor")}
     one["random"] = groups["random"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unlearn.metrics.jackknife import jackknife_finding
+from unlearn.metrics.jackknife import jackknife_difference, jackknife_finding
 from unlearn.metrics.statistics import t_interval
 
 
@@ -43,3 +43,26 @@ def test_fleets_without_a_value_have_a_reason():
 def test_one_model_has_no_interval():
     finding = jackknife_finding(difference, np.ones(1), np.zeros(5))
     assert finding.value == 1 and finding.low is None and finding.n == 1
+
+
+def test_pairs_are_left_out_together():
+    """What a model has before and after cancels: the interval is that of the paired differences."""
+    rng = np.random.default_rng(3)
+    before = rng.normal(0, 5, 40)
+    after = before + rng.normal(1, 0.1, 40)
+    result = jackknife_difference(difference, after, before, rng.normal(0, 5, 40))
+    assert result.value == pytest.approx(np.mean(after - before))
+    assert 0.95 < result.low < result.high < 1.05 and result.p < 1e-6
+
+
+def test_no_difference_is_no_finding():
+    rng = np.random.default_rng(4)
+    alarms = 0
+    for _ in range(500):
+        fleets = rng.normal(size=(3, 40))
+        alarms += jackknife_difference(difference, *fleets).p < 0.05
+    assert 10 <= alarms <= 45
+
+
+def test_fewer_originals_than_models_give_no_difference():
+    assert jackknife_difference(difference, np.ones(4), np.zeros(3), np.zeros(4)) is None

@@ -29,6 +29,12 @@ def test_an_experiment_has_no_population_unless_it_asks_for_one():
     assert plan.audits == () and plan.populations == {}
 
 
+def test_other_sizes_follow_from_the_originals():
+    plan = load(with_population({"originals": 6}))
+    (population,) = plan.populations.values()
+    assert population.name == "population6-12-6"
+
+
 def test_every_variant_is_audited_once_a_request():
     plan = load(with_population())
     variants = {"original", "retrain", "finetune", "gradient_ascent"}
@@ -130,6 +136,11 @@ def test_an_ensemble_is_compared_with_oracles_of_its_trainer():
                 summary=["klom/forget"],
             ),
             "klom has a value for each of 2 populations; allowed: one",
+        ),
+        (
+            with_population(figure={"x": "variant", "y": "forgetting_quality/forget"}),
+            "forgetting_quality needs 32 models a side, the population has 4; allowed: "
+            r"\{originals: 32, oracles: 64, unlearned: 32\} or more",
         ),
         (
             with_population(figure={"x": "population.unlearned", "y": "accuracy"}),

@@ -26,6 +26,10 @@ COUNTS = ("failed", "diverged")
 """Numbers of models without outputs that can be compared."""
 
 
+DIFFERENCES = ("difference", "difference_low", "difference_high", "p")
+"""The columns of a paired difference to doing nothing, in the order of `Difference`."""
+
+
 def problem(populations: Populations, counts: Mapping[str, int]) -> str:
     """Why populations cannot be audited; empty if they can.
 

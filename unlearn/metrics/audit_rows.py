@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from unlearn.metrics import population_attacks as attacks
 from unlearn.metrics import population_distances as distances
+from unlearn.metrics.forgetting_quality import MIN_MODELS as MIN_QUALITY_MODELS
 from unlearn.metrics.metric import AUDITED_SPLITS, Metric, row
+from unlearn.metrics.ulira import MIN_MODELS_PER_SIDE
 
 _ATTACK = Metric(name="", label="", unit="ratio", splits=("forget",), scope="population")
 _SHARE = replace(_ATTACK, unit="fraction")
@@ -17,6 +19,7 @@ AUDITS = (
         _ATTACK,
         "ulira_auc",
         "AUC of U-LiRA",
+        min_models=MIN_MODELS_PER_SIDE,
         of_population=attacks.ulira_auc,
         of_examples=attacks.ulira_point_aucs,
     ),
@@ -24,12 +27,14 @@ AUDITS = (
         _ATTACK,
         "ulira_balanced_accuracy",
         "Balanced accuracy of U-LiRA",
+        min_models=MIN_MODELS_PER_SIDE,
         of_population=attacks.ulira_balanced_accuracy,
     ),
     row(
         _SHARE,
         "ulira_tpr_at_one_percent",
         "U-LiRA: true positives (%) at 1 % false ones",
+        min_models=MIN_MODELS_PER_SIDE,
         of_population=attacks.ulira_tpr_at_one_percent,
     ),
     row(_ATTACK, "lira_auc", "AUC of LiRA", of_population=attacks.lira_auc),
@@ -80,27 +85,43 @@ AUDITS = (
         _DISTANCE,
         "klom",
         "KLoM (nats)",
+        min_models=distances.MIN_MODELS,
         of_population=distances.klom_mean,
         of_examples=distances.klom_points,
     ),
-    row(_DISTANCE, "klom_p95", "KLoM, 95th percentile (nats)", of_population=distances.klom_high),
-    row(_DISTANCE, "klom_p05", "KLoM, 5th percentile (nats)", of_population=distances.klom_low),
+    row(
+        _DISTANCE,
+        "klom_p95",
+        "KLoM, 95th percentile (nats)",
+        min_models=distances.MIN_MODELS,
+        of_population=distances.klom_high,
+    ),
+    row(
+        _DISTANCE,
+        "klom_p05",
+        "KLoM, 5th percentile (nats)",
+        min_models=distances.MIN_MODELS,
+        of_population=distances.klom_low,
+    ),
     row(
         _DISTANCE,
         "klom_reverse",
         "KLoM of oracles from models (nats)",
+        min_models=distances.MIN_MODELS,
         of_population=distances.klom_reverse,
     ),
     row(
         _DISTANCE,
         "klom_histogram",
         "KLoM of histograms (nats)",
+        min_models=distances.MIN_MODELS,
         of_population=distances.klom_histogram,
     ),
     row(
         _DISTANCE,
         "klom_histogram_p95",
         "KLoM of histograms, 95th percentile (nats)",
+        min_models=distances.MIN_MODELS,
         of_population=distances.klom_histogram_high,
     ),
     row(
@@ -115,12 +136,14 @@ AUDITS = (
         _ATTACK,
         "forgetting_quality",
         "Forgetting quality F",
+        min_models=MIN_QUALITY_MODELS,
         of_population=distances.forgetting_quality_mean,
     ),
     row(
         _ATTACK,
         "forgetting_score",
         "Forgetting quality x utility",
+        min_models=MIN_QUALITY_MODELS,
         of_population=distances.forgetting_score,
     ),
     row(

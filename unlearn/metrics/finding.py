@@ -1,6 +1,18 @@
 """A value with its interval, or the reason why there is none."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Difference(NamedTuple):
+    """A paired difference to doing nothing."""
+
+    value: float
+    low: float
+    """The lower end of its 95 % interval."""
+    high: float
+    p: float
+    """The p value of no difference."""
 
 
 @dataclass(frozen=True)
@@ -17,3 +29,5 @@ class Finding:
     """The number of independent units behind the value, such as models."""
     reason: str = ""
     """Why `value` is None; empty where it is not."""
+    difference: Difference | None = None
+    """To doing nothing, where both can be compared in pairs."""

@@ -97,6 +97,9 @@ class Metric:
     """The attack whose success, minus that against the reference, the metric is."""
     of_classes: OfClasses | None = None
 
+    min_models: int = 0
+    """The models a side that a metric of populations needs."""
+
     over_steps: Literal["sum", "complete_sum", "max", "last"] = "sum"
     """How a cost of the steps of a request adds up; `complete_sum`: only if every step has it."""
     speedup_of: str = ""

@@ -6,18 +6,20 @@ of oracles, not .5: oracles, too, know some points better than others.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from unlearn.metrics.finding import Finding
+from unlearn.metrics.finding import Difference, Finding
 from unlearn.metrics.lira import offline_lira_scores
 from unlearn.metrics.loss_attack import attack_auc
 from unlearn.metrics.membership import class_overlap, matched_rows, roc_auc, tpr_at_fpr
 from unlearn.metrics.populations import Populations
 from unlearn.metrics.rmia import choose_a, rmia_scores
+from unlearn.metrics.significance import sign_flip_test
 from unlearn.metrics.statistics import t_interval
 from unlearn.metrics.svc_attack import confidences, svc_efficacy
-from unlearn.metrics.ulira import ULira, ulira
+from unlearn.metrics.ulira import ULira, ulira, ulira_difference
 
 SEED = 0
 """Decides which test points and models are drawn: audits of one request draw the same."""
@@ -28,7 +30,7 @@ RMIA_REFERENCES = 4
 RMIA_MEMBERS = 2
 """Originals that help to choose RMIA's parameter: they were trained on the deleted points."""
 
-SVC_POINTS = 1_000
+SVC_POINTS = 500
 """Retain points, and test points, that each classifier of the SVC attack is fitted to."""
 
 AUC_TOLERANCE = 0.05
@@ -38,12 +40,22 @@ FORGET_ACCURACY_LIMIT = 0.1
 """The literature calls an accuracy on deleted points below this one a success of unlearning."""
 
 
+Scores = tuple[np.ndarray, np.ndarray] | str
+"""Scores of deleted and of test points, models x points; a reason where there are none."""
+
+
 # -- U-LiRA: many unlearned models against many oracles
 
 
 def ulira_auc(populations: Populations, split: str) -> Finding:
     """Area under the ROC curve of U-LiRA; see `ulira`."""
-    return populations.shared(_ulira).auc
+    finding = populations.shared(_ulira).auc
+    originals = populations.margins("originals", "forget")[: populations.size("unlearned")]
+    margins = [populations.margins(group, "forget") for group in ("unlearned", "reference")]
+    if finding.value is None or populations.is_original or len(originals) < len(margins[0]):
+        return finding
+    difference = ulira_difference(margins[0], originals, margins[1], seed=SEED)
+    return replace(finding, difference=difference)
 
 
 def ulira_balanced_accuracy(populations: Populations, split: str) -> Finding:
@@ -71,36 +83,37 @@ def _ulira(populations: Populations) -> ULira:
 
 def lira_auc(populations: Populations, split: str) -> Finding:
     """Mean area of offline LiRA, whose models without the points are the oracles of half A."""
-    return _mean_area(populations, populations.shared(_lira_scores))
+    return _over_models(populations, _lira_scores, roc_auc)
 
 
 def lira_tpr_at_one_percent(populations: Populations, split: str) -> Finding:
     """Mean true-positive rate of offline LiRA at a false-positive rate of 1 %."""
-    scores = populations.shared(_lira_scores)
-    return _over_models(scores, lambda members, others: tpr_at_fpr(members, others, 0.01))
+    return _over_models(populations, _lira_scores, _tpr_at_one_percent)
 
 
 def rmia_auc(populations: Populations, split: str) -> Finding:
     """Mean area of RMIA with oracles as references and validation points as population."""
-    return _mean_area(populations, populations.shared(_rmia_scores))
+    return _over_models(populations, _rmia_scores, roc_auc)
 
 
 def rmia_tpr_at_one_percent(populations: Populations, split: str) -> Finding:
     """Mean true-positive rate of RMIA at a false-positive rate of 1 %."""
-    scores = populations.shared(_rmia_scores)
-    return _over_models(scores, lambda members, others: tpr_at_fpr(members, others, 0.01))
+    return _over_models(populations, _rmia_scores, _tpr_at_one_percent)
 
 
 def rmia_point_scores(populations: Populations) -> np.ndarray | None:
     """The mean RMIA score of each deleted point over the audited models."""
-    scores = populations.shared(_rmia_scores)
+    scores = populations.shared(_rmia_scores, "unlearned")
     return None if isinstance(scores, str) else scores[0].mean(axis=0)
 
 
 def loss_auc(populations: Populations, split: str) -> Finding:
     """Mean area of the attack by loss, class by class; see `loss_attack`."""
-    areas = populations.shared(_loss_areas)
-    return _mean(areas, "no class has both deleted points and test points")
+    reason = "no class has both deleted points and test points"
+    finding = _mean(populations.shared(_loss_areas, "unlearned"), reason)
+    return _with_difference(
+        populations, finding, lambda group: populations.shared(_loss_areas, group)
+    )
 
 
 def svc_efficacy_mean(populations: Populations, split: str) -> Finding:
@@ -124,7 +137,7 @@ def svc_efficacy_mean(populations: Populations, split: str) -> Finding:
 
 def auc_threshold_failures(populations: Populations, split: str) -> Finding:
     """Share of models whose attack by loss is not within .05 of .5."""
-    areas = populations.shared(_loss_areas)
+    areas = populations.shared(_loss_areas, "unlearned")
     failures = [None if area is None else abs(area - 0.5) > AUC_TOLERANCE for area in areas]
     return _mean(failures, "no class has both deleted points and test points")
 
@@ -147,14 +160,12 @@ def _nonmembers(populations: Populations) -> tuple[np.ndarray, np.ndarray]:
     return class_overlap(forget_labels, test_labels), rows
 
 
-def _lira_scores(populations: Populations) -> tuple[np.ndarray, np.ndarray] | str:
-    """Scores of deleted and of test points, models x points; a reason where there are none."""
+def _lira_scores(populations: Populations, group: str) -> Scores:
+    """The scores of LiRA on the models of a group."""
     is_attacked, test_rows = populations.shared(_nonmembers)
     sides = []
     for split, points in (("forget", is_attacked), ("test", test_rows)):
-        target, out = (
-            populations.margins(group, split)[:, points] for group in ("unlearned", "reference")
-        )
+        target, out = (populations.margins(name, split)[:, points] for name in (group, "reference"))
         result = offline_lira_scores(target, out)
         if result.scores is None:
             return result.reason
@@ -162,8 +173,8 @@ def _lira_scores(populations: Populations) -> tuple[np.ndarray, np.ndarray] | st
     return tuple(sides)
 
 
-def _rmia_scores(populations: Populations) -> tuple[np.ndarray, np.ndarray] | str:
-    """Scores of deleted and of test points, models x points; a reason where there are none."""
+def _rmia_scores(populations: Populations, group: str) -> Scores:
+    """The scores of RMIA on the models of a group."""
     if "validation" not in populations.rows:
         return "RMIA needs validation points, which nobody trained on; set `validation`"
     is_attacked, test_rows = populations.shared(_nonmembers)
@@ -171,12 +182,12 @@ def _rmia_scores(populations: Populations) -> tuple[np.ndarray, np.ndarray] | st
         return "no class has both deleted points and test points"
     points = {"forget": is_attacked, "test": test_rows, "validation": slice(None)}
 
-    def probabilities(group: str, split: str, count: int | None = None) -> np.ndarray:
-        return populations.probabilities(group, split)[:count, points[split]]
+    def probabilities(name: str, split: str, count: int | None = None) -> np.ndarray:
+        return populations.probabilities(name, split)[:count, points[split]]
 
     models = [("originals", RMIA_MEMBERS), ("reference", RMIA_REFERENCES)]
     helpers = {
-        split: np.concatenate([probabilities(group, split, count) for group, count in models])
+        split: np.concatenate([probabilities(name, split, count) for name, count in models])
         for split in points
     }
     both = np.concatenate([helpers["forget"], helpers["test"]], axis=1)
@@ -186,12 +197,12 @@ def _rmia_scores(populations: Populations) -> tuple[np.ndarray, np.ndarray] | st
     if choice.value is None:
         return choice.reason
     populations_points = (
-        probabilities("unlearned", "validation"),
+        probabilities(group, "validation"),
         helpers["validation"][RMIA_MEMBERS:],
     )
     return tuple(
         rmia_scores(
-            probabilities("unlearned", split),
+            probabilities(group, split),
             helpers[split][RMIA_MEMBERS:],
             *populations_points,
             a=choice.value,
@@ -200,30 +211,69 @@ def _rmia_scores(populations: Populations) -> tuple[np.ndarray, np.ndarray] | st
     )
 
 
-def _loss_areas(populations: Populations) -> list[float | None]:
-    """The area of the attack by loss on each audited model."""
+def _loss_areas(populations: Populations, group: str) -> list[float | None]:
+    """The area of the attack by loss on each model of a group."""
     labels = [populations.split_labels(split) for split in ("forget", "test")]
-    odds = [-populations.margins("unlearned", split) for split in ("forget", "test")]
+    odds = [-populations.margins(group, split) for split in ("forget", "test")]
     return [
         attack_auc(member_odds, labels[0], nonmember_odds, labels[1])
         for member_odds, nonmember_odds in zip(*odds, strict=True)
     ]
 
 
-def _mean_area(populations: Populations, scores: tuple[np.ndarray, np.ndarray] | str) -> Finding:
-    return _over_models(scores, roc_auc)
+def _tpr_at_one_percent(members: np.ndarray, others: np.ndarray) -> Finding:
+    return tpr_at_fpr(members, others, 0.01)
 
 
 def _over_models(
-    scores: tuple[np.ndarray, np.ndarray] | str,
+    populations: Populations,
+    attack: Callable[[Populations, str], Scores],
     measure: Callable[[np.ndarray, np.ndarray], Finding],
 ) -> Finding:
-    """The mean over models of a measure of their scores of members and of non-members."""
+    """The mean over the audited models of a measure of their scores of members and of non-members.
+
+    Args:
+        populations: The models.
+        attack: Gives the scores of the models of a group.
+        measure: Of the scores of one model.
+    """
+    scores = populations.shared(attack, "unlearned")
     if isinstance(scores, str):
         return Finding(None, reason=scores)
     findings = [measure(*sides) for sides in zip(*scores, strict=True)]
     reasons = [finding.reason for finding in findings if finding.reason]
-    return _mean([finding.value for finding in findings], reasons[0] if reasons else "")
+    finding = _mean([finding.value for finding in findings], reasons[0] if reasons else "")
+
+    def values(group: str) -> list[float | None]:
+        group_scores = populations.shared(attack, group)
+        if isinstance(group_scores, str):
+            return [None]
+        return [measure(*sides).value for sides in zip(*group_scores, strict=True)]
+
+    return _with_difference(populations, finding, values)
+
+
+def _with_difference(
+    populations: Populations, finding: Finding, values: Callable[[str], list[float | None]]
+) -> Finding:
+    """A mean over models, with the paired difference to their originals.
+
+    Args:
+        populations: The models.
+        finding: The mean.
+        values: The value of each model of a group.
+    """
+    n = populations.size("unlearned")
+    if finding.value is None or populations.is_original or populations.size("originals") < n:
+        return finding
+    originals = values("originals")[:n]
+    if n < 2 or None in originals:
+        return finding
+    differences = np.array(values("unlearned"), float) - np.array(originals, float)
+    interval = t_interval(differences)
+    p = sign_flip_test(differences)
+    difference = Difference(*map(float, interval[:3]), p=1.0 if p is None else float(p))
+    return replace(finding, difference=difference)
 
 
 def _mean(values: list[float | bool | None], reason: str) -> Finding:

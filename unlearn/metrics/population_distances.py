@@ -5,6 +5,8 @@ jackknife of groups of them. The floor of each is half B against half A.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,10 +18,13 @@ from unlearn.metrics.forgetting_quality import (
     forgetting_quality,
     points,
 )
-from unlearn.metrics.jackknife import jackknife_finding
-from unlearn.metrics.klom import MIN_MODELS, gaussian_klom, histogram_klom
+from unlearn.metrics.jackknife import jackknife_difference, jackknife_finding
+from unlearn.metrics.klom import gaussian_klom, histogram_klom
 from unlearn.metrics.populations import Populations
 from unlearn.metrics.statistics import t_interval
+
+MIN_MODELS = 4
+"""Models a side that KLoM needs: standard deviations of fewer are noise."""
 
 OfMargins = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Values of points, P, from margins of unlearned models and of oracles, models x P."""
@@ -83,7 +88,8 @@ def _klom(
     def statistic(unlearned: np.ndarray, oracles: np.ndarray) -> float:
         return float(summary(form(unlearned, oracles)))
 
-    return jackknife_finding(statistic, *_margins(populations, split), minimum=0)
+    margins = partial(populations.margins, split=split)
+    return _compared(populations, statistic, margins, minimum=0)
 
 
 def _high(values: np.ndarray) -> float:
@@ -104,7 +110,9 @@ def epsilon_mean(populations: Populations, split: str) -> Finding:
         values = epsilons(unlearned, oracles)
         return None if np.isnan(values).all() else float(np.nanmean(values))
 
-    return jackknife_finding(statistic, *_margins(populations, "forget"), minimum=0)
+    return _compared(
+        populations, statistic, partial(populations.margins, split="forget"), minimum=0
+    )
 
 
 def forgetting_quality_mean(populations: Populations, split: str) -> Finding:
@@ -118,7 +126,9 @@ def forgetting_quality_mean(populations: Populations, split: str) -> Finding:
         earned = points(epsilons(unlearned, oracles), min(len(unlearned), len(oracles)))
         return None if np.isnan(earned).all() else float(np.nanmean(earned))
 
-    return jackknife_finding(statistic, *margins, minimum=0, maximum=1)
+    return _compared(
+        populations, statistic, partial(populations.margins, split="forget"), minimum=0, maximum=1
+    )
 
 
 def forgetting_score(populations: Populations, split: str) -> Finding:
@@ -146,8 +156,11 @@ def epsilon_points(populations: Populations) -> np.ndarray:
 
 def influence_mean(populations: Populations, split: str) -> Finding:
     """Mean over points of how much more probable the label is than to oracles."""
-    groups = [populations.probabilities(group, split) for group in ("unlearned", "reference")]
-    return jackknife_finding(lambda first, second: float(first.mean() - second.mean()), *groups)
+    return _compared(
+        populations,
+        _difference_of_means,
+        lambda group: populations.probabilities(group, split),
+    )
 
 
 def influence_points(populations: Populations) -> np.ndarray:
@@ -161,8 +174,9 @@ def influence_points(populations: Populations) -> np.ndarray:
 
 def accuracy_shift(populations: Populations, split: str) -> Finding:
     """Mean accuracy less that of oracles."""
-    groups = [_accuracies(populations, group, split) for group in ("unlearned", "reference")]
-    return jackknife_finding(lambda first, second: float(first.mean() - second.mean()), *groups)
+    return _compared(
+        populations, _difference_of_means, lambda group: _accuracies(populations, group, split)
+    )
 
 
 def agreement_mean(populations: Populations, split: str) -> Finding:
@@ -187,6 +201,34 @@ def zrf_mean(populations: Populations, split: str) -> Finding:
 
 
 # -- what they share
+
+
+def _compared(
+    populations: Populations,
+    statistic: Callable[[np.ndarray, np.ndarray], float | None],
+    outputs: Callable[[str], np.ndarray],
+    minimum: float = -np.inf,
+    maximum: float = np.inf,
+) -> Finding:
+    """A statistic of audited models and oracles, with its difference to that of the originals.
+
+    Args:
+        populations: The models.
+        statistic: Of a fleet and the oracles.
+        outputs: What it is computed from: an array of models x points, or of models, of a group.
+        minimum: No value is below.
+        maximum: No value is above.
+    """
+    unlearned, reference = outputs("unlearned"), outputs("reference")
+    finding = jackknife_finding(statistic, unlearned, reference, minimum=minimum, maximum=maximum)
+    if finding.value is None or populations.is_original:
+        return finding
+    difference = jackknife_difference(statistic, unlearned, outputs("originals"), reference)
+    return replace(finding, difference=difference)
+
+
+def _difference_of_means(first: np.ndarray, second: np.ndarray) -> float:
+    return float(first.mean() - second.mean())
 
 
 def _margins(populations: Populations, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -23,6 +23,8 @@ class Populations:
     """The classes of the points, P."""
     rows: Mapping[str, np.ndarray]
     """The points of each split: `forget`, `retain`, `added`, `validation`, `test`."""
+    is_original: bool = False
+    """Whether the audited models are the originals: doing nothing is what others differ from."""
     cache: dict = field(default_factory=dict, compare=False, repr=False)
     """Results that several metrics share."""
 

@@ -3,7 +3,7 @@
 Every check raises `messages.InvalidError` with the path below the checked block.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from unlearn.core import registry
 from unlearn.evaluation import placement
@@ -181,8 +181,9 @@ def _check_scale(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
 
 
 def _check_populations(block: Mapping, cells: Sequence[Cell], study: Study) -> None:
-    """Check that several populations are told apart, and that their axes show their metrics."""
+    """Check that several populations are told apart, are large enough, and have their own axes."""
     names = {cell.fleet for cell in cells if cell.fleet in study.populations}
+    _check_models(block["y"], names, study)
     population_axes = [axis for axis in placement.axes(block) if axis.startswith("population.")]
     if len(names) > 1 and not population_axes:
         raise InvalidError(
@@ -195,6 +196,19 @@ def _check_populations(block: Mapping, cells: Sequence[Cell], study: Study) -> N
         raise InvalidError(
             "y", f"{single[0]} is no metric of a population, so it has no {population_axes[0]}"
         )
+
+
+def _check_models(metrics: Sequence[str], names: Collection[str], study: Study) -> None:
+    """Check that every metric has enough models in one of the populations that are named."""
+    sides = [study.populations[name].models_a_side for name in names]
+    for metric in metrics:
+        needed = METRICS[metric].min_models
+        if sides and max(sides) < needed:
+            raise InvalidError(
+                "y",
+                f"{metric} needs {needed} models a side, the population has {max(sides)}; allowed: "
+                f"{{originals: {needed}, oracles: {2 * needed}, unlearned: {needed}}} or more",
+            )
 
 
 def _check_points(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:

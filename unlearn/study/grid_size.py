@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from unlearn.evaluation.placement import CONTROLS
-from unlearn.study import schema, sections
+from unlearn.study import populations, schema, sections
 from unlearn.study.messages import InvalidError
 
 MAX_CELLS = 50_000
@@ -86,7 +86,7 @@ def _population_fleet_count(choice: Any, path: str) -> int:
             schema.check(written, rules)
         except InvalidError as error:
             raise InvalidError(f"{path}.{error.path}".strip("."), str(error)) from error
-        block = schema.with_defaults(written, rules)
+        block = populations.completed(schema.with_defaults(written, rules))
         models = block["originals"] + block["oracles"]
         count += math.ceil(models / block["fleet"])
     return count

@@ -30,7 +30,7 @@ def resolve_populations(
     random_networks(resolver)
     rules = schema.definition("population")
     for written in choice if isinstance(choice, list) else [choice]:
-        block = schema.with_defaults(written, rules)
+        block = populations.completed(schema.with_defaults(written, rules))
         resolver.at(path, populations.check, block, seeds)
         half = block["oracles"] // 2
         members = {

@@ -50,6 +50,12 @@ class Population(NamedTuple):
     columns: Mapping[str, int]
     """The parameters as columns of a table."""
 
+    @property
+    def models_a_side(self) -> int:
+        """The smaller of the unlearned models and of half the oracles."""
+        oracles = self.columns["population.oracles"] // 2
+        return min(self.columns["population.unlearned"], oracles)
+
 
 class AuditGroups(NamedTuple):
     """The grids of the models that one audit compares."""
@@ -59,6 +65,12 @@ class AuditGroups(NamedTuple):
     reference: Grid
     originals: Grid
     random: Grid
+
+
+def completed(block: Mapping) -> dict:
+    """A validated block in which sizes that depend on the originals are filled in."""
+    sizes = {"oracles": 2 * block["originals"], "unlearned": block["originals"]}
+    return {**block, **{key: n for key, n in sizes.items() if block[key] is None}}
 
 
 def name(block: Mapping) -> str:
