@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from unlearn.core import parameters, registry
-from unlearn.core.parameters import Field, Parameters
+from unlearn.core.parameters import Field, Limits, Parameters
+from unlearn.study.schema import definition
 from unlearn.study.sections import DatasetOptions, ModelOptions
 from unlearn.training.recipe import Recipe
 from unlearn.training.relearning import Relearning
@@ -58,7 +59,8 @@ TABLE_HEAD = ("parameter", "type", "default", "allowed", "help")
 
 def page() -> str:
     """The whole page, in Markdown."""
-    sections = [HEAD, *map(family_section, TITLES), recipe_section(), relearning_section()]
+    families = map(family_section, TITLES)
+    sections = [HEAD, *families, recipe_section(), relearning_section(), population_section()]
     return "\n".join(sections)
 
 
@@ -84,6 +86,37 @@ def relearning_section() -> str:
     """The section of relearning, a key of experiments."""
     lines = ["## Relearning", "", "Key `relearning` of an experiment.", ""]
     return "\n".join([*lines, *_entry("`relearning`", Relearning)])
+
+
+def population_section() -> str:
+    """The section of populations, a key of experiments, from the schema of studies."""
+    block = definition("population")
+    lines = [
+        "## Populations",
+        "",
+        "Key `population` of an experiment: a block or a list of blocks.",
+    ]
+    lines += ["", "### `population`", "", block["description"], ""]
+    lines += [_row(TABLE_HEAD), _row(["---"] * len(TABLE_HEAD))]
+    lines += [_row(_schema_cells(block, name)) for name in block["properties"]]
+    return "\n".join([*lines, ""])
+
+
+def _schema_cells(block: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The cells of a property of a JSON schema, in the order of `TABLE_HEAD`."""
+    rules = block["properties"][name]
+    choices = rules.get("enum")
+    types = rules.get("type", "string")
+    kind = types if isinstance(types, str) else " or ".join(types)
+    limits = Limits(
+        minimum=rules.get("minimum"),
+        maximum=rules.get("maximum"),
+        choices=None if choices is None else tuple(choices),
+    )
+    default = "required" if name in block.get("required", ()) else ""
+    if "default" in rules:
+        default = _json(rules["default"])
+    return f"`{name}`", kind, default, limits.text(), rules["description"]
 
 
 def _shared_parameters(family: str) -> Iterator[tuple[str, type[Parameters]]]:

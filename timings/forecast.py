@@ -37,6 +37,8 @@ START_SECONDS = 4.0
 """Seconds of a job beside its work: starting Python, reading, writing, scores."""
 
 BYTES_PER_LOGIT = 4
+BYTES_PER_MB = 10**6
+BYTES_PER_GB = 10**9
 
 LEVELS = (
     ["rule", "dataset", "model", "what", "request"],
@@ -124,6 +126,13 @@ def population_bytes(plan: Study) -> int:
         models = len(plan.fleets[cell.fleet])
         total += models * points * part.facts.classes * BYTES_PER_LOGIT
     return total
+
+
+def bytes_text(size: int) -> str:
+    """A number of bytes in GB, or in MB below 1 GB, with one decimal: `2.8 MB`."""
+    if size >= BYTES_PER_GB:
+        return f"{size / BYTES_PER_GB:.1f} GB"
+    return f"{size / BYTES_PER_MB:.1f} MB"
 
 
 def job_seconds(results: Path, job: Job) -> float | None:
@@ -256,10 +265,8 @@ def main() -> None:
         f"{total['guessed'] / max(total['seconds'], 1):.0%} of them guessed from similar jobs"
     )
     if plan.audits:
-        gigabytes = population_bytes(plan) / 1e9
-        print(
-            f"populations: about {gigabytes:.1f} GB of predictions on disk, no weights of oracles"
-        )
+        size = bytes_text(population_bytes(plan))
+        print(f"populations: about {size} of predictions on disk, no weights of oracles")
     if total["unknown"]:
         print(
             f"{total['unknown']:.0f} jobs are like nothing that is recorded: without their seconds"

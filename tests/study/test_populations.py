@@ -1,7 +1,11 @@
 """Populations of experiments: which models they need, and what is refused."""
 
-import pytest
+import re
 
+import pytest
+import yaml
+
+from tests.support.project import ROOT
 from tests.support.study import load
 from unlearn.study.grid import Cell, union
 from unlearn.study.jobs import Jobs
@@ -177,3 +181,14 @@ def test_a_metric_of_populations_needs_a_population():
 
     with pytest.raises(StudyError, match="klom compares populations; set the key `population`"):
         load(change)
+
+
+def test_the_examples_of_the_page_of_audits_can_be_planned():
+    """The second replaces the population and the figure of the first."""
+    page = (ROOT / "docs/audits.md").read_text(encoding="utf-8")
+    first, second = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    experiments = first["experiments"] | {"sizes": first["experiments"]["audits"] | second}
+    plan = load(lambda config, _: config.update(experiments=experiments))
+    assert plan.experiments["audits"].figure["kind"] == "dots"
+    sizes = {p.columns["population.unlearned"] for p in plan.populations.values()}
+    assert sizes == {8, 16, 32}

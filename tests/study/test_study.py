@@ -12,7 +12,7 @@ from tests.support.study import load
 from timings import forecast
 from unlearn.core import parameters, registry
 from unlearn.core.parameters import Parameters
-from unlearn.study import sections
+from unlearn.study import schema, sections
 from unlearn.study.components import Study
 
 
@@ -189,6 +189,19 @@ def test_the_reference_page_is_what_the_components_declare():
             assert f"### `{name}`\n\n{parameters.summary(component)}\n" in page
             for parameter, field in parameters.fields(component).items():
                 assert f"| `{parameter}` |" in page and field.limits.text() in page
+
+
+def test_the_reference_page_has_the_keys_of_a_population():
+    """With default, range and help of the schema of studies."""
+    block = schema.definition("population")
+    section = reference.page().partition("\n### `population`\n")[2].partition("\n## ")[0]
+    assert block["description"] in section
+    rows = {line.split("`")[1]: line for line in section.splitlines() if line.startswith("| `")}
+    assert list(rows) == list(block["properties"])
+    for key, rules in block["properties"].items():
+        assert rows[key].endswith(f"| {rules['description']} |")
+    assert "between 2 and 10,000" in rows["originals"] and "between 4 and 20,000" in rows["oracles"]
+    assert "| `multi` | multi, single |" in rows["kind"] and "| `8` |" in rows["fleet"]
 
 
 def test_air_is_measured_by_the_recipes_of_the_full_study():

@@ -130,3 +130,22 @@ def test_populations_are_part_of_the_forecast(tmp_path):
     assert table["seconds"].tolist() == [models + forecast.START_SECONDS * table["jobs"].iloc[0]]
     points = 200 + 20 + 144 + 360
     assert forecast.population_bytes(study) == (4 * 4 + 8) * points * 10 * 4
+
+
+def test_the_bytes_of_a_small_population_are_printed_in_megabytes(tmp_path):
+    config = copy.deepcopy(TINY)
+    experiment = config["experiments"]["accuracy"]
+    experiment |= {"method": "finetune", "request": {"name": "random", "rate": 0.1}}
+    experiment["population"] = {"originals": 4, "oracles": 8, "unlearned": 4, "fleet": 4}
+    plan(config, tmp_path)
+    call = [sys.executable, "-m", "timings.forecast", tmp_path / "study.yaml"]
+    process = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True)
+    megabytes = (4 * 4 + 8) * (200 + 20 + 144 + 360) * 10 * 4 / 1e6
+    assert f"populations: about {megabytes:.1f} MB of predictions" in process.stdout
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(50_000, "0.1 MB"), (999 * 10**6, "999.0 MB"), (3 * 10**9, "3.0 GB")]
+)
+def test_bytes_are_gigabytes_from_one_on(size, text):
+    assert forecast.bytes_text(size) == text

@@ -162,8 +162,10 @@ def test_adding_a_trainer(project):
     assert process.returncode == 0 and "passed" in process.stdout, process.stdout
     shrink = block("python", "class Shrink")
     reader = shrink.replace("    reads = ", '    trainer = "weight_sizes"\n    reads = ')
-    reader = reader.replace("original.items()}", 'original.items() if "size/" + name in original}')
-    assert reader.count("weight_sizes") == 1
+    reader = reader.replace(
+        "for name in names}", 'for name in names if f"size/{name}" in original}'
+    )
+    assert reader.count("weight_sizes") == reader.count("size/") == 1
     (project.root / "unlearn/methods/shrink.py").write_text(reader)
     study = yaml.safe_load(yaml.safe_dump(TINY))
     study["experiments"]["accuracy"]["method"] = "shrink"

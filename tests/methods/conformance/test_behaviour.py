@@ -103,7 +103,9 @@ def test_serves_streams(version, digits):
     base = train_fleet(digits, fleet_job)
     stream = Request([digits.base_ids[:5], NO_IDS], [NO_IDS, digits.held_out_ids[:5]])
     result = unlearn_fleet(digits, fleet_job, base.states, stream)
-    assert result.logits.shape == (2, 2, 560, 10)
+    points = len(digits.evaluated_ids(stream))
+    points += len(digits.validation_labels) + len(digits.test_labels)
+    assert result.logits.shape == (2, 2, points, 10)
     assert [len(costs) for costs in result.costs] == [2, 2]
     assert all(len(s[n]) == 2 for s in result.states for n in result.compared)
 
