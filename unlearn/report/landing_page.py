@@ -65,7 +65,8 @@ def page(content: PageContent) -> str:
             parts += [_title(title, "-"), _table(("Cell", head), reasons.items())]
     parts.append(_title("Results", "-"))
     parts.append(
-        "Mean ± half of the 95 % interval over seeds and draws. The right value of a metric of "
+        "Mean ± half of the 95 % interval over seeds and draws, of metrics of populations over "
+        "models. The right value of a metric of "
         "quality is the oracle's (*retrain*), neither 0 nor 100 %. *original* does nothing.\n"
     )
     parts.append(".. contents::\n   :local:\n   :backlinks: none\n")
@@ -127,8 +128,12 @@ def _results(table: pd.DataFrame, figure: Mapping) -> Iterator[str]:
 
 
 def _power_note(table: pd.DataFrame) -> str:
-    """What paired tests of a table's seeds can find; empty where no value has two seeds."""
-    n = 0 if table.empty else int(table["n"].max())
+    """What paired tests of a table's seeds can find; empty where no value has two seeds.
+
+    Metrics of populations are not compared by seeds.
+    """
+    is_by_seed = table["metric"].map(lambda name: METRICS[name].scope != "population").astype(bool)
+    n = 0 if not is_by_seed.any() else int(table.loc[is_by_seed, "n"].max())
     effect = minimum_detectable_effect(n)
     if effect is None:
         return ""
@@ -152,8 +157,12 @@ def _frontier_table(table: pd.DataFrame, figure: Mapping) -> str:
 
 
 def _panel_tables(panel: Panel, x: str) -> Iterator[str]:
-    """A row for each line and a column for each value of x, with a remark if there are too many."""
-    values = list(panel.rows[x].dropna().drop_duplicates())
+    """A row for each line and a column for each value of x, with a remark if there are too many.
+
+    Lines that are the values of x themselves share one column.
+    """
+    is_line_on_x = (panel.rows[x] == panel.rows["line"]).all()
+    values = [] if is_line_on_x else list(panel.rows[x].dropna().drop_duplicates())
     columns = values
     if len(values) > MAX_COLUMNS:
         positions = np.linspace(0, len(values) - 1, MAX_COLUMNS)

@@ -49,7 +49,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     figure, axis = pyplot.subplots(figsize=(width, height), layout="constrained")
     _draw_matrix(axis, pairs, by_pair)
     rows = pd.concat([panel.rows for panel in panels(table, spec)], ignore_index=True)
-    _style.footnote(figure, [*_footnotes(list(by_pair.values())), *_notes.notes(rows)[1:]])
+    _style.footnote(figure, [*_footnotes(list(by_pair.values())), *_notes.remarks(rows)])
     return figure
 
 

@@ -9,7 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unlearn.evaluation.panels import panels
-from unlearn.report.figures import _dots_panel, _frontier_rows, _labels, _notes, _style
+from unlearn.report.figures import (
+    _axis_labels,
+    _dots_panel,
+    _frontier_rows,
+    _labels,
+    _notes,
+    _style,
+)
 from unlearn.report.figures._dots_rows import NORMALISED_LIMITS, Block, blocks
 
 ROW_INCHES = 0.19
@@ -19,7 +26,13 @@ HEAD_INCHES = 0.75
 """Height of the title, ticks and axis label of a block."""
 
 NOTE_INCHES = 0.5
-"""Height of the notes below a figure."""
+"""Height of the notes below a figure, if there are at most NOTE_LINES."""
+
+NOTE_LINES = 4
+"""Lines of notes that have room; a figure with more is higher."""
+
+NOTE_LINE_INCHES = 0.11
+"""Height of a line of notes."""
 
 LABEL_INCHES = 1.7
 """Width of the names of methods."""
@@ -64,6 +77,9 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
                 axis.set_visible(False)
         _label_rows(block_axes, block)
     _style.footnote(figure, [*_footnotes(figure_blocks), *_notes.notes(all_rows)])
+    extra_lines = max(0, figure.get_supxlabel().count("\n") + 1 - NOTE_LINES)
+    figure.set_figheight(figure.get_figheight() + NOTE_LINE_INCHES * extra_lines)
+    _axis_labels.wrap(figure, axes)
     return figure
 
 

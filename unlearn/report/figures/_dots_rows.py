@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from unlearn.evaluation import formatting, placement
+from unlearn.evaluation import formatting, placement, table_flags
 from unlearn.evaluation.panels import Panel
 from unlearn.metrics.catalogue import METRICS
 from unlearn.report.figures import _labels, _style, _ticks
@@ -83,11 +83,24 @@ def blocks(figure_panels: Sequence[Panel], spec: Mapping) -> list[Block]:
     for panel in figure_panels:
         place = tuple((k, v) for k, v in panel.place.items() if k not in ("metric", "split"))
         panels_by_place.setdefault(place, []).append(panel)
-    return [_block(dict(place), group, spec) for place, group in panels_by_place.items()]
+    counts = _largest_counts(figure_panels)
+    return [_block(dict(place), group, spec, counts) for place, group in panels_by_place.items()]
 
 
-def _block(place: Mapping, block_panels: Sequence[Panel], spec: Mapping) -> Block:
-    """The block of the panels that share a place."""
+def _largest_counts(figure_panels: Sequence[Panel]) -> dict[bool, int]:
+    """The most seeds (False) and models of populations (True) that a value of a figure is over."""
+    counts = {False: 0, True: 0}
+    for panel in figure_panels:
+        for metric, n in zip(panel.rows["metric"], panel.rows["n"], strict=True):
+            is_of_population = METRICS[metric].scope == "population"
+            counts[is_of_population] = max(counts[is_of_population], n)
+    return counts
+
+
+def _block(
+    place: Mapping, block_panels: Sequence[Panel], spec: Mapping, largest_counts: Mapping[bool, int]
+) -> Block:
+    """The block of the panels that share a place; `largest_counts` are those of the figure."""
     rows = pd.concat([panel.rows for panel in block_panels], ignore_index=True)
     cost = spec["y"][-1]
     first_rows = rows.drop_duplicates("line").set_index("line")
@@ -95,7 +108,9 @@ def _block(place: Mapping, block_panels: Sequence[Panel], spec: Mapping) -> Bloc
     columns = {}
     for (metric, split), group in rows.groupby(["metric", "split"], sort=False):
         records = {row["line"]: row for row in group.to_dict("records")}
-        columns[metric, split] = _column(records, lines, first_rows, spec)
+        column = _column(records, lines, first_rows, spec)
+        count = largest_counts[METRICS[metric].scope == "population"]
+        columns[metric, split] = _with_counts(column, records, count)
     guarantees = first_rows.get("method.guarantee", pd.Series(dtype=object)).dropna().to_dict()
     controls = {
         row["method"]: line
@@ -170,6 +185,29 @@ def _column(
             dots[line] = _plain_dot(record, is_cost)
     has_no_floor = is_to_normalise and not is_normalised
     return DotColumn(metric, split, is_cost, is_normalised, has_no_floor, dots)
+
+
+def _with_counts(
+    column: DotColumn, records: Mapping[str, Mapping], largest_count: int
+) -> DotColumn:
+    """The panel with n beside each number that is over fewer seeds or models than others.
+
+    Others are those of the panel; of a row that is flagged for its n those of the whole figure.
+
+    Args:
+        column: the panel.
+        records: its rows of the table, by line.
+        largest_count: the largest n of the figure for a metric of this kind.
+    """
+    panel_count = max(record["n"] for record in records.values())
+    dots = dict(column.dots)
+    for line, record in records.items():
+        n = record["n"]
+        is_flagged = table_flags.REPLICATION_FLAG in str(record.get("flags"))
+        is_over_few = n < panel_count or (is_flagged and n < largest_count)
+        if is_over_few and math.isfinite(dots[line].value):
+            dots[line] = dots[line]._replace(text=f"{dots[line].text} (n = {n})")
+    return replace(column, dots=dots)
 
 
 def _is_known(record: Mapping, column: str) -> bool:

@@ -11,7 +11,16 @@ from matplotlib.figure import Figure
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel
 from unlearn.metrics.catalogue import METRICS, floor
-from unlearn.report.figures import _frontier_rows, _legend, _lines, _notes, _scales, _style, _ticks
+from unlearn.report.figures import (
+    _axis_labels,
+    _frontier_rows,
+    _legend,
+    _lines,
+    _notes,
+    _scales,
+    _style,
+    _ticks,
+)
 from unlearn.report.figures._frontier_points import Point, frontier_points
 
 FLOOR_NAME = "another retraining"
@@ -61,6 +70,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     _style.label_outer(axes, by_row=False)
     _legend.legend(figure, axes)
     _style.footnote(figure, [*_footnotes(all_rows, spec), *_lines.zero_notes(axes)])
+    _axis_labels.wrap(figure, axes)
     return figure
 
 

@@ -54,6 +54,12 @@ PARAMETER_LABELS = {
 }
 """Labels of parameters; the others are named before their value."""
 
+SHAM_DEFAULT = "finetune"
+"""The method whose change `sham` copies in size where its name does not say which."""
+
+GERUND_LABELS = {"retrain": "retraining"}
+"""Labels of methods behind "of", where they differ from those of rows."""
+
 SPLIT_LABELS = {
     "forget": "deleted points",
     "retain": "kept points",
@@ -68,7 +74,10 @@ GUARANTEE_SYMBOLS = {"exact": "●", "conditional": "◐", "certified": "◆", "
 
 
 def distinct_parts(names: Iterable[str]) -> list[list[str]]:
-    """Head and parameters of each name, but for what all names with the same head share."""
+    """Head and parameters of each name, but for what all names with the same head share.
+
+    The method that a sham is of always stays.
+    """
     parts_by_name = [PARAMETER.split(str(name)) for name in names]
     parameters_by_head: dict[str, list[set]] = {}
     for head, *parameters in parts_by_name:
@@ -78,7 +87,7 @@ def distinct_parts(names: Iterable[str]) -> list[list[str]]:
         for head, sets in parameters_by_head.items()
     }
     return [
-        [head, *(p for p in parameters if p not in common_parameters[head])]
+        [head, *(p for p in parameters if p not in common_parameters[head] or _is_of(head, p))]
         for head, *parameters in parts_by_name
     ]
 
@@ -115,10 +124,25 @@ def _parts_label(parts: Sequence[str]) -> str:
     method, _, trainer = head.partition("@")
     if trainer:
         return f"{_name_label(method)} ({_parts_label([trainer, *parameters])})"
+    if head == "sham":
+        return _sham_label(parameters)
     texts = [_parameter_label(parameter) for parameter in parameters]
     if head == "by_class" and texts:
         return ", ".join(texts)
     return ", ".join([_name_label(head), *texts])
+
+
+def _is_of(head: str, parameter: str) -> bool:
+    """Whether a parameter names the method that a sham is of."""
+    return head == "sham" and parameter.startswith("of=")
+
+
+def _sham_label(parameters: Sequence[str]) -> str:
+    """A sham with the method that it is of; the other parameters are behind."""
+    methods = [parameter.partition("=")[2] for parameter in parameters if _is_of("sham", parameter)]
+    method = methods[0] if methods else SHAM_DEFAULT
+    texts = [_parameter_label(p) for p in parameters if not _is_of("sham", p)]
+    return ", ".join([f"sham of {GERUND_LABELS.get(method) or _name_label(method)}", *texts])
 
 
 def _name_label(name: str) -> str:

@@ -11,7 +11,15 @@ from matplotlib.ticker import MaxNLocator
 from unlearn.evaluation import placement
 from unlearn.evaluation.panels import Panel, panels
 from unlearn.metrics.catalogue import METRICS
-from unlearn.report.figures import _categories, _legend, _notes, _scales, _style, _ticks
+from unlearn.report.figures import (
+    _axis_labels,
+    _categories,
+    _legend,
+    _notes,
+    _scales,
+    _style,
+    _ticks,
+)
 
 MAX_MARKERS = 20
 """Points of a line that all have a marker; a longer line has one every tenth of the axis."""
@@ -22,7 +30,14 @@ MAX_TICKS = 8
 PANEL_LETTERS = 30
 """Letters that have room below the narrowest panel."""
 
-COUNT_COLUMNS = ("step", "points", "relearning_step")
+COUNT_COLUMNS = (
+    "step",
+    "points",
+    "relearning_step",
+    "population.unlearned",
+    "population.oracles",
+    "population.originals",
+)
 """Columns whose ticks are whole numbers."""
 
 MIN_LOG_RANGE = 10
@@ -34,17 +49,19 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
 
     There is a panel for each metric, each value of `facet`, and each data set, model and split that
     no axis, colour or facet tells apart. Of a stream the last step is drawn, unless `step` is on an
-    axis. A line without x values is horizontal: a control that lacks the parameter on the axis.
+    axis. A line without x values is horizontal: a control that lacks the parameter on the axis. A
+    metric without a single value has no panel, but a note.
     Where x holds names the axes change places, so that names have room at the left.
     """
     figure_panels = panels(table, spec)
     if not figure_panels:
         return _style.empty_figure(_notes.emptiness_notes(spec))
+    all_rows = pd.concat([panel.rows for panel in figure_panels], ignore_index=True)
+    figure_panels = _panels_with_values(figure_panels)
     column_field = spec["facet"] or "metric"
     columns = list(dict.fromkeys(panel.place.get(column_field) for panel in figure_panels))
     column_fields = _column_fields(figure_panels, column_field, len(columns))
     rows = list(dict.fromkeys(_row_key(panel, column_fields) for panel in figure_panels))
-    all_rows = pd.concat([panel.rows for panel in figure_panels], ignore_index=True)
     styles = _line_styles(all_rows)
     names = _categories.names(all_rows, spec["x"])
     panel_inches = _categories.height(all_rows, spec["x"], names) if names else None
@@ -67,7 +84,16 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     if not names or spec["x"] != spec["colour"] or all_rows[spec["x"]].isna().any():
         _legend.legend(figure, axes)
     _style.footnote(figure, [*_notes.notes(all_rows), *zero_notes(axes)])
+    _axis_labels.wrap(figure, axes)
     return figure
+
+
+def _panels_with_values(figure_panels: Sequence[Panel]) -> Sequence[Panel]:
+    """The panels of the metrics that have a value anywhere; all panels where none has."""
+    metrics = {panel.place.get("metric") for panel in figure_panels if (panel.rows["n"] > 0).any()}
+    return [
+        panel for panel in figure_panels if panel.place.get("metric") in metrics
+    ] or figure_panels
 
 
 def zero_notes(axes: np.ndarray) -> list[str]:
