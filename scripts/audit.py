@@ -31,7 +31,7 @@ from unlearn.storage.request import read_request, request_digest
 
 COLUMNS = (
     *(*CELL_COLUMNS, "population", "metric", "split"),
-    *("value", "low", "high", "n", "reason", *audit.DIFFERENCES, *audit.COUNTS),
+    *("value", "low", "high", "error", "n", "reason", *audit.DIFFERENCES, *audit.COUNTS),
 )
 
 NO_DIFFERENCE = (None, None, None, None)
@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
         for name in GROUPS
     }
     _check_arithmetic(groups.values())
-    _check_members(groups, step)
+    _check_members(groups, step, data.base_ids)
     points = EvaluatedPoints(
         ids=ids,
         sample_ids=data.sample_ids,
@@ -75,18 +75,23 @@ def main(arguments: argparse.Namespace) -> None:
         validation_labels=data.validation_labels,
         test_labels=data.test_labels,
     ).split(step)
+    is_original = job["cell"]["method"] == "original"
+    counted = [group for name, group in groups.items() if name != "originals" or not is_original]
     counts = {
-        "failed": sum(group.failed for group in groups.values()),
-        "diverged": sum(group.diverged for group in groups.values()),
+        "failed": sum(group.failed for group in counted),
+        "diverged": sum(group.diverged for group in counted),
     }
     populations = Populations(
         logits={name: group.logits for name, group in groups.items()},
         labels=points.labels,
         rows=points.rows,
-        is_original=job["cell"]["method"] == "original",
+        is_original=is_original,
     )
     reason = audit.problem(populations, counts)
-    rows = audit.refusal(reason) if reason else audit.audit(populations)
+    rows = list(audit.refusal(reason) if reason else audit.audit(populations))
+    if job["is_oracle"] and not reason:
+        reason = audit.oracle_failure(rows)
+        rows = list(audit.refusal(reason)) if reason else rows
     changed_points = len(step.forget_ids) + len(step.added_ids)
     cell = {"rate": changed_points / len(data.base_ids)} | job["cell"]
     precision = groups["unlearned"].precision or groups["reference"].precision or "unknown"
@@ -181,14 +186,21 @@ def _check_arithmetic(groups: Iterable[StoredGroup]) -> None:
         )
 
 
-def _check_members(groups: Mapping[str, StoredGroup], step: Step) -> None:
-    """Raise CommandError for oracles that saw deleted points, or that share a seed with others."""
-    expected = digest(step.retain_ids)
+def _check_members(groups: Mapping[str, StoredGroup], step: Step, base_ids: np.ndarray) -> None:
+    """Raise CommandError for models of other points, or for oracles that share a seed with others.
+
+    Args:
+        groups: The models.
+        step: The last step of the request.
+        base_ids: The points of base training.
+    """
     reference = groups["reference"]
-    if any(sha256 != expected for sha256 in reference.train_ids_sha256):
-        raise command.CommandError(
-            "an oracle was trained on other points than the request keeps; it is contaminated"
-        )
+    for name, ids in (("reference", step.retain_ids), ("originals", base_ids)):
+        expected = digest(ids)
+        if any(sha256 != expected for sha256 in groups[name].train_ids_sha256):
+            raise command.CommandError(
+                f"{name}: a model was trained on other points; audits of it say nothing"
+            )
     shared = set(reference.seeds) & (
         set(groups["unlearned"].seeds) | set(groups["originals"].seeds)
     )
@@ -204,7 +216,7 @@ def _csv(rows: Iterable[audit.AuditRow], cell: Mapping) -> str:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     for metric, split, finding in rows:
-        values = {name: getattr(finding, name) for name in ("value", "low", "high")}
+        values = {name: getattr(finding, name) for name in ("value", "low", "high", "error")}
         values |= zip(audit.DIFFERENCES, finding.difference or NO_DIFFERENCE, strict=True)
         numbers = {
             name: "" if number is None else repr(float(number)) for name, number in values.items()

@@ -74,6 +74,17 @@ def test_the_oracle_passes_its_own_audit(floor):
     assert floor["forgetting_quality", "forget"].value == pytest.approx(0.22, abs=0.06)
 
 
+def test_an_oracle_that_differs_from_itself_is_refused(data, request_to_delete, groups):
+    """Half B is another network's: no floor can be had from it."""
+
+    def rows(unlearned):
+        return list(audit.audit(populations_of(data, request_to_delete, groups, unlearned)))
+
+    assert audit.oracle_failure(rows(groups["floor"])) == ""
+    reason = audit.oracle_failure(rows(groups["originals"]))
+    assert reason.startswith("the oracle fails its own audit: ulira_auc on forget is 1 ")
+
+
 def test_doing_nothing_is_found(floor, nothing):
     for metric in ("ulira_auc", "lira_auc", "rmia_auc"):
         assert nothing[metric, "forget"].low > 0.9 > floor[metric, "forget"].high

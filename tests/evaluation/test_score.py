@@ -182,8 +182,25 @@ def test_a_diverged_member_has_costs_and_no_quality(fleets):
     method = Comparison(fleets.trained, unlearned=diverged, oracle=fleets.oracle)
     by_key = values(POINTS, steps_of([[0]], range(2)), SEEDS, method)
     for (_, seed, metric, _), value in by_key.items():
-        if metric not in ("completed", *COST, "speedup", "speedup_seconds"):
+        if metric == "kl_calibrated":  # these points have no validation split
+            assert value is None
+        elif metric not in ("completed", *COST, "speedup", "speedup_seconds"):
             assert (value is None) == (seed == 10), metric
+
+
+def test_calibration_leaves_confidence_out_of_a_divergence(fleets):
+    """The model has twice the logits of the oracle: KL sees that, calibrated KL does not."""
+    points = replace(POINTS, validation_labels=np.array([0, 1, 1]))
+    generator = np.random.default_rng(0)
+    rows = len(POINTS.ids) + 3 + len(POINTS.test_labels)
+    logits = generator.normal(size=(3, 1, rows, 2))
+    oracle = copy(fleets.oracle, logits=logits)
+    model = copy(fleets.oracle, logits=2 * logits)
+    cell = Comparison(fleets.trained, unlearned=model, oracle=oracle)
+    by_key = values(points, steps_of([[0]], range(2)), SEEDS, cell)
+    for seed in SEEDS:
+        assert by_key[1, seed, "kl", "test"] > 0.01
+        assert by_key[1, seed, "kl_calibrated", "test"] == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("shapes", [{"w": (3,)}, {"v": (2,)}, {"w": (2,), "v": (2,)}])

@@ -30,7 +30,10 @@ def test_the_columns_of_a_row_agree(metric):
         metric.splits in (allowed_splits, ("forget",), classes_splits) or is_of_relearning
     )
     assert is_about_points or is_cost or metric.splits == ("weights",)
-    assert metric.rule in ("score", "relearn") and (not metric.is_curve or is_of_relearning)
+    assert (metric.rule == "audit") is is_of_population
+    assert metric.rule in ("score", "relearn", "audit") and (
+        not metric.is_curve or is_of_relearning
+    )
     if metric.splits == SPLITS:
         assert functions
     if metric.of_pair:

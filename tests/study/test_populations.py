@@ -12,6 +12,7 @@ from unlearn.study.jobs import Jobs
 from unlearn.study.load import StudyError
 
 SMALL = {"originals": 8, "oracles": 8, "unlearned": 4, "fleet": 4}
+LARGER = SMALL | {"unlearned": 8, "oracles": 16}
 
 
 def with_population(population=SMALL, **changes):
@@ -121,9 +122,12 @@ def test_an_ensemble_is_compared_with_oracles_of_its_trainer():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (with_population(SMALL | {"oracles": 9}), "population.oracles: 9 has no two halves"),
         (
-            with_population(SMALL | {"unlearned": 16}),
+            with_population(SMALL | {"oracles": 9}),
+            "population.oracles: 9 give a floor of 4 models, methods have 4",
+        ),
+        (
+            with_population(SMALL | {"unlearned": 16, "oracles": 32}),
             "population.unlearned: 16 models cannot be unlearned from 8 originals",
         ),
         (with_population(SMALL | {"originals": 1}), "population"),
@@ -132,14 +136,32 @@ def test_an_ensemble_is_compared_with_oracles_of_its_trainer():
             with_population(seeds=[5, 1_000_003]),
             "seed 1,000,003 is one of the seeds of populations",
         ),
-        (with_population([SMALL, SMALL | {"unlearned": 8}]), "2 populations would share one point"),
+        (with_population([SMALL, LARGER]), "2 populations would share one point"),
         (
             with_population(
-                [SMALL, SMALL | {"unlearned": 8}],
+                [SMALL, LARGER],
                 figure={"x": "population.unlearned", "y": "klom/forget"},
                 summary=["klom/forget"],
             ),
             "klom has a value for each of 2 populations; allowed: one",
+        ),
+        (
+            with_population(
+                [SMALL, SMALL | {"kind": "single"}],
+                figure={"x": "population.unlearned", "y": "klom/forget"},
+            ),
+            "two populations would share one point",
+        ),
+        (
+            with_population(
+                [SMALL, LARGER],
+                figure={
+                    "kind": "agreement",
+                    "y": ["klom/forget", "ulira_auc/forget"],
+                    "facet": "population.unlearned",
+                },
+            ),
+            "agreement is about one population; there are 2",
         ),
         (
             with_population(figure={"x": "variant", "y": "forgetting_quality/forget"}),
@@ -158,12 +180,12 @@ def test_populations_that_cannot_be_audited_are_refused(change, message):
 
 
 def test_models_of_a_single_original_differ_in_the_seed_of_the_method():
-    plan = load(with_population(SMALL | {"kind": "single", "unlearned": 12}))
+    plan = load(with_population(SMALL | {"kind": "single", "unlearned": 8, "oracles": 16}))
     (population,) = plan.populations.values()
     members = [member for fleet in population.unlearned for member in plan.fleets[fleet]]
     assert population.name.endswith("-single")
     assert {member.seed for member in members} == {plan.fleets[population.originals[0]][0].seed}
-    assert [member.method_seed for member in members] == list(range(12))
+    assert [member.method_seed for member in members] == list(range(8))
     assert {plan.trained_fleets[fleet] for fleet in population.unlearned} == {
         population.originals[0]
     }

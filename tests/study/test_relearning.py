@@ -59,7 +59,10 @@ def test_what_relearning_can_show(changes):
     [
         ({"relearning": {"step": 3}}, "relearning: unknown key 'step'; .* Did you mean steps?"),
         ({"relearning": {"steps": 0}}, "relearning.steps: 0 is not allowed; allowed: between 1"),
-        ({"relearning": {"lr": 0}}, "relearning.lr: 0 is not allowed; allowed: above 0"),
+        (
+            {"relearning": {"lr": 0}},
+            "relearning.lr: 0 is not allowed; allowed: between 0 and",
+        ),
         ({"relearning": {"tolerance": 1}}, "relearning.tolerance: 1 is not allowed"),
         ({"relearning": {"batch_size": "all"}}, "relearning.batch_size: 'all' is not of type"),
         ({"relearning": [1]}, "relearning: .1. is not of type"),

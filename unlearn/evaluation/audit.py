@@ -4,14 +4,22 @@ Numpy only. An audit asks how far the models that a method has unlearned are fro
 saw the deleted points. Its floor is the audit of half B of the oracles against half A.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.finding import Finding
 from unlearn.metrics.populations import Populations
+from unlearn.metrics.ulira import MAX_JACKKNIFE_GROUPS
+
+KNOWN_VALUES = {"ulira_auc": 0.5, "influence": 0.0, "accuracy_shift": 0.0}
+"""What two halves of one population read."""
+
+FALSE_ALARMS = 0.001
+"""The share of sound populations of oracles that fail their own audit."""
 
 
 class AuditRow(NamedTuple):
@@ -61,6 +69,27 @@ def refusal(reason: str) -> Iterator[AuditRow]:
         if metric.of_population is not None:
             for split in metric.splits:
                 yield AuditRow(metric.name, split, Finding(None, reason=reason))
+
+
+def oracle_failure(rows: Iterable[AuditRow]) -> str:
+    """Why half B of the oracles fails its own audit against half A; empty if it passes.
+
+    Metrics whose value is known for two halves of one population must have it: an area of .5, a
+    difference of 0. All tests together raise a false alarm in `FALSE_ALARMS` of the audits.
+    """
+    tested = [(row, KNOWN_VALUES[row.metric]) for row in rows if row.metric in KNOWN_VALUES]
+    for (metric, split, finding), expected in tested:
+        if finding.value is None or not finding.error:
+            continue
+        distance = abs(finding.value - expected)
+        degrees = min(finding.n, MAX_JACKKNIFE_GROUPS) - 1
+        limit = -stdtrit(degrees, FALSE_ALARMS / len(tested) / 2) * finding.error
+        if distance > limit:
+            return (
+                f"the oracle fails its own audit: {metric} on {split} is {finding.value:.4g} "
+                f"between its halves, not {expected:g} within {limit:.2g}"
+            )
+    return ""
 
 
 def _checked(

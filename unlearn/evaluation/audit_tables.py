@@ -41,7 +41,18 @@ def audit_rows(
     for key, places in rows.groupby(KEYS, sort=False, dropna=False).indices.items():
         record = dict(zip(KEYS, key, strict=True))
         records.append(record | _over_draws(rows.iloc[places]))
-    columns = [*KEYS, "mean", "ci_low", "ci_high", "n", "draws", *COUNTS, *DIFFERENCES, "reason"]
+    columns = [
+        *KEYS,
+        "mean",
+        "ci_low",
+        "ci_high",
+        "error",
+        "n",
+        "draws",
+        *COUNTS,
+        *DIFFERENCES,
+        "reason",
+    ]
     table = pd.DataFrame(records, columns=columns)
     parts = [
         controls.with_controls(part.reset_index(drop=True), oracles)
@@ -51,41 +62,46 @@ def audit_rows(
 
 
 def _over_draws(draws: pd.DataFrame) -> dict[str, float | int | str]:
-    """The means over the draws of a request, with intervals over models and draws."""
-    is_value = np.isfinite(draws["value"].to_numpy(float))
-    n_draws = int(is_value.sum())
+    """The means over the draws of a request, with intervals over models and draws.
+
+    A method without a value in one draw has none: its controls would be means over other draws.
+    """
+    has_value = np.isfinite(draws["value"].to_numpy(float))
     counts = {name: int(draws[name].sum()) for name in COUNTS}
-    reasons = draws["reason"].dropna()
-    if not n_draws:
-        reason = reasons.iloc[0] if len(reasons) else ""
+    if not has_value.all():
+        reason = draws.loc[~has_value, "reason"].fillna("").iloc[0]
         return {"n": 0, "draws": 0, **counts, "reason": reason}
-    values = draws[is_value]
-    mean = _mean(values, ("value", "low", "high"))
-    difference = _mean(values, DIFFERENCES[:3])
-    numbers = dict(zip(("mean", "ci_low", "ci_high"), mean[:3], strict=True))
-    numbers |= zip(DIFFERENCES, difference, strict=True)
-    if n_draws == 1:
-        numbers["p"] = values["p"].iloc[0]
-    return {**numbers, "n": int(values["n"].min()), "draws": n_draws, **counts, "reason": ""}
+    mean = _mean(draws, ("value", "low", "high", "error"))
+    numbers = dict(zip(("mean", "ci_low", "ci_high", "error"), mean[:4], strict=True))
+    difference = _mean(draws, (*DIFFERENCES[:3], None))
+    numbers |= zip(DIFFERENCES[:3], difference[:3], strict=True)
+    numbers["p"] = draws["p"].iloc[0] if len(draws) == 1 else difference[4]
+    return {**numbers, "n": int(draws["n"].min()), "draws": len(draws), **counts, "reason": ""}
 
 
-def _mean(draws: pd.DataFrame, columns: Sequence[str]) -> tuple[float, float, float, float]:
-    """The mean of a value over draws, its interval, and the p value of 0.
+def _mean(
+    draws: pd.DataFrame, columns: Sequence[str | None]
+) -> tuple[float, float, float, float, float]:
+    """The mean of a value over draws, its interval, standard error, and the p value of 0.
 
-    The squared half-widths of two intervals add up: that over the models, and that over the draws.
+    All draws share their originals and the seeds of their oracles. So the error over models does
+    not shrink with draws; the variance between draws adds to it.
 
     Args:
         draws: One row a draw.
-        columns: The value, and the ends of its interval over models.
+        columns: The value, the ends of its interval over models, its standard error; without the
+            last one the error is a half of the half-width.
     """
-    values, low, high = (draws[column].to_numpy(float) for column in columns)
+    values, low, high = (draws[column].to_numpy(float) for column in columns[:3])
+    half_widths = (high - low) / 2
+    errors = draws[columns[3]].to_numpy(float) if columns[3] else half_widths / 2
     if len(values) == 1:
-        return values[0], low[0], high[0], np.nan
+        return values[0], low[0], high[0], errors[0], np.nan
     n = len(values)
+    error_of_draws = np.sqrt(values.var(ddof=1) / n)
+    error = np.sqrt(np.square(errors).mean() + error_of_draws**2)
     quantile = stdtrit(n - 1, UPPER_PROBABILITY)
-    of_models = np.square((high - low) / 2).sum() / n**2
-    of_draws = quantile**2 * values.var(ddof=1) / n
-    half_width = np.sqrt(of_models + of_draws)
+    half_width = np.sqrt(np.square(half_widths).mean() + (quantile * error_of_draws) ** 2)
     mean = values.mean()
     p = 2 * stdtr(n - 1, -abs(mean) * quantile / half_width) if half_width > 0 else np.nan
-    return mean, mean - half_width, mean + half_width, p
+    return mean, mean - half_width, mean + half_width, error, p

@@ -131,7 +131,7 @@ def _rows_of(rows: pd.DataFrame, variants: pd.Series, metrics: pd.Series) -> dic
         variants: for each row the variant to look for.
         metrics: for each row the metric to look for.
     """
-    numbers = ["mean", "ci_low", "ci_high", "n"]
+    numbers = [name for name in ("mean", "ci_low", "ci_high", "n", "error") if name in rows]
     keys = rows[_KEYS].assign(variant=variants, metric=metrics.astype(object))
     sources = rows[[*_KEYS, "variant", *numbers]].drop_duplicates([*_KEYS, "variant"])
     result = keys.merge(sources, how="left", on=[*_KEYS, "variant"])
@@ -139,7 +139,9 @@ def _rows_of(rows: pd.DataFrame, variants: pd.Series, metrics: pd.Series) -> dic
 
 
 def _standard_errors(rows: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The standard errors that 95 % t intervals over n values tell; NaN where there is none."""
+    """The standard errors of rows, or those that 95 % t intervals over n values tell."""
+    if "error" in rows:
+        return rows["error"]
     degrees = np.maximum(rows["n"] - 1, 1)
     half_widths = (rows["ci_high"] - rows["ci_low"]) / 2
     return half_widths / stdtrit(degrees, UPPER_PROBABILITY)

@@ -112,7 +112,7 @@ def summarise(
     table = table.merge(flags, on=_CELL, how="left")
     if len(audits):
         rows = audit_rows(_with_settings(audits, draws), metrics, splits, oracles)
-        table = pd.concat([table, rows], ignore_index=True)
+        table = pd.concat([table, rows.drop(columns="error")], ignore_index=True)
     for field, values in columns.items():
         settings = {draws[name]: row for name, row in values.items() if name in draws}
         _add_parameters(table, field, {**values, **settings} if field == "request" else values)

@@ -25,8 +25,8 @@ def wide_numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     of the whole row.
     """
     last_steps = _last_steps(table)
-    keys = [*ROW_COLUMNS, "failed", "diverged"]
-    wide = last_steps[keys].drop_duplicates().reset_index(drop=True)
+    counts = last_steps.groupby(ROW_COLUMNS, dropna=False, sort=False)[["failed", "diverged"]]
+    wide = counts.max().reset_index()
     for column in columns:
         names = {name: f"{column}/{name}" for name in NUMBERS}
         values = _values(last_steps, column)[[*ROW_COLUMNS, *names]]

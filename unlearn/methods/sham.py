@@ -61,6 +61,8 @@ class Sham(Method):
 
     def supports(self, setting: Setting) -> str | None:
         """What the other method supports; requests that it serves."""
+        if setting.request is not None and getattr(setting.request, "steps", 1) > 1:
+            return "its noise is of the size of one change; allowed: requests of one step"
         method = self.method()
         name = self.of["name"]
         changes = () if setting.request is None else setting.request.changes

@@ -8,7 +8,9 @@ from unlearn.metrics.forgetting_quality import MIN_MODELS as MIN_QUALITY_MODELS
 from unlearn.metrics.metric import AUDITED_SPLITS, Metric, row
 from unlearn.metrics.ulira import MIN_MODELS_PER_SIDE
 
-_ATTACK = Metric(name="", label="", unit="ratio", splits=("forget",), scope="population")
+_ATTACK = Metric(
+    name="", label="", unit="ratio", splits=("forget",), scope="population", rule="audit"
+)
 _SHARE = replace(_ATTACK, unit="fraction")
 _DISTANCE = replace(_ATTACK, unit="nats", splits=AUDITED_SPLITS, better="low", is_distance=True)
 _SHIFT = replace(_SHARE, splits=AUDITED_SPLITS, is_signed=True)
@@ -48,6 +50,7 @@ AUDITS = (
         _ATTACK,
         "rmia_auc",
         "AUC of RMIA",
+        needs_validation=True,
         of_population=attacks.rmia_auc,
         of_examples=attacks.rmia_point_scores,
     ),
@@ -55,6 +58,7 @@ AUDITS = (
         _SHARE,
         "rmia_tpr_at_one_percent",
         "RMIA: true positives (%) at 1 % false ones",
+        needs_validation=True,
         of_population=attacks.rmia_tpr_at_one_percent,
     ),
     row(

@@ -25,6 +25,8 @@ class Finding:
     """The lower end of its 95 % interval; None where there is no interval."""
     high: float | None = None
     """The upper end."""
+    error: float | None = None
+    """The standard error over models; None where there is none."""
     n: int = 0
     """The number of independent units behind the value, such as models."""
     reason: str = ""

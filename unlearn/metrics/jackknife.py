@@ -54,7 +54,7 @@ def estimate(statistic: Statistic, *fleets: np.ndarray, groups: int = GROUPS) ->
             statistic(*fleets[:position], part, *fleets[position + 1 :])
             for part in _parts(fleet, count)
         ]
-        if None in replicates:
+        if None in replicates or not np.isfinite(replicates).all():
             return Estimate(float(value), np.nan, 0)
         deviations = np.array(replicates) - np.mean(replicates)
         variance += (count - 1) / count * float(np.square(deviations).sum())
@@ -89,7 +89,7 @@ def jackknife_finding(
     half_width = stdtrit(result.degrees, UPPER_PROBABILITY) * result.error
     low = max(result.value - half_width, minimum)
     high = min(result.value + half_width, maximum)
-    return Finding(result.value, float(low), float(high), n)
+    return Finding(result.value, float(low), float(high), result.error, n)
 
 
 def jackknife_difference(

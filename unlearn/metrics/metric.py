@@ -97,6 +97,8 @@ class Metric:
     """The attack whose success, minus that against the reference, the metric is."""
     of_classes: OfClasses | None = None
 
+    needs_validation: bool = False
+    """Whether a metric of populations reads points of the validation split."""
     min_models: int = 0
     """The models a side that a metric of populations needs."""
 
@@ -140,7 +142,8 @@ class Metric:
     @property
     def is_about_points(self) -> bool:
         """Whether a value is about the points of a split, so that there is none without any."""
-        functions = (self.of_attack, self.of_measures, self.of_population, self.difference_of)
+        functions = (self.of_attack, self.of_measures, self.of_population, self.of_classes)
+        functions = (*functions, self.difference_of, self.rule == "relearn")
         return self.splits == SPLITS or any(functions)
 
     @property

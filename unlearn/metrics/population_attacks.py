@@ -281,5 +281,7 @@ def _mean(values: list[float | bool | None], reason: str) -> Finding:
     if not values or None in values:
         return Finding(None, n=len(values), reason=reason)
     interval = t_interval(np.array(values, float))
-    ends = [None if np.isnan(end) else float(end) for end in (interval.low, interval.high)]
-    return Finding(float(interval.mean), *ends, n=interval.n)
+    if np.isnan(interval.low):
+        return Finding(float(interval.mean), n=interval.n)
+    error = float(np.std(values, ddof=1) / np.sqrt(interval.n))
+    return Finding(*map(float, interval[:3]), error=error, n=interval.n)

@@ -248,5 +248,7 @@ def _accuracies(populations: Populations, group: str, split: str) -> np.ndarray:
 def _mean_of_models(values: list[float]) -> Finding:
     """The mean over independent models, with its t interval."""
     interval = t_interval(np.array(values))
-    ends = [None if np.isnan(end) else float(end) for end in (interval.low, interval.high)]
-    return Finding(float(interval.mean), *ends, n=interval.n)
+    if np.isnan(interval.low):
+        return Finding(float(interval.mean), n=interval.n)
+    error = float(np.std(values, ddof=1) / np.sqrt(interval.n))
+    return Finding(*map(float, interval[:3]), error=error, n=interval.n)

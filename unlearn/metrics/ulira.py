@@ -196,12 +196,12 @@ def ulira(unlearned_margins: np.ndarray, oracle_margins: np.ndarray, seed: int) 
     if reason:
         return _without_value(reason, n_floored)
     area = roc_auc(scores.unlearned, scores.oracle).value
-    low, high = jackknife_interval(unlearned, oracles, area)
+    low, high, error = jackknife_interval(unlearned, oracles, area)
     rates = [
         _of_models(tpr_at_fpr(scores.unlearned, scores.oracle, rate), n) for rate in (0.01, 0.001)
     ]
     return ULira(
-        Finding(area, low, high, n),
+        Finding(area, low, high, error, n),
         _of_models(balanced_accuracy(scores.unlearned, scores.oracle, threshold=0), n),
         *rates,
         unlearned_scores=scores.unlearned,
@@ -257,8 +257,8 @@ def ulira_difference(
 
 def jackknife_interval(
     unlearned_margins: np.ndarray, oracle_margins: np.ndarray, area: float
-) -> tuple[float, float]:
-    """The 95 % interval of the area: what it varies by when groups of pairs of models are left out.
+) -> tuple[float, float, float]:
+    """The 95 % interval of the area and its standard error, by a jackknife over pairs of models.
 
     A model counts twice, by its score and in the fits of the others. The variance of DeLong knows
     the scores only: on identical fleets its interval covers .5 in 80 % of the cases. Leaving models
@@ -270,7 +270,7 @@ def jackknife_interval(
         area: the area of all pairs, in the middle of the interval.
 
     Returns:
-        The lower and the upper end, in 0..1, by a t quantile of the groups.
+        The lower and the upper end, in 0..1, by a t quantile of the groups; the error.
     """
     n = len(unlearned_margins)
     n_groups = min(n, MAX_JACKKNIFE_GROUPS)
@@ -281,8 +281,9 @@ def jackknife_interval(
             unlearned_margins[rest], oracle_margins[rest], n < MIN_MODELS_PER_POINT
         )
         areas[group] = roc_auc(scores.unlearned, scores.oracle).value
-    half_width = stdtrit(n_groups - 1, UPPER_PROBABILITY) * np.sqrt((n_groups - 1) * areas.var())
-    return max(0.0, float(area - half_width)), min(1.0, float(area + half_width))
+    error = float(np.sqrt((n_groups - 1) * areas.var()))
+    half_width = stdtrit(n_groups - 1, UPPER_PROBABILITY) * error
+    return max(0.0, float(area - half_width)), min(1.0, float(area + half_width)), error
 
 
 def _reason(unlearned_margins: np.ndarray, oracle_margins: np.ndarray) -> str:

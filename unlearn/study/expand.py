@@ -33,7 +33,8 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     figure |= _axes(figure, selection.requests)
     figure["hidden"] = [variant.name for variant in selection.references]
     fleets = [*selection.fleets, *_population_fleets(selection)]
-    members = [member for fleet in fleets for member in resolver.study.fleets[fleet]]
+    trained_fleets = [f for f in fleets if f not in _oracle_fleets(selection)]
+    members = [member for fleet in trained_fleets for member in resolver.study.fleets[fleet]]
     fleet_size = max(len(resolver.study.fleets[fleet]) for fleet in fleets)
     relearning = resolve_relearning(resolver, block["relearning"], f"{path}.relearning")
     problems = itertools.chain(
@@ -192,6 +193,15 @@ def _population_fleets(selection: Selection) -> set[str]:
         fleet
         for population in selection.populations
         for fleet in (*population.originals, *population.reference, *population.floor)
+    }
+
+
+def _oracle_fleets(selection: Selection) -> set[str]:
+    """The fleets of all oracles, which are trained even where originals are checkpoints."""
+    return {
+        fleet
+        for population in selection.populations
+        for fleet in (*population.reference, *population.floor)
     }
 
 

@@ -191,6 +191,15 @@ def _check_populations(block: Mapping, cells: Sequence[Cell], study: Study) -> N
             f"{len(names)} populations would share one point; tell them apart by x, colour or "
             "facet: population.unlearned, population.oracles or population.originals",
         )
+    axes = placement.axes(block)
+    places = [
+        tuple(value for name, value in study.populations[fleet].columns.items() if name in axes)
+        for fleet in names
+    ]
+    if len(set(places)) < len(places):
+        raise InvalidError("", "two populations would share one point; tell them apart by an axis")
+    if len(names) > 1 and block["kind"] == "agreement":
+        raise InvalidError("kind", f"agreement is about one population; there are {len(names)}")
     single = [metric for metric in block["y"] if METRICS[metric].scope != "population"]
     if population_axes and single:
         raise InvalidError(

@@ -114,11 +114,13 @@ class Jobs:
         """A fleet of a population, trained on what a request keeps; no weights are stored."""
         trainer = self.study.variants[cell.variant].trainer.name
         training = self.train(cell.dataset, cell.model, trainer, cell.fleet)
-        return FleetJob(**vars(training) | {"keeps_weights": False})
+        return FleetJob(**vars(training) | {"keeps_weights": False, "checkpoint": None})
 
     def audit(self, cell: Cell) -> dict[str, Any]:
         """The columns that identify an audit."""
-        return {"cell": self._cell_columns(cell) | {"population": cell.fleet}}
+        is_oracle = cell.variant == self.study.variants[cell.variant].oracle
+        columns = self._cell_columns(cell) | {"population": cell.fleet}
+        return {"cell": columns, "is_oracle": is_oracle}
 
     def audit_groups(self, cell: Cell) -> populations.AuditGroups:
         """The grids of the models that an audit compares."""

@@ -105,8 +105,8 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
     empty_splits = {s for s, change in CHANGES_BY_SPLIT.items() if change not in changes}
 
     def splits(metric: Metric) -> set[str]:
-        if metric.scope == "population" and not has_population:
-            return set()
+        if metric.scope == "population":
+            return audited_splits(metric) if has_population else set()
         if metric.is_trainer_specific and metric.name not in trainer_metrics:
             return set()
         if (metric.of_classes and not has_swap) or (metric.scoring_field and not has_scoring):
@@ -114,6 +114,14 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
         if metric.reference not in references or (metric.noise_field and not has_noise):
             return set()
         return set(metric.splits) - (empty_splits if metric.is_about_points else set())
+
+    has_validation = all(dataset.component.validation_size for dataset in datasets)
+
+    def audited_splits(metric: Metric) -> set[str]:
+        """Those of a metric of populations: nothing is audited where nothing is deleted."""
+        if "delete" not in changes or (metric.needs_validation and not has_validation):
+            return set()
+        return set(metric.splits) - (set() if has_validation else {"validation"})
 
     available_splits = {name: splits(metric) for name, metric in METRICS.items()}
     return {name: values for name, values in available_splits.items() if values}

@@ -36,6 +36,7 @@ def resolve_populations(
         members = {
             "originals": populations.ORIGINAL_SEEDS[: block["originals"]],
             "unlearned": populations.ORIGINAL_SEEDS[: block["unlearned"]],
+            "nothing": populations.ORIGINAL_SEEDS[: block["unlearned"]],
             "reference": populations.REFERENCE_SEEDS[:half],
             "floor": populations.FLOOR_SEEDS[:half],
             "random": populations.RANDOM_SEEDS,
@@ -51,7 +52,8 @@ def resolve_populations(
             **fleets,
             kind=block["kind"],
             columns={
-                f"population.{key}": block[key] for key in ("originals", "oracles", "unlearned")
+                f"population.{key}": block[key]
+                for key in ("originals", "oracles", "unlearned", "kind")
             },
         )
         name = population.name

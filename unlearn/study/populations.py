@@ -39,6 +39,8 @@ class Population(NamedTuple):
     originals: tuple[str, ...]
     unlearned: tuple[str, ...]
     """The first of the originals, or the first one with other seeds of the method."""
+    nothing: tuple[str, ...]
+    """As many originals, which doing nothing leaves as they are."""
     reference: tuple[str, ...]
     """Half A of the oracles."""
     floor: tuple[str, ...]
@@ -47,7 +49,7 @@ class Population(NamedTuple):
     """Networks that are not trained."""
     kind: str
     """`multi`: each model is unlearned from an original of its own; `single`: all from one."""
-    columns: Mapping[str, int]
+    columns: Mapping[str, int | str]
     """The parameters as columns of a table."""
 
     @property
@@ -69,8 +71,9 @@ class AuditGroups(NamedTuple):
 
 def completed(block: Mapping) -> dict:
     """A validated block in which sizes that depend on the originals are filled in."""
-    sizes = {"oracles": 2 * block["originals"], "unlearned": block["originals"]}
-    return {**block, **{key: n for key, n in sizes.items() if block[key] is None}}
+    unlearned = block["originals"] if block["unlearned"] is None else block["unlearned"]
+    oracles = 2 * unlearned if block["oracles"] is None else block["oracles"]
+    return {**block, "unlearned": unlearned, "oracles": oracles}
 
 
 def name(block: Mapping) -> str:
@@ -86,11 +89,14 @@ def check(block: Mapping, seeds: Collection[int]) -> None:
         block: The validated block.
         seeds: The seeds of the experiment, whose models are compared in pairs.
     """
-    if block["oracles"] % 2:
+    if block["oracles"] != 2 * block["unlearned"]:
         raise InvalidError(
-            "oracles", f"{block['oracles']} has no two halves of one size; allowed: even numbers"
+            "oracles",
+            f"{block['oracles']} give a floor of {block['oracles'] // 2} models, methods have "
+            f"{block['unlearned']}, and values of different numbers cannot be compared; allowed: "
+            f"{2 * block['unlearned']}",
         )
-    if block["kind"] != SINGLE and block["unlearned"] > block["originals"]:
+    if block["unlearned"] > block["originals"]:
         raise InvalidError(
             "unlearned",
             f"{block['unlearned']} models cannot be unlearned from {block['originals']} originals; "
@@ -121,10 +127,11 @@ def audit_groups(
     def grid(variant: str, fleets: tuple[str, ...]) -> Grid:
         return Grid([(cell.dataset, cell.model)], [variant], [cell.request], list(fleets))
 
+    unlearned = population.nothing if cell.variant == original else population.unlearned
+    if is_oracle:
+        unlearned = population.floor
     return AuditGroups(
-        unlearned=grid(oracle, population.floor)
-        if is_oracle
-        else grid(cell.variant, population.unlearned),
+        unlearned=grid(cell.variant, unlearned),
         reference=grid(oracle, population.reference),
         originals=grid(original, population.originals),
         random=grid(RANDOM_NETWORKS, population.random),
