@@ -79,7 +79,7 @@ def oracle_failure(rows: Iterable[AuditRow]) -> str:
     """
     tested = [(row, KNOWN_VALUES[row.metric]) for row in rows if row.metric in KNOWN_VALUES]
     for (metric, split, finding), expected in tested:
-        if finding.value is None or not finding.error:
+        if finding.value is None or finding.error is None:
             continue
         distance = abs(finding.value - expected)
         degrees = min(finding.n, MAX_JACKKNIFE_GROUPS) - 1

@@ -56,7 +56,11 @@ class ULira:
     """What the attack reads; the arrays are None where the values are."""
 
     auc: Finding
-    """Area under the ROC curve over all (model, point) pairs; .5 where nothing can be told."""
+    """Mean over points of the area under the ROC curve over models; .5 where nothing can be told.
+
+    A pair of models is compared with fits of the others. One curve over all (model, point) pairs
+    would read below .5 for identical fleets whose points move together, as those of one class do.
+    """
     balanced_accuracy: Finding
     """Of the threshold 0, where both sides are equally likely; it is not chosen on any score."""
     tpr_at_one_percent: Finding
@@ -195,7 +199,8 @@ def ulira(unlearned_margins: np.ndarray, oracle_margins: np.ndarray, seed: int) 
     reason = floored_reason(scores.floored)
     if reason:
         return _without_value(reason, n_floored)
-    area = roc_auc(scores.unlearned, scores.oracle).value
+    point_aucs = leave_pair_out_aucs(unlearned, oracles, is_pooled)
+    area = float(point_aucs.mean())
     low, high, error = jackknife_interval(unlearned, oracles, area)
     rates = [
         _of_models(tpr_at_fpr(scores.unlearned, scores.oracle, rate), n) for rate in (0.01, 0.001)
@@ -206,7 +211,7 @@ def ulira(unlearned_margins: np.ndarray, oracle_margins: np.ndarray, seed: int) 
         *rates,
         unlearned_scores=scores.unlearned,
         oracle_scores=scores.oracle[np.argsort(partners)],
-        point_aucs=leave_pair_out_aucs(unlearned, oracles, is_pooled),
+        point_aucs=point_aucs,
         n_floored=n_floored,
     )
 
@@ -243,12 +248,12 @@ def ulira_difference(
         areas = []
         for fleet in fleets:
             centers = fleet.mean(axis=0, dtype=np.float64)
-            scores = matched_scores(
+            point_aucs = leave_pair_out_aucs(
                 fleet[rest] - centers,
                 oracle_margins[partners][rest] - centers,
                 n < MIN_MODELS_PER_POINT,
             )
-            areas.append(roc_auc(scores.unlearned, scores.oracle).value)
+            areas.append(point_aucs.mean())
         differences.append(areas[0] - areas[1])
     *replicates, difference = differences
     error = np.sqrt((n_groups - 1) * np.var(replicates))
@@ -277,10 +282,9 @@ def jackknife_interval(
     areas = np.empty(n_groups)
     for group in range(n_groups):
         rest = np.arange(n) % n_groups != group
-        scores = matched_scores(
+        areas[group] = leave_pair_out_aucs(
             unlearned_margins[rest], oracle_margins[rest], n < MIN_MODELS_PER_POINT
-        )
-        areas[group] = roc_auc(scores.unlearned, scores.oracle).value
+        ).mean()
     error = float(np.sqrt((n_groups - 1) * areas.var()))
     half_width = stdtrit(n_groups - 1, UPPER_PROBABILITY) * error
     return max(0.0, float(area - half_width)), min(1.0, float(area + half_width)), error
