@@ -27,7 +27,7 @@ from unlearn.metrics.lira import (
     floored_reason,
     log_densities,
 )
-from unlearn.metrics.membership import balanced_accuracy, roc_auc, tpr_at_fpr
+from unlearn.metrics.membership import balanced_accuracy, tpr_at_fpr
 from unlearn.metrics.statistics import UPPER_PROBABILITY
 
 MIN_MODELS_PER_SIDE = 4
