@@ -8,6 +8,7 @@ from pathlib import Path
 from scripts import command
 from unlearn.core import registry
 from unlearn.data.dataset import load
+from unlearn.requests.twins import twin_count
 from unlearn.storage.files import read_ids
 from unlearn.storage.request import write_request
 from unlearn.storage.scores import read_scores
@@ -25,11 +26,11 @@ def main(arguments: argparse.Namespace) -> None:
         if arguments.ids:
             sampler = sampler.with_ids(read_ids(arguments.ids))
         request = sampler.draw(dataset)
-        for _ in request.steps(len(dataset.train_labels), dataset.base_ids):
-            pass
+        *_, step = request.steps(len(dataset.train_labels), dataset.base_ids)
     except ValueError as error:
         raise command.CommandError(f"request {block['kind']}: {error}") from error
-    write_request(arguments.output, request, dataset.fingerprint, block["parameters"])
+    twins = twin_count(dataset.train_images, step.forget_ids, step.retain_ids)
+    write_request(arguments.output, request, dataset.fingerprint, block["parameters"], twins)
 
 
 if __name__ == "__main__":

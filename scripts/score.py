@@ -25,7 +25,7 @@ from unlearn.storage.files import (
     write_text,
 )
 from unlearn.storage.fleet import Fleet
-from unlearn.storage.request import read_request, request_digest
+from unlearn.storage.request import read_request, read_twins, request_digest
 
 UNKNOWN_PRECISION = "unknown"
 """That of a cell whose fleets have all failed."""
@@ -73,6 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
         train_labels=data.train_labels,
         validation_labels=data.validation_labels,
         test_labels=data.test_labels,
+        twins=read_twins(Path(arguments.request).with_name("request.npz")),
         swapped_classes=data.swapped_classes,
     )
     changed_points = {step.index: len(step.forget_ids) + len(step.added_ids) for step in steps}

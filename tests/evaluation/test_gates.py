@@ -63,10 +63,10 @@ MEMBERS = {"trained": [(0, "a"), (1, "a"), (2, "a")]}
 MEMBERS["oracle"] = MEMBERS["trained"]
 
 
-def result_of(cell, deleted=40, seeds=SEEDS, members=MEMBERS):
+def result_of(cell, deleted=40, seeds=SEEDS, members=MEMBERS, twins=0):
     """Rows of the metrics by name, and the gates with their reasons."""
     ids = np.arange(POINTS)
-    points = EvaluatedPoints(ids, ids, LABELS, LABELS[:0], LABELS)
+    points = EvaluatedPoints(ids, ids, LABELS, LABELS[:0], LABELS, twins=twins)
     steps = list(Request([np.arange(deleted)], [NO_IDS]).steps(POINTS, ids))
     rows, findings = gated_score(points, steps, seeds, cell, members)
     names = {row[2] for row in rows}
@@ -114,6 +114,10 @@ def test_some_models_that_did_not_change_are_a_flag(cell):
     logits[0] = cell.original.logits[0]
     unlearned = replace(cell.unlearned, logits=logits)
     check_flagged(replace(cell, unlearned=unlearned), "no-op", "1 of 3 models")
+
+
+def test_a_near_duplicate_that_is_left_is_flagged(cell):
+    check_flagged(cell, "twin", "2 deleted points have a near-duplicate", twins=2)
 
 
 def test_models_at_chance_are_flagged_as_untrained(cell):

@@ -25,6 +25,8 @@ class EvaluatedPoints:
     """The class of every training point, evaluated or not."""
     validation_labels: np.ndarray
     test_labels: np.ndarray
+    twins: int = 0
+    """Deleted points that have a near-duplicate left in the training set."""
     swapped_classes: tuple[int, int] | None = None
     """The classes between which training points have exchanged labels, if any have."""
 

@@ -75,6 +75,9 @@ def _findings(
         reason = gates.seed_collision(seeds, fleets.original.logits[:, 0])
         if reason:
             yield Violation("seed collision", reason, is_refusal=True)
+    reason = gates.twins(points.twins)
+    if reason:
+        yield Violation("twin", reason, is_refusal=False)
     for position, step in enumerate(steps):
         changes_points = bool(len(step.forget_ids) + len(step.added_ids))
         split_points = points.split(step)

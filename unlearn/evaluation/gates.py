@@ -189,3 +189,10 @@ def collapse(retain: float | None, test_logits: np.ndarray) -> str | None:
     if share > MAX_CLASS_SHARE:
         return f"class {counts.argmax()} is predicted for {share:.0%} of test points"
     return None
+
+
+def twins(count: int) -> str | None:
+    """Near-duplicates of deleted points that are left: the model still learns what these taught."""
+    if not count:
+        return None
+    return f"{count} deleted points have a near-duplicate among the retained ones"

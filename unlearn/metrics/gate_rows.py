@@ -23,6 +23,7 @@ GATES = tuple(
         "seed collision",
         "over-unlearning",
         "collapse",
+        "twin",
     )
 )
 """The rows; the label is the name of the gate with a capital."""

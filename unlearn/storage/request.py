@@ -10,7 +10,9 @@ from unlearn.requests.request import Request
 from unlearn.storage.files import CURE, ArtifactError, digest, read_arrays, write_arrays
 
 
-def write_request(path: Path, request: Request, dataset: str, parameters: Mapping) -> None:
+def write_request(
+    path: Path, request: Request, dataset: str, parameters: Mapping, twins: int = 0
+) -> None:
     """Write a request.
 
     Args:
@@ -18,8 +20,10 @@ def write_request(path: Path, request: Request, dataset: str, parameters: Mappin
         request: The ids of every step.
         dataset: The fingerprint of the data set.
         parameters: Those of the sampler, as a record.
+        twins: The number of deleted points with a near-duplicate left.
     """
-    arrays = {"dataset": np.array(dataset), "parameters": np.array(json.dumps(dict(parameters)))}
+    arrays = {"twins": np.array(twins), "dataset": np.array(dataset)}
+    arrays |= {"parameters": np.array(json.dumps(dict(parameters)))}
     for index, (deleted_ids, added_ids) in enumerate(
         zip(request.deletions, request.additions, strict=True)
     ):
@@ -34,6 +38,11 @@ def read_request(path: Path, dataset: str) -> Request:
         raise ArtifactError(f"{path}: drawn from another data set; {CURE}")
     steps = range(sum(name.startswith("delete_") for name in arrays))
     return Request([arrays[f"delete_{t}"] for t in steps], [arrays[f"add_{t}"] for t in steps])
+
+
+def read_twins(path: Path) -> int:
+    """The number of points that a request deletes whose near-duplicates are left."""
+    return int(read_arrays(path)["twins"])
 
 
 def request_digest(request: Request) -> str:
