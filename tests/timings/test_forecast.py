@@ -108,10 +108,10 @@ def test_flags_that_do_not_go_together(flags):
     assert process.returncode == 2 and "--record" in process.stderr.splitlines()[-1]
 
 
-def test_the_full_study_costs_at_most_eight_core_hours():
+def test_the_full_study_costs_at_most_ten_core_hours():
     """By the record in the project, of a CPU without bfloat16; little of it may be a guess."""
     cost = forecast.study_cost(forecast.load([ROOT / "config.yaml"]), forecast._recorded())
-    assert cost["core-hours"] <= 8
+    assert cost["core-hours"] <= 10
     assert cost["guessed"] < 0.1 and cost["jobs without a forecast"] == 0
 
 
