@@ -49,7 +49,7 @@ from unlearn.methods.base import Method, Update, parameter
 
 
 class Shrink(Method):
-    """Multiply every tensor by a factor."""
+    """Multiply every weight by a factor."""
 
     reads = frozenset()
 
@@ -61,7 +61,8 @@ class Shrink(Method):
 
         from tiny_methods.factors import shrunk
 
-        tensors = {name: torch.as_tensor(original[name]) for name in original}
+        names = task.trainer.compared(task)
+        tensors = {name: torch.as_tensor(original[name]) for name in names}
         return Update({n: shrunk(t, self.factor).to(t.dtype) for n, t in tensors.items()})
 ''',
     "tiny_methods/first.py": '''\

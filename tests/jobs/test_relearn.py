@@ -40,7 +40,7 @@ def test_step_0_scores_the_unlearned_model_and_the_half_that_is_not_relearned(di
         _, held_out_ids = halves(request.deletions[0], seed)
         places = {
             "forget": np.searchsorted(result.ids, held_out_ids),
-            "test": slice(len(result.ids), None),
+            "test": slice(-len(digits.test_labels), None),
         }
         labels = {"forget": digits.train_labels[held_out_ids], "test": digits.test_labels}
         for split, place in places.items():
