@@ -52,7 +52,7 @@ rule audit:
         runtime=per_attempt(30),
     params:
         job=audit_job,
-        code=metric_code("scripts.audit"),
+        code=metric_code("scripts.audit", *FUNCTION_MODULES),
     shell:
         "python -m scripts.start analysis audit --dataset {input.dataset:q} --request {input.request:q}"
         ' --results "$(dirname {input.dataset:q})"/../.. --job -'

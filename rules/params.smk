@@ -1,5 +1,6 @@
 """The parameters of jobs: their descriptions as JSON, and the digests of the code that they run."""
 
+from unlearn.metrics.audit_rows import FUNCTION_MODULES
 from unlearn.metrics.catalogue import ENTRY_POINTS
 from unlearn.study.jobs import Jobs, as_json
 

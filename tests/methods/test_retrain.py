@@ -133,7 +133,7 @@ def test_every_experiment_has_the_oracle_that_the_study_describes():
         change(config, experiment)
         experiment["method"] = "sisa"
 
-    message = r"retrain@sisa, cnn1 on digits: order: recut is none of SisaTrainer; allowed: masked"
+    message = r"retrain@sisa, random-rate=0.1: order: recut is none of SisaTrainer; allowed: masked"
     with pytest.raises(StudyError, match=message):
         load(other_trainer)
 

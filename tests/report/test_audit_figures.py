@@ -15,7 +15,7 @@ from unlearn.report.figures import _labels
 
 POPULATION = {"originals": 8, "oracles": 16, "unlearned": 8}
 REASON = "8 models in the smaller fleet; forgetting quality needs 32"
-LINES = {"x": "variant", "y": ["klom/forget", "forgetting_quality/forget"]}
+LINES = {"x": "variant", "y": ["klom/forget", "zrf/forget"]}
 DOTS = {
     "kind": "dots",
     "x": "gradient_evaluations/forget",
@@ -38,7 +38,7 @@ def audited(figure, population=POPULATION, **parts):
     table = made_up(plan)
     is_audit = table["metric"].map(lambda name: METRICS[name].scope == "population")
     table.loc[is_audit, ["n", "flags"]] = 8, ""
-    is_empty = table["metric"] == "forgetting_quality"
+    is_empty = table["metric"] == "zrf"
     table.loc[is_empty, MEANS] = np.nan
     table.loc[is_empty, "n"] = 0
     return plan.experiments["e"].figure, table.assign(reason=np.where(is_empty, REASON, None))
@@ -82,17 +82,17 @@ def test_a_figure_of_both_kinds_names_the_metrics_of_each():
 def test_a_metric_without_a_value_says_why():
     block, table = audited(LINES)
     text = notes(drawn(table, block))
-    assert f"no value of forgetting_quality ({REASON}): original, retrain, finetune" in text
-    is_empty = table["metric"] == "forgetting_quality"
+    assert f"no value of zrf ({REASON}): original, retrain, finetune" in text
+    is_empty = table["metric"] == "zrf"
     table.loc[is_empty, "reason"] = ["first", "second", "third"]
-    assert "forgetting_quality (first / second): original" in notes(drawn(table, block))
+    assert "zrf (first / second): original" in notes(drawn(table, block))
 
 
 def test_a_metric_without_a_value_has_no_panel_beside_others():
     block, table = audited(LINES)
     labels = [axis.get_xlabel() for axis in visible_axes(drawn(table, block))]
     assert labels == ["KLoM (nats)"]
-    block, table = audited(LINES | {"y": "forgetting_quality/forget"})
+    block, table = audited(LINES | {"y": "zrf/forget"})
     assert len(visible_axes(drawn(table, block))) == 1
 
 

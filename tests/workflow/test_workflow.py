@@ -23,10 +23,13 @@ def test_scores_are_tidy(finished):
     assert {r["seed"] for r in rows} == {"0", "1"}
     for row in rows:
         assert row["split"] in METRICS[row["metric"]].splits
-    assert {row["metric"] for row in rows} == {
+    scored = {row["metric"] for row in rows}
+    assert {name for name in scored if not name.startswith("gate_")} == {
         name
         for name, metric in METRICS.items()
-        if not metric.is_trainer_specific and not metric.noise_field and metric.rule == "score"
+        if metric.rule == "score"
+        and not (metric.is_trainer_specific or metric.noise_field or metric.scoring_field)
+        and not (metric.of_classes or name == "refused" or name.startswith("gate_"))
     }
 
 

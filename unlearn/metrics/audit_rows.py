@@ -1,12 +1,33 @@
-"""The metrics of populations: the rows that the catalogue takes from here."""
+"""The metrics of populations: the rows that the catalogue takes from here.
 
+Their functions are imported when an audit calls them. So the plan of a study loads no scipy, and an
+edit of them reruns audits alone.
+"""
+
+import importlib
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from unlearn.metrics import population_attacks as attacks
-from unlearn.metrics import population_distances as distances
-from unlearn.metrics.forgetting_quality import MIN_MODELS as MIN_QUALITY_MODELS
 from unlearn.metrics.metric import AUDITED_SPLITS, Metric, row
-from unlearn.metrics.ulira import MIN_MODELS_PER_SIDE
+
+FUNCTION_MODULES = ("unlearn.metrics.population_attacks", "unlearn.metrics.population_distances")
+"""The modules of the functions, for the digests of rules that call them."""
+
+
+def _call(module: str, name: str, *arguments: Any) -> Any:
+    """The value of a function of a module that is imported now."""
+    return getattr(importlib.import_module(module), name)(*arguments)
+
+
+def _attack(name: str) -> Callable:
+    return partial(_call, FUNCTION_MODULES[0], name)
+
+
+def _distance(name: str) -> Callable:
+    return partial(_call, FUNCTION_MODULES[1], name)
+
 
 _ATTACK = Metric(
     name="", label="", unit="ratio", splits=("forget",), scope="population", rule="audit"
@@ -21,160 +42,160 @@ AUDITS = (
         _ATTACK,
         "ulira_auc",
         "AUC of U-LiRA",
-        min_models=MIN_MODELS_PER_SIDE,
-        of_population=attacks.ulira_auc,
-        of_examples=attacks.ulira_point_aucs,
+        min_models=4,
+        of_population=_attack("ulira_auc"),
+        of_examples=_attack("ulira_point_aucs"),
     ),
     row(
         _ATTACK,
         "ulira_balanced_accuracy",
         "Balanced accuracy of U-LiRA",
-        min_models=MIN_MODELS_PER_SIDE,
-        of_population=attacks.ulira_balanced_accuracy,
+        min_models=4,
+        of_population=_attack("ulira_balanced_accuracy"),
     ),
     row(
         _SHARE,
         "ulira_tpr_at_one_percent",
         "U-LiRA: true positives (%) at 1 % false ones",
-        min_models=MIN_MODELS_PER_SIDE,
-        of_population=attacks.ulira_tpr_at_one_percent,
+        min_models=4,
+        of_population=_attack("ulira_tpr_at_one_percent"),
     ),
-    row(_ATTACK, "lira_auc", "AUC of LiRA", of_population=attacks.lira_auc),
+    row(_ATTACK, "lira_auc", "AUC of LiRA", of_population=_attack("lira_auc")),
     row(
         _SHARE,
         "lira_tpr_at_one_percent",
         "LiRA: true positives (%) at 1 % false ones",
-        of_population=attacks.lira_tpr_at_one_percent,
+        of_population=_attack("lira_tpr_at_one_percent"),
     ),
     row(
         _ATTACK,
         "rmia_auc",
         "AUC of RMIA",
         needs_validation=True,
-        of_population=attacks.rmia_auc,
-        of_examples=attacks.rmia_point_scores,
+        of_population=_attack("rmia_auc"),
+        of_examples=_attack("rmia_point_scores"),
     ),
     row(
         _SHARE,
         "rmia_tpr_at_one_percent",
         "RMIA: true positives (%) at 1 % false ones",
         needs_validation=True,
-        of_population=attacks.rmia_tpr_at_one_percent,
+        of_population=_attack("rmia_tpr_at_one_percent"),
     ),
     row(
         _ATTACK,
         "loss_auc",
         "AUC of the attack by loss, many models",
-        of_population=attacks.loss_auc,
+        of_population=_attack("loss_auc"),
     ),
     row(
         _SHARE,
         "svc_efficacy",
         "Deleted points that an SVC calls non-members (%)",
-        of_population=attacks.svc_efficacy_mean,
+        of_population=_attack("svc_efficacy_mean"),
     ),
     row(
         _SHARE,
         "auc_threshold_failures",
         "Models beyond .05 of AUC .5 (%)",
-        of_population=attacks.auc_threshold_failures,
+        of_population=_attack("auc_threshold_failures"),
     ),
     row(
         _SHARE,
         "accuracy_threshold_failures",
         "Models with forget accuracy of 10 % or more (%)",
-        of_population=attacks.accuracy_threshold_failures,
+        of_population=_attack("accuracy_threshold_failures"),
     ),
     row(
         _DISTANCE,
         "klom",
         "KLoM (nats)",
-        min_models=distances.MIN_MODELS,
-        of_population=distances.klom_mean,
-        of_examples=distances.klom_points,
+        min_models=4,
+        of_population=_distance("klom_mean"),
+        of_examples=_distance("klom_points"),
     ),
     row(
         _DISTANCE,
         "klom_p95",
         "KLoM, 95th percentile (nats)",
-        min_models=distances.MIN_MODELS,
-        of_population=distances.klom_high,
+        min_models=4,
+        of_population=_distance("klom_high"),
     ),
     row(
         _DISTANCE,
         "klom_p05",
         "KLoM, 5th percentile (nats)",
-        min_models=distances.MIN_MODELS,
-        of_population=distances.klom_low,
+        min_models=4,
+        of_population=_distance("klom_low"),
     ),
     row(
         _DISTANCE,
         "klom_reverse",
         "KLoM of oracles from models (nats)",
-        min_models=distances.MIN_MODELS,
-        of_population=distances.klom_reverse,
+        min_models=4,
+        of_population=_distance("klom_reverse"),
     ),
     row(
         _DISTANCE,
         "klom_histogram",
         "KLoM of histograms (nats)",
-        min_models=distances.MIN_MODELS,
-        of_population=distances.klom_histogram,
+        min_models=4,
+        of_population=_distance("klom_histogram"),
     ),
     row(
         _DISTANCE,
         "klom_histogram_p95",
         "KLoM of histograms, 95th percentile (nats)",
-        min_models=distances.MIN_MODELS,
-        of_population=distances.klom_histogram_high,
+        min_models=4,
+        of_population=_distance("klom_histogram_high"),
     ),
     row(
         _DISTANCE,
         "epsilon",
         "Epsilon of the best threshold (nats)",
         splits=("forget",),
-        of_population=distances.epsilon_mean,
-        of_examples=distances.epsilon_points,
+        of_population=_distance("epsilon_mean"),
+        of_examples=_distance("epsilon_points"),
     ),
     row(
         _ATTACK,
         "forgetting_quality",
         "Forgetting quality F",
-        min_models=MIN_QUALITY_MODELS,
-        of_population=distances.forgetting_quality_mean,
+        min_models=32,
+        of_population=_distance("forgetting_quality_mean"),
     ),
     row(
         _ATTACK,
         "forgetting_score",
         "Forgetting quality x utility",
-        min_models=MIN_QUALITY_MODELS,
-        of_population=distances.forgetting_score,
+        min_models=32,
+        of_population=_distance("forgetting_score"),
     ),
     row(
         _SHIFT,
         "influence",
         "Probability of the label - oracles' (points)",
-        of_population=distances.influence_mean,
-        of_examples=distances.influence_points,
+        of_population=_distance("influence_mean"),
+        of_examples=_distance("influence_points"),
     ),
     row(
         _SHIFT,
         "accuracy_shift",
         "Mean accuracy - oracles' (points)",
-        of_population=distances.accuracy_shift,
+        of_population=_distance("accuracy_shift"),
     ),
     row(
         _SHARE,
         "agreement_with_oracles",
         "Same class as an oracle (%)",
         splits=AUDITED_SPLITS,
-        of_population=distances.agreement_mean,
+        of_population=_distance("agreement_mean"),
     ),
     row(
         _ATTACK,
         "zrf",
         "Zero-retrain forgetting",
-        of_population=distances.zrf_mean,
+        of_population=_distance("zrf_mean"),
     ),
 )
 """The rows, in their order."""

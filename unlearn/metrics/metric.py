@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from unlearn.metrics.finding import Finding
-from unlearn.metrics.populations import Populations
+if TYPE_CHECKING:
+    from unlearn.metrics.finding import Finding
+    from unlearn.metrics.populations import Populations
 
 ORACLE = "oracle"
 """The fleet that a method is compared with, unless a metric names another reference."""
@@ -41,10 +42,10 @@ OfAttack = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], float | No
 """of_attack(logits N x C, labels N, test_logits M x C, test_labels M): the success of an attack
 that tells deleted points from test points."""
 
-OfPopulation = Callable[[Populations, str], Finding]
+OfPopulation = Callable[["Populations", str], "Finding"]
 """of_population(populations, split): a metric of all models of a setting."""
 
-OfExamples = Callable[[Populations], np.ndarray | None]
+OfExamples = Callable[["Populations"], np.ndarray | None]
 """of_examples(populations): float, one value per deleted point; None where there is none."""
 
 

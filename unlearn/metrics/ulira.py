@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from unlearn.metrics.finding import Difference, Finding
-from unlearn.metrics.jackknife import Estimate, difference_of
+from unlearn.metrics.finding import Finding
 from unlearn.metrics.lira import (
     MIN_MODELS_PER_POINT,
     MIN_SIGMA,
@@ -185,7 +184,7 @@ def ulira(unlearned_margins: np.ndarray, oracle_margins: np.ndarray, seed: int) 
         size, for margins that are not finite, and where more than 5 % of the points have no spread.
     """
     check_points({"unlearned models": unlearned_margins, "oracles": oracle_margins})
-    reason = _reason(unlearned_margins, oracle_margins)
+    reason = size_reason(unlearned_margins, oracle_margins)
     if reason:
         return _without_value(reason)
     n = len(unlearned_margins)
@@ -214,50 +213,6 @@ def ulira(unlearned_margins: np.ndarray, oracle_margins: np.ndarray, seed: int) 
         point_aucs=point_aucs,
         n_floored=n_floored,
     )
-
-
-def ulira_difference(
-    unlearned_margins: np.ndarray,
-    original_margins: np.ndarray,
-    oracle_margins: np.ndarray,
-    seed: int,
-) -> Difference | None:
-    """The area of unlearned models less that of their originals, against the same oracles.
-
-    The jackknife leaves out a model before and after unlearning, and its partner among the oracles,
-    together.
-
-    Args:
-        unlearned_margins: N models x P points, in nats.
-        original_margins: the same of the models before they were unlearned.
-        oracle_margins: the same of N oracles.
-        seed: of the pairs of models, as for `ulira`.
-
-    Returns:
-        None where one of the two areas has no value.
-    """
-    fleets = (unlearned_margins, original_margins)
-    if any(_reason(fleet, oracle_margins) for fleet in fleets):
-        return None
-    n = len(oracle_margins)
-    partners = np.random.default_rng(seed).permutation(n)
-    n_groups = min(n, MAX_JACKKNIFE_GROUPS)
-    differences = []
-    for group in range(n_groups + 1):  # the last one is nobody's
-        rest = np.arange(n) % n_groups != group
-        areas = []
-        for fleet in fleets:
-            centers = fleet.mean(axis=0, dtype=np.float64)
-            point_aucs = leave_pair_out_aucs(
-                fleet[rest] - centers,
-                oracle_margins[partners][rest] - centers,
-                n < MIN_MODELS_PER_POINT,
-            )
-            areas.append(point_aucs.mean())
-        differences.append(areas[0] - areas[1])
-    *replicates, difference = differences
-    error = np.sqrt((n_groups - 1) * np.var(replicates))
-    return difference_of(Estimate(difference, float(error), n_groups - 1))
 
 
 def jackknife_interval(
@@ -290,7 +245,7 @@ def jackknife_interval(
     return max(0.0, float(area - half_width)), min(1.0, float(area + half_width)), error
 
 
-def _reason(unlearned_margins: np.ndarray, oracle_margins: np.ndarray) -> str:
+def size_reason(unlearned_margins: np.ndarray, oracle_margins: np.ndarray) -> str:
     """Why two fleets cannot be compared; empty where they can."""
     n = len(unlearned_margins)
     m = len(oracle_margins)

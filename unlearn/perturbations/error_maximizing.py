@@ -22,7 +22,7 @@ class ErrorMaximizing(Perturbation):
     steps: int = parameter(20, minimum=1, help="Steps of the noise.")
     epochs: int = parameter(10, minimum=1, help="Training of the source model.")
     batch_size: int = parameter(128, minimum=2)
-    lr: float = parameter(0.1, above=0, maximum=100)
+    lr: float = parameter(0.1, above=0)
     seed: int = parameter(0, minimum=0)
 
     def validate(self):

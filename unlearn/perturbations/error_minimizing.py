@@ -28,7 +28,7 @@ class ErrorMinimizing(Perturbation):
     steps: int = parameter(20, minimum=1, help="Steps of the noise in a round.")
     training_steps: int = parameter(10, minimum=1, help="Steps of the model in a round.")
     batch_size: int = parameter(512, minimum=2, help="Of the training steps of the model.")
-    lr: float = parameter(0.1, above=0, maximum=100)
+    lr: float = parameter(0.1, above=0)
     momentum: float = parameter(0.9, minimum=0, below=1)
     weight_decay: float = parameter(0.0005, minimum=0, maximum=100)
     clip: float = parameter(5.0, above=0, help="The largest norm of a gradient.")
