@@ -1,16 +1,14 @@
-"""Temperatures of predictions, divergences without them, and the calibration error.
+"""Temperatures of predictions, and the calibration error.
 
-Two models can differ in their confidence alone. The KL of calibrated predictions leaves that out.
+Two models can differ in their confidence alone; predictions at their temperatures leave that out.
 
 References:
     Guo et al., On calibration of modern neural networks, ICML 2017.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from unlearn.metrics.divergence import kl, log_softmax
+from unlearn.metrics.divergence import log_softmax
 
 MIN_TEMPERATURE = 0.01
 """The lower end of the search: the fit of a model that errs on no calibration point."""
@@ -20,18 +18,6 @@ MAX_TEMPERATURE = 100.0
 
 BISECTION_STEPS = 50
 """Halvings of the range of ln(1 / temperature), which leave an error below 1e-14."""
-
-
-@dataclass(frozen=True)
-class CalibrationPoints:
-    """Labelled points that neither model trained on and that no metric is computed on."""
-
-    reference_logits: np.ndarray
-    """V x C, of the reference."""
-    logits: np.ndarray
-    """V x C, of the model."""
-    labels: np.ndarray
-    """V classes."""
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -58,29 +44,6 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         else:
             high = middle
     return float(np.exp(-(low + high) / 2))
-
-
-def calibrated_kl(
-    reference: np.ndarray, logits: np.ndarray, calibration: CalibrationPoints
-) -> float | None:
-    """Mean KL(reference || model) after each is divided by a temperature of its fit, in nats.
-
-    Args:
-        reference: N x C, logits of the reference on the points of the metric.
-        logits: N x C, of the model.
-        calibration: The points on which both temperatures are fitted.
-
-    Returns:
-        The divergence, at least 0; None for no points.
-    """
-    if len(reference) == 0:
-        return None
-    reference_temperature = temperature(calibration.reference_logits, calibration.labels)
-    model_temperature = temperature(calibration.logits, calibration.labels)
-    return kl(
-        reference.astype(np.float64) / reference_temperature,
-        logits.astype(np.float64) / model_temperature,
-    )
 
 
 def expected_calibration_error(
