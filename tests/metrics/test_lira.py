@@ -11,7 +11,7 @@ from unlearn.metrics.lira import (
     online_lira_scores,
 )
 from unlearn.metrics.membership import balanced_accuracy, roc_auc, tpr_at_fpr
-from unlearn.metrics.ulira import jackknife_interval, leave_pair_out_aucs, matched_scores, ulira
+from unlearn.metrics.ulira import area_finding, leave_pair_out_aucs, matched_scores, ulira
 
 TABLE = [(1, 0.7602, 0.6915, 0.0924), (2, 0.9214, 0.8413, 0.3721), (3, 0.9831, 0.9332, 0.7497)]
 """Distance of two unit Gaussians; area, balanced accuracy, true-positive rate at 1 %."""
@@ -293,8 +293,9 @@ def test_the_interval_covers_the_area(distance, model_effect):
         one = fleet(n_models, 100, distance, 2 * seed, model_effect)
         other = fleet(n_models, 100, 0.0, 2 * seed + 1, model_effect)
         scores = matched_scores(one, other, is_pooled=True)
-        areas.append(roc_auc(scores.unlearned, scores.oracle).value)
-        ends.append(jackknife_interval(one, other, areas[-1])[:2])
+        finding = area_finding(one, other)
+        areas.append(finding.value)
+        ends.append((finding.low, finding.high))
         delong.append(_delong_half_width(scores.unlearned, scores.oracle))
     expected = 0.5 if distance == 0 else np.mean(areas)
     low, high = np.transpose(ends)

@@ -19,8 +19,7 @@ from unlearn.metrics.rmia import choose_a, rmia_scores
 from unlearn.metrics.significance import sign_flip_test
 from unlearn.metrics.statistics import t_interval
 from unlearn.metrics.svc_attack import confidences, svc_efficacy
-from unlearn.metrics.ulira import ULira, ulira
-from unlearn.metrics.ulira_difference import ulira_difference
+from unlearn.metrics.ulira import ULira, ulira, ulira_difference
 
 SEED = 0
 """Decides which test points and models are drawn: audits of one request draw the same."""

@@ -14,9 +14,9 @@ References:
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
-from unlearn.metrics.finding import Finding
+from unlearn.metrics.finding import Difference, Finding
+from unlearn.metrics.jackknife import difference_of, estimate, jackknife_finding
 from unlearn.metrics.lira import (
     MIN_MODELS_PER_POINT,
     MIN_SIGMA,
@@ -27,7 +27,6 @@ from unlearn.metrics.lira import (
     log_densities,
 )
 from unlearn.metrics.membership import balanced_accuracy, tpr_at_fpr
-from unlearn.metrics.statistics import UPPER_PROBABILITY
 
 MIN_MODELS_PER_SIDE = 4
 
@@ -199,13 +198,11 @@ def ulira(unlearned_margins: np.ndarray, oracle_margins: np.ndarray, seed: int) 
     if reason:
         return _without_value(reason, n_floored)
     point_aucs = leave_pair_out_aucs(unlearned, oracles, is_pooled)
-    area = float(point_aucs.mean())
-    low, high, error = jackknife_interval(unlearned, oracles, area)
     rates = [
         _of_models(tpr_at_fpr(scores.unlearned, scores.oracle, rate), n) for rate in (0.01, 0.001)
     ]
     return ULira(
-        Finding(area, low, high, error, n),
+        area_finding(unlearned, oracles),
         _of_models(balanced_accuracy(scores.unlearned, scores.oracle, threshold=0), n),
         *rates,
         unlearned_scores=scores.unlearned,
@@ -215,10 +212,8 @@ def ulira(unlearned_margins: np.ndarray, oracle_margins: np.ndarray, seed: int) 
     )
 
 
-def jackknife_interval(
-    unlearned_margins: np.ndarray, oracle_margins: np.ndarray, area: float
-) -> tuple[float, float, float]:
-    """The 95 % interval of the area and its standard error, by a jackknife over pairs of models.
+def area_finding(unlearned_margins: np.ndarray, oracle_margins: np.ndarray) -> Finding:
+    """The mean area over points, with its interval by a jackknife over pairs of models.
 
     A model counts twice, by its score and in the fits of the others. The variance of DeLong knows
     the scores only: on identical fleets its interval covers .5 in 80 % of the cases. Leaving models
@@ -227,22 +222,52 @@ def jackknife_interval(
     Args:
         unlearned_margins: N models x P points, in nats, float64, with a mean near 0.
         oracle_margins: the same of their partners.
-        area: the area of all pairs, in the middle of the interval.
+    """
+    is_pooled = len(unlearned_margins) < MIN_MODELS_PER_POINT
+
+    def area(pairs: np.ndarray) -> float:
+        return float(leave_pair_out_aucs(pairs[:, 0], pairs[:, 1], is_pooled).mean())
+
+    pairs = np.stack([unlearned_margins, oracle_margins], axis=1)
+    return jackknife_finding(area, pairs, minimum=0, maximum=1, groups=MAX_JACKKNIFE_GROUPS)
+
+
+def ulira_difference(
+    unlearned_margins: np.ndarray,
+    original_margins: np.ndarray,
+    oracle_margins: np.ndarray,
+    seed: int,
+) -> Difference | None:
+    """The area of unlearned models less that of their originals, against the same oracles.
+
+    The jackknife leaves out a model before and after unlearning, and its partner among the oracles,
+    together.
+
+    Args:
+        unlearned_margins: N models x P points, in nats.
+        original_margins: the same of the models before they were unlearned.
+        oracle_margins: the same of N oracles.
+        seed: of the pairs of models, as for `ulira`.
 
     Returns:
-        The lower and the upper end, in 0..1, by a t quantile of the groups; the error.
+        None where one of the two areas has no value.
     """
-    n = len(unlearned_margins)
-    n_groups = min(n, MAX_JACKKNIFE_GROUPS)
-    areas = np.empty(n_groups)
-    for group in range(n_groups):
-        rest = np.arange(n) % n_groups != group
-        areas[group] = leave_pair_out_aucs(
-            unlearned_margins[rest], oracle_margins[rest], n < MIN_MODELS_PER_POINT
-        ).mean()
-    error = float(np.sqrt((n_groups - 1) * areas.var()))
-    half_width = stdtrit(n_groups - 1, UPPER_PROBABILITY) * error
-    return max(0.0, float(area - half_width)), min(1.0, float(area + half_width)), error
+    sides = (unlearned_margins, original_margins)
+    if any(size_reason(side, oracle_margins) for side in sides):
+        return None
+    n = len(oracle_margins)
+    partners = np.random.default_rng(seed).permutation(n)
+    models = np.stack([*sides, oracle_margins[partners]], axis=1)
+    models -= unlearned_margins.mean(axis=0, dtype=np.float64)
+
+    def difference(members: np.ndarray) -> float:
+        areas = [
+            leave_pair_out_aucs(members[:, side], members[:, 2], n < MIN_MODELS_PER_POINT).mean()
+            for side in (0, 1)
+        ]
+        return float(areas[0] - areas[1])
+
+    return difference_of(estimate(difference, models, groups=MAX_JACKKNIFE_GROUPS))
 
 
 def size_reason(unlearned_margins: np.ndarray, oracle_margins: np.ndarray) -> str:
