@@ -30,7 +30,7 @@ RMIA_REFERENCES = 4
 RMIA_MEMBERS = 2
 """Originals that help to choose RMIA's parameter: they were trained on the deleted points."""
 
-SVC_POINTS = 300
+SVC_POINTS = 250
 """Retain points, and test points, that each classifier of the SVC attack is fitted to."""
 
 AUC_TOLERANCE = 0.05
