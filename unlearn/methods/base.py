@@ -13,6 +13,7 @@ from unlearn.training.state import State, Update
 if TYPE_CHECKING:
     from unlearn.models.base import Architecture
     from unlearn.requests.request import Step
+    from unlearn.training.recipe import Recipe
     from unlearn.training.task import Task
 
 __all__ = ["Method", "Update", "parameter"]
@@ -53,6 +54,10 @@ class Method(Parameters):
     """More parameters at which the suite runs: those that make the method another algorithm, or
     change what it guarantees."""
 
+    neutral: ClassVar[tuple[tuple[Mapping[str, Any], str, Mapping[str, Any]], ...]] = ()
+    """Parameters at which the method is another one, to the bit, with the name of the other method
+    and its own: `(({"alpha": 1.0}, "finetune", {"epochs": 2}),)`. The suite compares them."""
+
     @property
     def continues(self) -> bool:
         """Whether a later step builds on the model of an earlier one, and diverges if that did."""
@@ -67,6 +72,22 @@ class Method(Parameters):
         if self.guarantee == "exact":
             return setting.trainer.guarantee()
         return Guarantee(self.guarantee)
+
+    def gradient_evaluations(self, retained: int, deleted: int, recipe: Recipe) -> int | None:
+        """The points that go forward and backward while one deletion is served, by the formula.
+
+        Networks without batch normalisation are meant: others leave out minibatches of one point.
+        The conformance suite compares the formula with what is counted.
+
+        Args:
+            retained: The number of points that are left.
+            deleted: The number of points that are deleted.
+            recipe: The recipe that the models were trained by.
+
+        Returns:
+            None where the number depends on the points or on the weights.
+        """
+        return None
 
     def references(self) -> Mapping[str, Mapping[str, Any]]:
         """Versions of this method that its models are compared with, by the suffix of the metrics.

@@ -28,6 +28,10 @@ class BnOnly(Method):
         name = type(setting.model).__name__
         return f"{name} has no batch normalisation; allowed: architectures with it"
 
+    def gradient_evaluations(self, retained, deleted, recipe):
+        """None is needed."""
+        return 0
+
     def unlearn(self, task, original, request, seed):
         """The trained model with new statistics; unchanged where no minibatch has two points.
 

@@ -20,6 +20,10 @@ class Finetune(Method):
     lr: float = parameter(0.01, above=0, search=("log", 1e-4, 1e-1))
     schedule: str = parameter("constant", choices=SCHEDULES)
 
+    def gradient_evaluations(self, retained, deleted, recipe):
+        """One for every retained point and epoch."""
+        return self.epochs * retained
+
     def unlearn(self, task, original, request, seed):
         """The trained model after `epochs` epochs on the retain set."""
         from unlearn.training.loop import fit

@@ -21,6 +21,10 @@ class GradientAscent(Method):
     lr: float = parameter(0.001, above=0, search=("log", 1e-5, 1e-1))
     batch_size: int = parameter(64, minimum=1)
 
+    def gradient_evaluations(self, retained, deleted, recipe):
+        """One for every deleted point and epoch."""
+        return self.epochs * deleted
+
     def unlearn(self, task, original, request, seed):
         """The trained model after `epochs` epochs of ascent; unchanged if nothing is deleted."""
         from unlearn.algorithms.losses import cross_entropy

@@ -28,6 +28,10 @@ class NaiveFinetuning(Method):
     )
     clip: float = parameter(5.0, above=0, help="The largest norm of a gradient.")
 
+    def gradient_evaluations(self, retained, deleted, recipe):
+        """One for every deleted point and epoch."""
+        return self.epochs * deleted
+
     def unlearn(self, task, original, request, seed):
         """The trained model after `epochs` epochs; unchanged if nothing is deleted."""
         from unlearn.algorithms.losses import bounded_ascent

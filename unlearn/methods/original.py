@@ -10,6 +10,10 @@ class Original(Method):
     reads = frozenset()
     changes_weights = False
 
+    def gradient_evaluations(self, retained, deleted, recipe):
+        """None is needed."""
+        return 0
+
     def unlearn(self, task, original, request, seed):
         """No change."""
         return Update()

@@ -29,6 +29,10 @@ class Retrain(Method):
         """An order that the trainer can follow."""
         return None if setting.trainer is None else self._refusal(setting.trainer)
 
+    def gradient_evaluations(self, retained, deleted, recipe):
+        """One for every retained point and epoch, with the standard trainer."""
+        return recipe.epochs * retained
+
     def unlearn(self, task, original, request, seed):
         """A state that never saw the deleted points; ValueError for an order of other trainers."""
         reason = self._refusal(task.trainer)

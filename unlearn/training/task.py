@@ -127,6 +127,24 @@ class Task:
             yield batch
             self.progress.advance(len(batch.labels))
 
+    def fine_tuning_batches(
+        self, retain_ids: np.ndarray, seed: int, epoch: int, batch_size: int | None = None
+    ) -> Iterator[Batch]:
+        """The minibatches of one epoch of fine-tuning on what is left, the same for all methods.
+
+        All points of the data set are cut into minibatches, and those that are left are kept: so
+        methods that fine-tune are compared on the same minibatches.
+
+        Args:
+            retain_ids: The points that are left.
+            seed: That of the member.
+            epoch: Counts from 0.
+            batch_size: Points of a minibatch; None takes that of the recipe.
+        """
+        among = self.data.ids if self.ordered_ids is None else self.ordered_ids
+        order = seeding.derive(seed, "finetune")
+        return self.minibatches(retain_ids, order, epoch, batch_size=batch_size, among=among)
+
     def optimizer(
         self,
         model: nn.Module,

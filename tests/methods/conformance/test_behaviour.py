@@ -1,5 +1,7 @@
 """What every method does with a model. New methods are found by themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from tests.support.conformance import (
 )
 from tests.support.jobs import job
 from tests.support.streams import deletions, served
+from unlearn.core import registry
 from unlearn.jobs.train import train_fleet
 from unlearn.jobs.unlearn import unlearn_fleet
 from unlearn.requests.request import NO_IDS, Request
@@ -171,3 +174,28 @@ def test_changes_nothing_if_nothing_is_asked(subject, digits, trained):
     state, task = subject.serve(trained, step=request(digits, NO_IDS))
     assert checksum(state) == checksum(trained)
     assert task.meter.gradient_evaluations == task.meter.optimizer_steps == 0
+
+
+def test_costs_what_its_formula_says(subject, digits, trained):
+    """Gradients of points are counted exactly as the method declares."""
+    if subject.model != "mlp":
+        pytest.skip(f"{subject.model}: the formula is for networks without batch normalisation")
+    deleted = len(ninth_ids(digits))
+    recipe = subject.task().recipe
+    expected = subject.method.gradient_evaluations(len(digits.base_ids) - deleted, deleted, recipe)
+    if expected is None:
+        pytest.skip(f"{subject.name} declares no formula")
+    _, task = subject.serve(trained)
+    assert task.meter.gradient_evaluations == expected
+
+
+def test_is_another_method_at_neutral_parameters(subject, trained):
+    """To the bit: what a method adds to a simpler one can be switched off."""
+    for options, other_name, other_options in subject.method.neutral:
+        neutral = replace(subject, method=type(subject.method)(**options))
+        other = replace(
+            subject, method=registry.find("methods", other_name)(**other_options), name=other_name
+        )
+        state, _ = neutral.serve(trained)
+        other_state, _ = other.serve(trained)
+        assert checksum(state) == checksum(other_state), f"{neutral} differs from {other}"
