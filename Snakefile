@@ -17,10 +17,12 @@ include: "rules/common.smk"
 include: "rules/params.smk"
 include: "rules/inputs.smk"
 include: "rules/samplers.smk"
+include: "rules/trials.smk"
 include: "rules/data.smk"
 include: "rules/memorisation.smk"
 include: "rules/requests.smk"
 include: "rules/train.smk"
+include: "rules/tuning.smk"
 include: "rules/unlearn.smk"
 include: "rules/score.smk"
 include: "rules/audit.smk"
@@ -69,6 +71,7 @@ rule all:
         tables=tables(),
         figures=figures(),
         summaries=summaries(),
+        trials=[*trial_tables(), *trial_figures()],
         pictures=pictures(),
         scores=SCORES,
         report=REPORT,

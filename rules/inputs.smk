@@ -58,7 +58,7 @@ def _scored_files(wildcards, name):
 def cost_listing(_):
     """The records of every training and unlearning job, as `grid.files` lists them."""
     unlearned, oracles = JOBS.population_grids(STUDY.audits)
-    grids = [*GRIDS, *unlearned]
+    grids = [*GRIDS, *unlearned, *JOBS.judges()]
     trained = [
         g._replace(
             fleets=[STUDY.trained_fleets.get(fleet, fleet) for fleet in g.fleets]

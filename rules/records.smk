@@ -25,11 +25,11 @@ def _made_for_jobs():
         if name in NOISED:
             yield "noise", {"dataset": part.source, "noise": part.noise.name}
     yield from scored_artefacts()
+    yield from tuning_artefacts()
     for cell in CELLS:
         names = cell._asdict()
         trainer = STUDY.variants[cell.variant].trainer.name
-        rule_name = "scored_request" if cell.request in SCORED_REQUESTS else "request"
-        yield rule_name, {key: names[key] for key in ("dataset", "request")}
+        yield request_artefact(cell)
         fleet = {key: names[key] for key in ("dataset", "model", "fleet")}
         yield "train", fleet | {"trainer": trainer}
         yield "unlearn", names
@@ -39,6 +39,12 @@ def _made_for_jobs():
             for cell in experiment.cells:
                 yield "relearn", cell._asdict() | {"relearning": experiment.relearning}
     yield from _made_for_audits()
+
+
+def request_artefact(cell):
+    """The rule and the wildcards of the request of a cell."""
+    rule_name = "scored_request" if cell.request in SCORED_REQUESTS else "request"
+    return rule_name, {"dataset": cell.dataset, "request": cell.request}
 
 
 def _made_for_audits():
@@ -65,6 +71,9 @@ def _made_for_people():
         yield "figure", {"experiment": name}
         if experiment.summary:
             yield "summary", {"experiment": name}
+        if name in TUNED_EXPERIMENTS:
+            yield "trials", {"experiment": name}
+            yield "sensitivity", {"experiment": name}
     for name in STUDY.pictures:
         yield "picture_table", {"picture": name}
         yield "picture", {"picture": name}

@@ -7,6 +7,7 @@ rule report:
         tables=tables(),
         figures=figures(),
         pictures=pictures(),
+        trials=trial_figures(),
         summaries=[path for path in summaries() if path.endswith(".csv")],
         scores=SCORES,
         datasets=expand(DATASET, dataset=STUDY.datasets),
@@ -33,7 +34,7 @@ rule report:
     shell:
         "python -m scripts.start workflow report --job - --scores {input.scores:q}"
         " --tables {input.tables:q}"
-        " --figures {input.figures:q} {input.pictures:q} {input.summaries:q}"
+        " --figures {input.figures:q} {input.pictures:q} {input.trials:q} {input.summaries:q}"
         " --datasets {input.datasets:q}"
         ' --results "$(dirname {output.report:q})" --report {output.report:q} --overview {output.overview:q}'
         " --provenance {output.provenance:q} --study {output.study:q}"

@@ -5,6 +5,7 @@ rule score:
         dataset=DATASET,
         request=REQUEST,
         scoring=point_scores_of,
+        tuning=choice_of,
     output:
         scores=f"{SCORED}/scores.csv",
         gates=f"{SCORED}/gates.json",
@@ -25,7 +26,7 @@ rule score:
         "python -m scripts.start analysis score --dataset {input.dataset:q} --request {input.request:q}"
         " --trained {input.trained:q} --unlearned {input.unlearned:q}"
         " --oracle {input.oracle:q} --original {input.original:q} --references {input.references:q} --noise {input.noise:q}"
-        " --scoring {input.scoring:q} --job {params.job:q} --output {output.scores:q} --gates {output.gates:q}"
+        " --scoring {input.scoring:q} --tuning {input.tuning:q} --job {params.job:q} --output {output.scores:q} --gates {output.gates:q}"
         " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 

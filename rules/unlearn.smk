@@ -4,6 +4,7 @@ rule unlearn:
         dataset=DATASET,
         request=REQUEST,
         trained=trained_of,
+        choice=choice_of,
     output:
         fleet=f"{UNLEARNED}/unlearned.safetensors",
         logits=f"{UNLEARNED}/logits.npy",
@@ -26,7 +27,7 @@ rule unlearn:
         code=unlearn_code,
     shell:
         "python -m scripts.start torch unlearn --dataset {input.dataset:q} --trained {input.trained:q}"
-        " --request {input.request:q} --job {params.job:q}"
+        " --request {input.request:q} --choice {input.choice:q} --job {params.job:q}"
         " --fleet {output.fleet:q} --logits {output.logits:q} --ids {output.ids:q}"
         " --votes {output.votes:q}"
         " --costs {output.costs:q}"

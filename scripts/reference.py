@@ -16,7 +16,7 @@ from typing import Any
 from unlearn.core import parameters, registry
 from unlearn.core.parameters import Field, Limits, Parameters
 from unlearn.study.schema import definition
-from unlearn.study.sections import DatasetOptions, ModelOptions
+from unlearn.study.sections import DatasetOptions, MethodOptions, ModelOptions
 from unlearn.training.recipe import Recipe
 from unlearn.training.relearning import Relearning
 
@@ -54,13 +54,20 @@ INTRODUCTIONS = {
 
 NO_FIELDS: Mapping[str, Field] = MappingProxyType({})
 
+POPULATION_KEY = "Key `population` of an experiment: a block or a list of blocks."
+TUNING_KEY = "Key `tuning` of a study: one block."
+
 TABLE_HEAD = ("parameter", "type", "default", "allowed", "help")
 
 
 def page() -> str:
     """The whole page, in Markdown."""
     families = map(family_section, TITLES)
-    sections = [HEAD, *families, recipe_section(), relearning_section(), population_section()]
+    blocks = [
+        schema_section("Populations", "population", POPULATION_KEY),
+        schema_section("Tuning", "tuning", TUNING_KEY),
+    ]
+    sections = [HEAD, *families, recipe_section(), relearning_section(), *blocks]
     return "\n".join(sections)
 
 
@@ -88,15 +95,11 @@ def relearning_section() -> str:
     return "\n".join([*lines, *_entry("`relearning`", Relearning)])
 
 
-def population_section() -> str:
-    """The section of populations, a key of experiments, from the schema of studies."""
-    block = definition("population")
-    lines = [
-        "## Populations",
-        "",
-        "Key `population` of an experiment: a block or a list of blocks.",
-    ]
-    lines += ["", "### `population`", "", block["description"], ""]
+def schema_section(title: str, key: str, introduction: str) -> str:
+    """The section of a block that the schema of studies describes, below `introduction`."""
+    block = definition(key)
+    lines = [f"## {title}", "", introduction]
+    lines += ["", f"### `{key}`", "", block["description"], ""]
     lines += [_row(TABLE_HEAD), _row(["---"] * len(TABLE_HEAD))]
     lines += [_row(_schema_cells(block, name)) for name in block["properties"]]
     return "\n".join([*lines, ""])
@@ -128,6 +131,8 @@ def _shared_parameters(family: str) -> Iterator[tuple[str, type[Parameters]]]:
         yield "Recipe, features and noise", DatasetOptions
     if family == "models":
         yield "Recipe", ModelOptions
+    if family == "methods":
+        yield "Tuning", MethodOptions
 
 
 def _entry(

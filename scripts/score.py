@@ -57,6 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
         for path in (arguments.oracle, arguments.original)
     )
     other_costs = _noise_costs(data, arguments.noise) | _scoring_costs(arguments.scoring)
+    other_costs |= _tuning_costs(arguments.tuning)
     fleets = Comparison(
         trained=TrainedFleet(
             weights=trained_weights,
@@ -144,6 +145,18 @@ def _scoring_costs(path: str | None) -> dict:
     }
 
 
+def _tuning_costs(path: str | None) -> dict:
+    """What the trials took by which the parameters of the method were chosen."""
+    if path is None:
+        return {}
+    record = _costs(path)
+    return {
+        metric.name: record[metric.tuning_field]
+        for metric in METRICS.values()
+        if metric.tuning_field
+    }
+
+
 def _common_precision(paths: Iterable[str]) -> str:
     """The precision of fleets; CommandError if their arithmetic differs."""
     paths_by_kind = {}
@@ -200,6 +213,7 @@ if __name__ == "__main__":
     parser.add_argument("--original", nargs="?", help="record.json of doing nothing")
     parser.add_argument("--noise", nargs="?", help="record.json of the noise on the images")
     parser.add_argument("--scoring", nargs="?", help="record.json of the scores of the points")
+    parser.add_argument("--tuning", nargs="?", help="record.json of the choice of parameters")
     parser.add_argument("--references", nargs="*", default=[], help="record.json of other fleets")
     parser.add_job("columns of the cell, names of those")
     parser.add_output("output", "the scores, csv")

@@ -70,7 +70,9 @@ def jobs(plan: Study) -> Iterator[tuple[str, Job]]:
     for name, experiment in plan.experiments.items():
         unlearned, oracles = population_cells(plan, experiment)
         cell_jobs = [
-            job for cell in (*experiment.cells, *unlearned) for job in _jobs_of(plan, cell)
+            job
+            for cell in (*experiment.cells, *unlearned, *experiment.trials.cells())
+            for job in _jobs_of(plan, cell)
         ]
         cell_jobs += [_oracle_job(plan, cell) for cell in oracles]
         new_jobs = [job for job in dict.fromkeys(cell_jobs) if job not in earlier_jobs]

@@ -49,7 +49,7 @@ BAD = {
     ),
     "parameter of another method": (
         lambda c, e: e.update(method={"name": "original", "epochs": 1}),
-        ["unknown key 'epochs'; allowed: nothing"],
+        ["unknown key 'epochs'; allowed: tuned"],
     ),
     "number as text": (
         lambda c, e: c["recipes"]["quick"].update(lr="1e-3"),

@@ -27,7 +27,7 @@ from unlearn.metrics.ensemble import (
     vote_accuracy,
 )
 from unlearn.metrics.gate_rows import GATES
-from unlearn.metrics.job_rows import COSTS, COUNTERS, FLAGS, NOISES, RELEARNING, SCORINGS
+from unlearn.metrics.job_rows import COSTS, COUNTERS, FLAGS, NOISES, RELEARNING, SCORINGS, TUNINGS
 from unlearn.metrics.loss_attack import loss_attack_auc
 from unlearn.metrics.metric import OTHER_SEED, SPLITS, Metric, OfPair, row
 
@@ -162,7 +162,7 @@ _WEIGHTS = (
 
 _TABLE = (
     *(*_PREDICTIONS, *COMPARISONS, *_WEIGHTS, *COSTS, *COUNTERS, *FLAGS, *GATES, *NOISES),
-    *(*SCORINGS, *RELEARNING, *AUDITS),
+    *(*SCORINGS, *TUNINGS, *RELEARNING, *AUDITS),
 )
 
 ENTRY_POINTS = tuple(importlib.metadata.entry_points(group="unlearn.metrics"))

@@ -120,6 +120,24 @@ RELEARNING = (
     ),
 )
 
+TUNINGS = (
+    row(_NOISE, "tuning_trials", "Trials of tuning", tuning_field="trials"),
+    row(
+        _NOISE,
+        "tuning_gradient_evaluations",
+        "Gradient evaluations of tuning",
+        tuning_field="gradient_evaluations",
+    ),
+    row(
+        _NOISE,
+        "tuning_wall_seconds",
+        "Seconds of tuning",
+        unit="seconds",
+        tuning_field="wall_seconds",
+        is_clocked=True,
+    ),
+)
+
 SCORINGS = (
     row(_NOISE, "scoring_models", "Models that scored points", scoring_field="models"),
     row(

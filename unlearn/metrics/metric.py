@@ -113,6 +113,8 @@ class Metric:
     """The field that a metric has in the record of a search for noise."""
     scoring_field: str = ""
     """The field that a metric has in the costs of scoring points for a request."""
+    tuning_field: str = ""
+    """The field that a metric has in the costs of choosing parameters among trials."""
     floor_of: str = ""
     """The metric that a floor measures between oracles of different seeds."""
 

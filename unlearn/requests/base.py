@@ -1,6 +1,6 @@
 """The contract of samplers: how the points of a request are chosen."""
 
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -8,6 +8,9 @@ from unlearn.core.parameters import Parameters
 from unlearn.core.setting import Setting
 from unlearn.requests.request import Request
 from unlearn.requests.scoring import PointScores, ScoringModels
+
+PILOT_DRAW = 5_000_000
+"""The seed of requests that methods are tuned on."""
 
 
 class PointSet(Protocol):
@@ -47,6 +50,14 @@ class Sampler(Parameters):
     def empties(self, setting: Setting) -> bool:
         """Whether the request leaves nothing to train on, so that only doing nothing serves it."""
         return False
+
+    def pilot(self) -> dict[str, Any]:
+        """Other values of parameters for the request that methods are tuned on.
+
+        It should ask for other points. One without a draw of its own is its own pilot: methods are
+        then tuned on the same points, and other models.
+        """
+        return {"seed": PILOT_DRAW} if "seed" in self.values() else {}
 
     def scoring(self) -> ScoringModels | None:
         """The models whose scores of the points `draw` reads; None where it reads none."""

@@ -1,5 +1,7 @@
 """Deletion of a class, or of a share of its points."""
 
+from typing import Any
+
 import numpy as np
 
 from unlearn.core import seeding
@@ -31,6 +33,10 @@ class ByClass(Sampler):
                 f"fraction {self.fraction} of a class of about {average:.0f} points is too little "
                 f"for {self.steps} steps"
             )
+
+    def pilot(self) -> dict[str, Any]:
+        """Points of the class before, or of class 1 instead of 0."""
+        return super().pilot() | {"label": self.label - 1 if self.label else 1}
 
     def draw(self, dataset: PointSet) -> Request:
         """The first points of the class in a seeded order; ValueError if there are too few."""

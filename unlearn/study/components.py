@@ -119,6 +119,8 @@ class Experiment:
     audits: Grid = NO_GRID
     """The audits; the fleet of each is the name of a population."""
     populations: tuple[Population, ...] = ()
+    trials: Grid = NO_GRID
+    """The trials of tuned variants, and the controls that judge them."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -160,6 +162,12 @@ class Study:
     """The audits of all experiments; the fleet of each is the name of a population."""
     scorings: dict[tuple[str, str], Any] = field(default_factory=dict)
     """(Data set, request) -> the `scoring.Scoring` whose scores the request reads."""
+    tunings: dict[str, Any] = field(default_factory=dict)
+    """Tuned variant -> its `tuning.Tuning`."""
+    pilot_fleet: str = ""
+    """The fleet that methods are tuned on, where any is."""
+    pilots: dict[str, str] = field(default_factory=dict)
+    """Request -> the one that methods are tuned on for it."""
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variant -> name of a reference -> the variant that its models are compared with, too."""
 

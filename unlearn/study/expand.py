@@ -20,6 +20,7 @@ from unlearn.study.components import (
 from unlearn.study.grid import Cell, Grid
 from unlearn.study.relearning import relearning_problems, resolve_relearning
 from unlearn.study.resolve import Resolver
+from unlearn.study.tuning import TUNED, Tuning, resolve_pilots
 from unlearn.training.fleet import Member
 
 
@@ -44,9 +45,10 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     )
     for problem in problems:
         resolver.fail(f"{path}.{problem.key}", problem.message)
+    trials = resolve_pilots(resolver, selection, _seeds(resolver, selection), path)
     grid = _grid(selection, _all_variants(selection), selection.fleets)
     audits = _audits(selection)
-    columns = _columns(selection)
+    columns = _columns(selection, resolver.study.tunings)
     cells = (*grid.cells(), *audits.cells())
     study = resolver.study
     draws = _draws(selection.requests, figure)
@@ -75,7 +77,13 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
         draws=draws,
         audits=audits,
         populations=selection.populations,
+        trials=trials,
     )
+
+
+def _seeds(resolver: Resolver, selection: Selection) -> list[int]:
+    """The seeds of the models that are reported."""
+    return [member.seed for fleet in selection.fleets for member in resolver.study.fleets[fleet]]
 
 
 def _axes(figure: Mapping, requests: Sequence[Part]) -> dict[str, str | None]:
@@ -205,11 +213,18 @@ def _oracle_fleets(selection: Selection) -> set[str]:
     }
 
 
-def _columns(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
+def _columns(
+    selection: Selection, tunings: Mapping[str, Tuning]
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Cell field -> canonical name (dataset/model for models) -> the columns of its parameters.
 
-    The columns of a population belong to the field `fleet`.
+    The columns of a population belong to the field `fleet`. A parameter that tuning chooses has no
+    value that holds for all cells.
     """
+    chosen = {
+        name: {f"method.{parameter}": TUNED for parameter in tuning.searched}
+        for name, tuning in tunings.items()
+    }
     return {
         "fleet": {population.name: population.columns for population in selection.populations},
         "dataset": {
@@ -226,6 +241,7 @@ def _columns(selection: Selection) -> dict[str, dict[str, dict[str, Any]]]:
                 "method.oracle": part.oracle,
                 "method.guarantee": part.guarantee.level,
             }
+            | chosen.get(part.name, {})
             for part in _all_variants(selection)
         },
         "model": {

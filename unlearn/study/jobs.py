@@ -18,8 +18,11 @@ from unlearn.jobs import description
 from unlearn.jobs.description import FleetJob, NoiseJob
 from unlearn.study import populations, sections
 from unlearn.study.components import Experiment, Study, original_name
-from unlearn.study.grid import Cell, Grid, covering
+from unlearn.study.grid import NO_GRID, Cell, Grid, covering
 from unlearn.study.scoring import Scoring
+
+CHOICE_COLUMNS = ("dataset", "model", "method", "variant", "request")
+"""The columns that identify what trials are made for."""
 
 
 def as_json(content: Any) -> str:
@@ -133,6 +136,36 @@ class Jobs:
             is_oracle=cell.variant == variant.oracle,
         )
 
+    def choice(self, cell: Cell) -> dict[str, Any]:
+        """What the parameters of a tuned variant are chosen among; the request is the pilot's."""
+        tuning = self.study.tunings[cell.variant]
+        columns = self._cell_columns(cell)
+        return {
+            "cell": {name: columns[name] for name in CHOICE_COLUMNS},
+            "track": tuning.track,
+            "trials": [
+                {name: self.study.variants[trial].parameters[name] for name in tuning.searched}
+                for trial in tuning.trials
+            ],
+        }
+
+    def choices(self, experiment: str) -> Grid:
+        """The tuned variants of an experiment, with the requests that they are tuned on."""
+        trials = self._experiment(experiment).trials
+        tuned = [v for v in self._experiment(experiment).grid.variants if v in self.study.tunings]
+        return trials._replace(variants=tuned) if trials.variants else NO_GRID
+
+    def judges(self) -> list[Grid]:
+        """The controls that trials are judged by."""
+        return [
+            e.trials._replace(variants=[v for v in e.trials.variants if self._is_judge(v)])
+            for e in self.study.experiments.values()
+            if e.trials.variants
+        ]
+
+    def _is_judge(self, variant: str) -> bool:
+        return self.study.variants[variant].kind in placement.CONTROLS
+
     def population_grids(self, audits: Iterable[Cell]) -> tuple[list[Grid], list[Grid]]:
         """The grids of cells that are unlearned for audits alone, and of oracles, each once."""
         unlearned: list[Grid] = []
@@ -207,10 +240,12 @@ class Jobs:
         }
 
     def guarantees(self) -> dict[str, list[str]]:
-        """How exact every variant is, and why."""
+        """How exact every variant is, and why; trials are versions of these."""
+        trials = {trial for tuning in self.study.tunings.values() for trial in tuning.trials}
         return {
             name: [variant.guarantee.level, variant.guarantee.reason]
             for name, variant in self.study.variants.items()
+            if name not in trials
         }
 
     @functools.cached_property

@@ -29,6 +29,9 @@ RANDOM_NETWORKS = "retrain@untrained"
 SINGLE = "single"
 """The kind of population whose models are all unlearned from one original."""
 
+PILOT_SEEDS = range(5_000_000, 5_000_100)
+"""Seeds of models that methods are tuned on."""
+
 RESERVED_SEEDS = range(ORIGINAL_SEEDS.start, 4_000_000)
 
 

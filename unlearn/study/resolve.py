@@ -59,7 +59,7 @@ class Resolver:
         ]
         variants, references = resolve_variants(self, block["method"], f"{path}.method", metrics)
         requests = [
-            self._request(choice, f"{path}.request") for choice in self.choices(block["request"])
+            self.request(choice, f"{path}.request") for choice in self.choices(block["request"])
         ]
         models = [
             (dataset, self.model(choice, dataset, f"{path}.model"))
@@ -70,7 +70,7 @@ class Resolver:
         fleets = self.fleets(seeds, block["fleet"])
         audited = tuple(resolve_populations(self, block["population"], seeds, f"{path}.population"))
         for dataset, request in itertools.product(datasets, requests):
-            resolve_scoring(self, dataset, request, seeds, f"{path}.request")
+            self.scoring(dataset, request, seeds, path)
         return Selection(
             tuple(datasets),
             tuple(models),
@@ -243,7 +243,8 @@ class Resolver:
         component = self.at(f"recipes.{name}", lambda: Recipe(**values))
         return Part(name, kind, values, component)
 
-    def _request(self, choice: Any, path: str) -> Part:
+    def request(self, choice: Any, path: str) -> Part:
+        """The request of a choice."""
         part = self._part("requests", choice, path)
         return self.register(self.study.requests, part.name, part)
 
@@ -260,6 +261,10 @@ class Resolver:
             recipe = self._recipe(recipe_name or dataset.recipe, place)
         model = ModelPart(name, kind, parameters, component, recipe=recipe, checkpoint=checkpoint)
         return self.register(self.study.models, (dataset.name, model.name), model)
+
+    def scoring(self, dataset: DatasetPart, request: Part, seeds: Sequence[int], path: str) -> None:
+        """Register the models whose scores of points a request reads; see `resolve_scoring`."""
+        resolve_scoring(self, dataset, request, seeds, f"{path}.request")
 
     def fleets(self, seeds: Iterable[int], size: int) -> tuple[str, ...]:
         """The names of the fleets of some seeds: 0-4, 5-9, ... for a size of 5."""

@@ -39,6 +39,7 @@ def validate(config: Mapping) -> dict:
     filled = with_defaults(written, study_schema())
     for key in ("results", "data"):
         structure.check_folder(filled[key], key)
+    filled["tuning"] = with_defaults(filled["tuning"], definition("tuning"))
     experiments = {}
     for name, block in filled["experiments"].items():
         experiment = with_defaults(block, definition("experiment"))

@@ -74,10 +74,22 @@ class ModelOptions(Parameters):
     )
 
 
+class MethodOptions(Parameters):
+    """What a study says of a method beside its parameters and those of its trainer."""
+
+    tuned: bool = parameter(
+        False,
+        choices=(False, True, "oracle"),
+        help="Whether parameters with a search space are chosen among the trials of `tuning`, "
+        "those that the study gives aside. true judges trials by points of the validation split, "
+        "oracle by models retrained without the points, which no user has.",
+    )
+
+
 DATASET_DEFAULTS = DatasetOptions().values()
 """The options of a data set of which a study says nothing."""
 
-OPTIONS = {"datasets": DatasetOptions, "models": ModelOptions}
+OPTIONS = {"datasets": DatasetOptions, "models": ModelOptions, "methods": MethodOptions}
 
 
 DECLARATIONS = {
@@ -109,7 +121,8 @@ def block_schema(section: str, kind: str) -> dict[str, Any]:
     if section in OPTIONS:
         shared = parameters.schema(OPTIONS[section])["properties"]
     if section == "methods":
-        shared = parameters.schema(registry.find("trainers", trainer_of(kind)))["properties"]
+        trainer = registry.find("trainers", trainer_of(kind))
+        shared = shared | parameters.schema(trainer)["properties"]
     return block | {"properties": shared | block["properties"]}
 
 

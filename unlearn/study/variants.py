@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unlearn.core import registry
 from unlearn.core.setting import Setting
 from unlearn.evaluation.placement import CONTROLS
-from unlearn.study import sections
+from unlearn.study import sections, tuning
 from unlearn.study.components import Part, Variant, canonical_name, control_name
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def random_networks(resolver: Resolver) -> Variant:
 def _control(resolver: Resolver, kind: str, trainer: Part, path: str) -> Part:
     """A control, with the parameters that the study gives its method."""
     _, _, values = resolver.block("methods", kind, path)
+    if values[tuning.KEY]:
+        resolver.fail(f"methods.{kind}.{tuning.KEY}", "a control has nothing to tune")
     parameters = sections.own_parameters("methods", kind, values)
     return Part(control_name(kind, trainer), kind, parameters)
 
@@ -65,7 +67,8 @@ def _control(resolver: Resolver, kind: str, trainer: Part, path: str) -> Part:
 def _variant(resolver: Resolver, choice: Any, path: str) -> Variant:
     name, kind, values = resolver.block("methods", choice, path)
     parameters = sections.own_parameters("methods", kind, values)
-    rest = {key: value for key, value in values.items() if key not in parameters}
+    own_keys = {*parameters, tuning.KEY}
+    rest = {key: value for key, value in values.items() if key not in own_keys}
     trainer = _trainer(resolver, sections.trainer_of(kind), rest, path)
     inner_methods = {
         key: _inner_method(resolver, parameters[key], f"{path}.{key}")
@@ -78,12 +81,24 @@ def _variant(resolver: Resolver, choice: Any, path: str) -> Variant:
         name = resolver.block("methods", {**choice, **written_names}, path)[0]
     component = resolver.component("methods", kind, parameters | inner_blocks, path, name)
     part = Part(name, kind, parameters | inner_names, component)
-    return _new_variant(resolver, part, trainer, path)
+    variant = _new_variant(resolver, part, trainer, path)
+    if values[tuning.KEY]:
+        written = _written(resolver, choice) | {tuning.KEY: values[tuning.KEY]}
+        resolver.study.tunings[name] = tuning.search(resolver, variant, written, path)
+    return variant
+
+
+def _written(resolver: Resolver, choice: Any) -> dict[str, Any]:
+    """What a study writes of a method, at its name and in the experiment."""
+    block = choice if isinstance(choice, Mapping) else {"name": choice}
+    return {**(resolver.config["methods"].get(block["name"]) or {}), **block}
 
 
 def _inner_method(resolver: Resolver, choice: Any, path: str) -> Part:
     """A method that is a parameter of another one: a name, or a block with a name."""
     name, kind, values = resolver.block("methods", choice, path)
+    if values[tuning.KEY]:
+        resolver.fail(path, f"{name} is tuned, its parameters are not known; allowed: tuned: false")
     return Part(name, kind, sections.own_parameters("methods", kind, values))
 
 

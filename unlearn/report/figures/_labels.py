@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from unlearn.metrics.catalogue import METRICS
+from unlearn.requests.base import PILOT_DRAW
 
 PARAMETER = re.compile(r"-(?=[A-Za-z_][\w.]*=)")
 """The dash before a parameter in a canonical name; numbers can have dashes, too."""
@@ -53,6 +54,13 @@ PARAMETER_LABELS = {
     **{name: f"{{}} {name}" for name in ("shards", "epochs", "slices", "steps")},
 }
 """Labels of parameters; the others are named before their value."""
+
+EXACT_LABELS = {
+    "tuned=true": "tuned",
+    "tuned=oracle": "tuned by oracles",
+    f"seed={PILOT_DRAW}": "pilot draw",
+}
+"""Labels of parameters with these values."""
 
 SHAM_DEFAULT = "finetune"
 """The method whose change `sham` copies in size where its name does not say which."""
@@ -155,6 +163,8 @@ def _name_label(name: str) -> str:
 def _parameter_label(parameter: str) -> str:
     """The label of `name=value`."""
     name, _, value = parameter.partition("=")
+    if parameter in EXACT_LABELS:
+        return EXACT_LABELS[parameter]
     if name == "rate" and re.fullmatch(r"[\d.]+(e-?\d+)?", value):
         return f"{100 * float(value):g}\u00a0%"
     return PARAMETER_LABELS.get(name, name.replace("_", " ") + " {}").format(

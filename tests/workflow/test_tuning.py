@@ -1,0 +1,110 @@
+"""Tuned methods in the workflow: the frozen choice, its cost, and what reruns."""
+
+import copy
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.project import SMALL
+from unlearn.storage.files import read_costs
+
+REQUEST = "random-rate=0.1"
+PILOT = "random-rate=0.1-seed=5000000"
+FLEET = "seeds0-1"
+
+
+def config(trials=3, methods=({"name": "finetune", "epochs": 3, "tuned": True},)):
+    study = copy.deepcopy(SMALL)
+    study["tuning"] = {"trials": trials, "members": 2}
+    study["experiments"]["accuracy"] |= {
+        "model": "mlp",
+        "method": list(methods),
+        "figure": {"x": "variant", "y": ["accuracy/forget", "tuning_gradient_evaluations/learn"]},
+    }
+    return study
+
+
+def folder(project, variant, request=REQUEST, fleet=FLEET, stage="unlearned"):
+    return project.results(f"{stage}/digits/mlp/{variant}/{request}/{fleet}")
+
+
+def choice(project, variant):
+    return project.results(f"tuning/digits/mlp/{variant}/{PILOT}")
+
+
+def planned_jobs(project):
+    done = project.snakemake("-n", "--cores", "1")
+    lines = (done.stdout + done.stderr).splitlines()
+    rules = [line.split()[1].rstrip(":") for line in lines if line.startswith("rule ")]
+    return {rule: rules.count(rule) for rule in rules}
+
+
+@pytest.mark.xdist_group("tuning")
+def test_a_tuned_cell_is_the_method_with_the_parameters_that_were_chosen(project):
+    variant = "finetune-epochs=3-tuned=true"
+    project.write_study(config())
+    project.run()
+    chosen = json.loads((choice(project, variant) / "choice.json").read_text())
+    table = pd.read_csv(choice(project, variant) / "trials.csv")
+    assert len(table) == chosen["trials"] == 3
+    assert table["is_chosen"].sum() == 1
+    assert table.loc[table["is_chosen"] == 1, "trial"].item() == chosen["trial"]
+    assert chosen["objective"] == pytest.approx(table["objective"].min())
+
+    costs = read_costs(choice(project, variant) / "costs.json")
+    retained = 200 - 20
+    assert costs["gradient_evaluations"] == 3 * 2 * 3 * retained
+    scores = pd.read_csv(project.results("scores.csv"))
+    rows = scores[scores["metric"] == "tuning_gradient_evaluations"]
+    assert set(rows["variant"]) == {variant}
+    assert set(rows["value"]) == {3 * 2 * 3 * retained} and set(rows["split"]) == {"learn"}
+
+    trials = pd.read_csv(project.results("tables/accuracy.trials.csv"))
+    assert trials.equals(table)
+    for ending in ("svg", "png"):
+        assert project.results(f"figures/accuracy.trials.{ending}").stat().st_size > 1000
+    assert project.planned() == []
+
+    # the same parameters, given by the study
+    project.write_study(config(methods=[{"name": "finetune", "epochs": 3, **chosen["parameters"]}]))
+    project.run()
+    (explicit,) = (
+        path
+        for path in folder(project, "", "", "").glob("finetune-epochs=3*")
+        if path.name != variant
+    )
+    paths = [folder(project, name) / "logits.npy" for name in (variant, explicit.name)]
+    assert np.array_equal(*map(np.load, paths))
+
+    # more trials compute the new ones alone, and a new choice serves the reported cells again
+    project.write_study(config(trials=5))
+    jobs = planned_jobs(project)
+    assert jobs["choice"] == 1 and "train" not in jobs
+    assert jobs["unlearn"] == 2 + 1
+
+    # a lost choice is made again
+    project.write_study(config())
+    (choice(project, variant) / "choice.json").unlink()
+    assert planned_jobs(project)["choice"] == 1
+
+
+@pytest.mark.xdist_group("tuning")
+def test_a_method_whose_trials_all_fail_is_shown_as_failed_with_the_reason(project):
+    method = {"name": "gradient_ascent", "epochs": 1, "tuned": True}
+    project.write_study(config(methods=[method]))
+    project.edit(
+        "unlearn/methods/gradient_ascent.py",
+        "        model = task.model(original).eval()",
+        '        raise ValueError("no trial works")\n        model = task.model(original).eval()',
+    )
+    done = project.snakemake("--cores", "1", check=False)
+    assert done.returncode != 0
+    assert "tuning: no trial could be used; see its trials.csv" in done.stdout + done.stderr
+    variant = "gradient_ascent-epochs=1-tuned=true"
+    table = pd.read_csv(choice(project, variant) / "trials.csv")
+    assert set(table["problem"]) == {"ValueError: no trial works"}
+    assert table["objective"].isna().all() and table["is_chosen"].sum() == 0
+    assert project.results("figures/accuracy.trials.svg").exists()
+    assert project.results("report.html").exists()
