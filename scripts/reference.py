@@ -142,10 +142,17 @@ def _entry(
     fields = parameters.fields(component)
     rows = {name: field for name, field in fields.items() if shared_fields.get(name) != field}
     lines = [f"### {title}", "", parameters.summary(component), ""]
-    if not rows:
-        return lines
-    lines += [_row(TABLE_HEAD), _row(["---"] * len(TABLE_HEAD))]
-    return [*lines, *(_row(_cells(name, field)) for name, field in rows.items()), ""]
+    return [*lines, *_table(rows), ""] if rows else lines
+
+
+def parameter_table(component: type[Parameters]) -> list[str]:
+    """The table of all parameters of a component, line by line."""
+    return _table(parameters.fields(component))
+
+
+def _table(fields: Mapping[str, Field]) -> list[str]:
+    head = [_row(TABLE_HEAD), _row(["---"] * len(TABLE_HEAD))]
+    return [*head, *(_row(_cells(name, field)) for name, field in fields.items())]
 
 
 def _cells(name: str, field: Field) -> tuple[str, ...]:

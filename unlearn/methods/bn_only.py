@@ -10,6 +10,12 @@ class BnOnly(Method):
     A control for networks with batch normalisation: a method that trains on moves these statistics
     too, and that alone can look like forgetting. A method must beat it. The new statistics are the
     means over one pass of minibatches, augmented as in training, each weighted by its points.
+
+    Cost:
+        A forward pass over the chosen points.
+
+    Pitfalls:
+        Networks without batch normalisation are refused.
     """
 
     changes_weights = False

@@ -18,6 +18,13 @@ class Deltagrad(Method):
     exact iteration. `online` has every request rewrite the cache, so that the next one starts
     there.
 
+    Cost:
+        Exact gradients at every `period`-th iteration, those of the changed points at the others.
+
+    Pitfalls:
+        Minibatches of fewer than 1,000 points, and networks that are not convex, have curvature
+        that no quasi-Newton model follows. Weights and gradients of all iterations are stored.
+
     References:
         Wu, Dobriban, Davidson, "DeltaGrad: rapid retraining of machine learning models", ICML 2020.
     """

@@ -29,6 +29,13 @@ class ErrorMinimizingNoise(Method):
     strict sense: the service keeps on using images that are made of deleted ones. In a stream the
     noise of earlier requests stays, and training goes on from the last model.
 
+    Cost:
+        A training of `epochs` on all points, and the search for noise.
+
+    Pitfalls:
+        Noise that the search does not find teaches as the image does: see the flag of its
+        convergence.
+
     References:
         Huang et al., "Unlearnable examples: making personal data unexploitable", ICLR 2021.
     """

@@ -10,6 +10,14 @@ from unlearn.training.recipe import SCHEDULES
 class Finetune(Method):
     """Train on, on the retain set only, by the recipe's optimiser.
 
+    Cost:
+        `epochs` passes over the retain set.
+
+    Pitfalls:
+        Nothing pushes deleted points out: a low rate keeps them, and a whole class is hardly
+        forgotten. One epoch at a high rate can move a model farther from the oracle than doing
+        nothing.
+
     References:
         Golatkar, Achille, Soatto, "Eternal sunshine of the spotless net", CVPR 2020 (the baseline).
     """

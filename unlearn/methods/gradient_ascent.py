@@ -10,6 +10,13 @@ class GradientAscent(Method):
     The retain set is not used. Batch normalisation is frozen: statistics over the deleted points
     alone would change the model more than the ascent does.
 
+    Cost:
+        `epochs` passes over the deleted points.
+
+    Pitfalls:
+        Below a rate nothing happens, just above it the model collapses. The range between moves
+        with the size of the request.
+
     References:
         Graves, Nagisetty, Ganesh, "Amnesiac machine learning", AAAI 2021.
     """

@@ -16,6 +16,13 @@ class HeadOnly(Method):
 
     The bound ln C is the loss of a uniform prediction, so that the ascent cannot diverge. This is
     a control: a metric that calls its models unlearned looks at the last layer only.
+
+    Cost:
+        `epochs` passes over the retain set, and as many minibatches of deleted points.
+
+    Pitfalls:
+        Predictions look unlearned and features are not: relearning a few points brings the others
+        back.
     """
 
     epochs: int = parameter(1, minimum=1, help="Passes over the retain set.")

@@ -19,6 +19,14 @@ class InfluenceDistillation(Method):
     deleted points is raised: the larger their influence on the trained model, the more.
     `teacher: retrained` and `alpha: 0`, both with `weights: none`, are controls: students in which
     deleted points have no part.
+
+    Cost:
+        `epochs` passes of the student over the retain set, a forward pass of the teacher for each,
+        and the curvature.
+
+    Pitfalls:
+        What the teacher knows of deleted points passes to the student through its logits. A student
+        of another size is compared with the oracle of its own architecture.
     """
 
     trainer = "teacher"

@@ -12,6 +12,13 @@ class NaiveFinetuning(Method):
     The negative control of influence distillation: its push off the deleted points, without its
     loss on the retained ones. The bound is the loss of a uniform prediction, ln C. Batch
     normalisation is frozen.
+
+    Cost:
+        `epochs` passes over the deleted points.
+
+    Pitfalls:
+        Without the bound the loss grows without end. A loss above that of the oracle tells an
+        attacker as much as one below.
     """
 
     reads = frozenset({"forget"})

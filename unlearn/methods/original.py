@@ -4,7 +4,14 @@ from unlearn.methods.base import Method, Update
 
 
 class Original(Method):
-    """Do nothing. The negative control: every method must beat it."""
+    """Do nothing. The negative control: every method must beat it.
+
+    Cost:
+        Nothing.
+
+    Pitfalls:
+        A method that scores as this one does has done nothing that can be measured.
+    """
 
     trainer = None
     reads = frozenset()

@@ -14,6 +14,12 @@ class PartialRetraining(Method):
     rate passes through the whole schedule of the recipe in the shorter time, so that training ends
     as the oracle's does. A training of `fraction: 1` is the oracle, to the bit. A method is worth
     its cost if it does better than partial retraining at the same cost.
+
+    Cost:
+        `fraction` of a training on what is left.
+
+    Pitfalls:
+        A short training is a worse model: its distance to the oracle is lost accuracy, not memory.
     """
 
     reads = frozenset({"retain"})

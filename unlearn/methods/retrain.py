@@ -11,6 +11,13 @@ class Retrain(Method):
     Same seed, initial weights and learning rates as the original, so that the two are paired. With
     `order: masked` a minibatch is that of the original less the deleted points. With `order: recut`
     the retain set is cut into full minibatches, as in a training that never knew other points.
+
+    Cost:
+        A training on what is left.
+
+    Pitfalls:
+        Two retrainings differ by chance: read every distance beside the floor of oracles of other
+        seeds.
     """
 
     trainer = None

@@ -24,6 +24,12 @@ class Sham(Method):
     trainable tensor is kept. Statistics of batch normalisation stay as they are in the original.
     Costs are those of the other method. A metric that scores the noise like the method does not
     measure unlearning.
+
+    Cost:
+        That of the other method.
+
+    Pitfalls:
+        The noise has the size of the change in every tensor, not its direction: it is no method.
     """
 
     conformance_variants = ({"of": "retrain"},)

@@ -9,6 +9,13 @@ class Sisa(Method):
     The result is what training from scratch on the reduced shards gives, to the bit. The trainer
     cuts shards and slices, and tells which promise its partition keeps.
 
+    Cost:
+        The steps from the first slice that is hit, for every shard that is hit.
+
+    Pitfalls:
+        Many shards see few points each: accuracy falls with their number. Many requests hit every
+        shard, and then all is retrained. All checkpoints are stored.
+
     References:
         Bourtoule et al., "Machine unlearning", IEEE S&P 2021.
     """

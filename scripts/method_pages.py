@@ -1,0 +1,162 @@
+"""A page for every method, generated from its class: idea, formula, claims, parameters, references.
+
+python -m scripts.method_pages [--output docs/methods]
+"""
+
+import argparse
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from scripts.reference import parameter_table
+from unlearn.core import parameters, registry
+from unlearn.core.guarantee import Guarantee
+from unlearn.core.setting import Setting
+from unlearn.methods.base import Method
+from unlearn.report.figures._labels import variant_labels
+
+FOLDER = Path("docs/methods")
+
+MARK = "<!-- made by `python -m scripts.method_pages` from the class of the method -->"
+
+SECTIONS = ("Cost", "Pitfalls", "References")
+"""The sections of a method's docstring, in their order."""
+
+LONGER_PAGES = {
+    "sisa": "sisa.md",
+    "deltagrad": "deltagrad.md",
+    "influence_distillation": "distillation.md",
+    "error_minimizing_noise": "noise.md",
+    "naive_finetuning": "distillation.md",
+    "retrain": "concepts.md",
+}
+"""Methods with more to read, in the folder above."""
+
+INDEX_HEAD = f"""\
+{MARK}
+# The methods
+
+One page for each, made from its file in `unlearn/methods/`.
+All of them run beside `original` (doing nothing) and `retrain` (the oracle).
+Those with a search space can be [tuned](../tuning.md) with equal budgets.
+
+| method | idea | reads | guarantee | searched |
+| --- | --- | --- | --- | --- |"""
+
+
+def pages() -> dict[str, str]:
+    """The text of every page, by the name of its file."""
+    names = registry.names("methods")
+    texts = {f"{name}.md": page(name) for name in names}
+    return texts | {"README.md": "\n".join([INDEX_HEAD, *map(_index_row, names)]) + "\n"}
+
+
+def page(name: str) -> str:
+    """The page of one method, in Markdown."""
+    method = registry.find("methods", name)
+    body, sections = split(inspect.getdoc(method) or "")
+    lines = [MARK, f"# `{name}`", "", body, "", *_claims(method)]
+    if name in LONGER_PAGES:
+        lines += ["", f"More: [{LONGER_PAGES[name]}](../{LONGER_PAGES[name]})."]
+    if parameters.fields(method):
+        lines += ["", "## Parameters", "", *parameter_table(method)]
+    if searched(method):
+        lines += ["", "[Tuning](../tuning.md) searches:", "", *_search_spaces(method)]
+    for title in SECTIONS:
+        if title in sections:
+            lines += ["", f"## {title}", "", sections[title]]
+    return "\n".join(lines) + "\n"
+
+
+def split(docstring: str) -> tuple[str, dict[str, str]]:
+    """The text of a docstring before its sections, and the text of each section."""
+    titles = "|".join(SECTIONS)
+    body, *rest = re.split(rf"^({titles}):\n", docstring, flags=re.MULTILINE)
+    sections = {
+        title: inspect.cleandoc("\n" + text)
+        for title, text in zip(rest[::2], rest[1::2], strict=True)
+    }
+    return body.strip(), sections
+
+
+def searched(method: type[Method]) -> list[str]:
+    """The parameters of a method that have a search space."""
+    fields = parameters.fields(method)
+    return [name for name, field in fields.items() if field.limits.search is not None]
+
+
+def _search_spaces(method: type[Method]) -> Iterator[str]:
+    """The search space of every parameter that has one, as a list."""
+    fields = parameters.fields(method)
+    for name in searched(method):
+        kind, *span = fields[name].limits.search
+        if kind == "choice":
+            (options,) = span
+            yield f"- `{name}`: one of {', '.join(map(str, options))}."
+        else:
+            low, high = (f"{end:g}" for end in span)
+            yield f"- `{name}`: from {low} to {high}" + (", logarithmic." if kind == "log" else ".")
+
+
+def _claims(method: type[Method]) -> Iterator[str]:
+    """What a method declares, as a list."""
+    guarantee = _guarantee(method)
+    reason = f" ({guarantee.reason})" if guarantee.reason else ""
+    yield f"- **Reads**: {_reads(method)}."
+    yield f"- **Guarantee**: {guarantee.level}{reason}."
+    yield f"- **Serves**: requests to {' and to '.join(method.serves)} points."
+    if method.trainer not in (None, "standard"):
+        yield f"- **Unlearns** models of the trainer `{method.trainer}`."
+    if method.images_only:
+        yield "- **Data**: images, no features."
+    if not method.changes_weights:
+        yield "- **Weights**: stay as they are."
+
+
+def _reads(method: type[Method]) -> str:
+    """The splits that a method looks at, in words."""
+    order = ("forget", "retain", "validation")
+    return ", ".join(split for split in order if split in method.reads) or "nothing"
+
+
+def _guarantee(method: type[Method]) -> Guarantee:
+    """What a method promises at its defaults, with its own trainer."""
+    trainer = registry.find("trainers", method.trainer or "standard")()
+    return method().guarantee_for(Setting(trainer=trainer, method=method()))
+
+
+def _index_row(name: str) -> str:
+    """The row of a method in the index."""
+    method = registry.find("methods", name)
+    idea = re.split(r"(?<=[.:]) ", parameters.summary(method))[0].rstrip(":.")
+    cells = (
+        f"[{variant_labels([name])[name]}]({name}.md) (`{name}`)",
+        idea.replace("|", r"\|"),
+        _reads(method),
+        _guarantee(method).level,
+        ", ".join(f"`{parameter}`" for parameter in searched(method)),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def write(folder: Path) -> None:
+    """Write all pages, and remove those of methods that there are no more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts: Mapping[str, str] = pages()
+    for path in folder.glob("*.md"):
+        if path.name not in texts and path.read_text(encoding="utf-8").startswith(MARK):
+            path.unlink()
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Write the pages."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=FOLDER)
+    write(parser.parse_args().output)
+
+
+if __name__ == "__main__":
+    main()
