@@ -158,6 +158,14 @@ BAD = {
         with_method(request={"name": "random", "rate": 0.1, "seed": 5_000_000}),
         "is the draw that methods are tuned on; allowed: other draws",
     ),
+    "too many cells": (
+        with_method(
+            [TUNED, {"name": "gradient_ascent", "tuned": True}],
+            tuning={"trials": 200},
+            request={"name": "random", "rate": 0.1, "seed": list(range(130))},
+        ),
+        "allowed: at most 50,000 cells in a study",
+    ),
     "another track": (with_method(TUNED | {"tuned": "test"}), "tuned: 'test' is not one of"),
     "one trial": (with_method(tuning={"trials": 1}), "tuning.trials: 1 is not allowed"),
     "too many trials": (with_method(tuning={"trials": 201}), "tuning.trials"),

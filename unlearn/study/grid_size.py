@@ -32,6 +32,10 @@ def check(config: Mapping) -> None:
         fleets = _fleet_count(block["seeds"], block["fleet"])
         fleets += _population_fleet_count(block["population"], f"{path}.population")
         sizes[path] = math.prod(counts) * fleets
+        counts[GRID_KEYS.index("method")] = config["tuning"]["trials"] * tuned_count(
+            block["method"], config["methods"], arrays
+        )
+        sizes[path] += math.prod(counts)
     for name, block in config["pictures"].items():
         _choices(block, "dataset", f"pictures.{name}", arrays)
     cells = sum(sizes.values())
@@ -51,6 +55,22 @@ def choice_count(block: Any, arrays: Collection[str] = ()) -> int:
     if isinstance(block, Mapping):
         return math.prod(_version_count(key, value, arrays) for key, value in block.items())
     return 1
+
+
+def tuned_count(block: Any, methods: Mapping, arrays: Collection[str] = ()) -> int:
+    """The number of versions of a block of methods that are tuned.
+
+    Args:
+        block: The block.
+        methods: The section `methods` of the study, whose blocks may say `tuned`.
+        arrays: The keys whose values are lists themselves.
+    """
+    if isinstance(block, list):
+        return sum(tuned_count(element, methods, arrays) for element in block)
+    written = block if isinstance(block, Mapping) else {"name": block}
+    named = methods.get(written.get("name")) if isinstance(written.get("name"), str) else None
+    is_tuned = written.get("tuned", (named or {}).get("tuned", False))
+    return choice_count(block, arrays) if is_tuned else 0
 
 
 def _choices(block: Mapping, key: str, path: str, arrays: Collection[str]) -> int:
