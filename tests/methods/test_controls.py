@@ -82,6 +82,27 @@ def test_partial_retraining_takes_one_step_at_least(digits, trained):
     assert task.meter.optimizer_steps == 1
 
 
+def test_warm_partial_retraining_starts_from_the_trained_weights(digits, trained):
+    """It takes as many steps as the cold one, and stays nearer to the original."""
+    states = {}
+    steps = set()
+    for start in ("fresh", "original"):
+        states[start], task = serve("partial_retraining", digits, trained, start=start)
+        steps.add(task.meter.optimizer_steps)
+    assert len(steps) == 1
+    distances = {
+        start: sum(np.square(state[name] - trained["mlp"][name]).sum() for name in state)
+        for start, state in states.items()
+    }
+    assert 0 < distances["original"] < distances["fresh"] / 4
+
+
+def test_only_a_cold_partial_retraining_is_exact():
+    assert instance("partial_retraining").guarantee_for(Setting()).level == "exact"
+    warm = instance("partial_retraining", start="original")
+    assert warm.guarantee_for(Setting()).level == "none"
+
+
 # -- statistics of batch normalisation
 
 

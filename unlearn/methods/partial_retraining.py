@@ -13,7 +13,8 @@ class PartialRetraining(Method):
     Initial weights and minibatches are those of the original, less the deleted points. The learning
     rate passes through the whole schedule of the recipe in the shorter time, so that training ends
     as the oracle's does. A training of `fraction: 1` is the oracle, to the bit. A method is worth
-    its cost if it does better than partial retraining at the same cost.
+    its cost if it does better than partial retraining at the same cost. With `start: original` the
+    same steps start from the trained weights: fine-tuning at the rates of training.
 
     Cost:
         `fraction` of a training on what is left.
@@ -24,24 +25,35 @@ class PartialRetraining(Method):
 
     reads = frozenset({"retain"})
     guarantee = "approximate"
-    conformance_variants = ({"fraction": 1.0},)
+    conformance_variants = ({"fraction": 1.0}, {"start": "original"})
 
     fraction: float = parameter(
         0.25, above=0, maximum=1, help="The steps, as a share of those of the oracle."
     )
 
+    start: str = parameter(
+        "fresh",
+        choices=("fresh", "original"),
+        help="New weights of the seed, or those of the trained model.",
+    )
+
     def guarantee_for(self, setting):
-        """The deleted points have no part in the model."""
+        """The deleted points have no part in a model with new weights; else there is none."""
+        if self.start == "original":
+            return Guarantee("none")
         return Guarantee("exact", "the deleted points have no part in the shorter training")
 
     def unlearn(self, task, original, request, seed):
-        """A new model of the seed after `fraction` of the oracle's steps, at least one."""
+        """A model after `fraction` of the oracle's steps, at least one."""
         from unlearn.training.loop import fit
 
         points = len(task.data.ids if task.ordered_ids is None else task.ordered_ids)
         oracle_steps = task.recipe.epochs * math.ceil(points / task.recipe.batch_size)
         steps = max(1, round(self.fraction * oracle_steps))
-        model = task.new_model(seeding.derive(seed, "initial weights"), request.retain_ids)
+        if self.start == "original":
+            model = task.model(original)
+        else:
+            model = task.new_model(seeding.derive(seed, "initial weights"), request.retain_ids)
         order = seeding.derive(seed, "training")  # that of the standard trainer
         fit(task, model, request.retain_ids, task.recipe, order, steps=steps)
         return Update(model)
