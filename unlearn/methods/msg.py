@@ -70,7 +70,7 @@ class Msg(Method):
     def unlearn(self, task, original, request, seed):
         """The trained model, reset in part and fine-tuned; ValueError without a convolution."""
         from unlearn.algorithms.convolutions import convolutions, reset_smallest, scale_gradients
-        from unlearn.algorithms.losses import cross_entropy
+        from unlearn.algorithms.fine_tuning import train_epoch
         from unlearn.algorithms.mean_gradients import mean_gradient
 
         model = task.model(original)
@@ -89,8 +89,5 @@ class Msg(Method):
         for epoch in range(self.epochs):
             rate = self.lr * (1 - abs(2 * epoch + 1 - self.epochs) / (self.epochs + 1))
             optimizer.recipe = replace(optimizer.recipe, lr=rate)
-            for batch in task.fine_tuning_batches(request.retain_ids, seed, epoch):
-                logits = model(batch.images)
-                loss = cross_entropy(logits, batch.labels, task.recipe.label_smoothing)
-                optimizer.step(loss)
+            train_epoch(task, optimizer, request.retain_ids, seed, epoch)
         return Update(model)
