@@ -173,6 +173,31 @@ def test_the_weights_that_msg_draws_are_of_the_seed(digits, trained):
     assert not (kernels[0] == kernels[1]).any()
 
 
+@BOTH
+def test_wrong_labels_are_forgotten_and_the_rest_is_kept(name, digits):
+    """The loss of the deleted points under their wrong labels rises."""
+    ids = ninth_ids(digits)
+    labels = digits.train_labels.copy()
+    labels[ids] = (labels[ids] + 1) % 10
+    swapped = replace(digits, train_labels=labels)
+    subject = Subject(instance(name, lr=0.1), swapped, name, "cnn1")
+    task = subject.task()
+    task.recipe = replace(task.recipe, epochs=40)
+    before = task.trainer.train(task, swapped.base_ids, 0)
+    state = served(subject.method, task, before, ninth_step(digits))
+
+    def mean_loss(tensors, points):
+        logits = task.trainer.predict(task, tensors, task.data.train_images[points])
+        return float(torch.nn.functional.cross_entropy(logits, task.data.labels(points).cpu()))
+
+    def accuracy(tensors, points):
+        logits = task.trainer.predict(task, tensors, task.data.train_images[points])
+        return float((logits.argmax(1) == task.data.labels(points).cpu()).float().mean())
+
+    assert mean_loss(state, ids) > 1.5 * mean_loss(before, ids)
+    assert accuracy(state, retained_ids(digits)) > 0.7
+
+
 # -- networks that they do not suit
 
 
