@@ -35,6 +35,7 @@ class UserNetwork:
 
     flat = False
     has_batch_normalisation = None
+    layer_count = None
     prepared_points = 0
 
     def __init__(self, factory: Callable[[], nn.Module]):

@@ -43,6 +43,11 @@ class Air(Architecture):
     )
 
     @property
+    def layer_count(self):
+        """Five convolutions, or four where the first is frozen, and a linear layer."""
+        return 5 if self.whiten else 6
+
+    @property
     def prepared_points(self):
         """Images to whiten by, where the first layer is whitened."""
         return WHITENED_POINTS if self.whiten else 0

@@ -31,6 +31,11 @@ class Architecture(Parameters):
         raise NotImplementedError
 
     @property
+    def layer_count(self) -> int | None:
+        """The linear and convolutional layers that are trained; None where that is unknown."""
+        return None
+
+    @property
     def prepared_points(self) -> int:
         """Training images, at most, that `prepare` takes; 0 where networks need no preparation."""
         return 0

@@ -9,6 +9,7 @@ class Cnn1(Architecture):
     """One 3 x 3 convolution, 2 x 2 pooling, ReLU, one linear layer."""
 
     has_batch_normalisation = False
+    layer_count = 2
     size_name = "width"
 
     width: int | None = parameter(

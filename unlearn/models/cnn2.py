@@ -11,6 +11,7 @@ class Cnn2(Architecture):
     """Two 3 x 3 convolutions with 2 x 2 pooling and ReLU, two linear layers (128 hidden)."""
 
     has_batch_normalisation = False
+    layer_count = 4
     size_name = "width"
 
     width: int | None = parameter(

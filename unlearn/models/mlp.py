@@ -12,6 +12,7 @@ class Mlp(Architecture):
 
     flat = True
     has_batch_normalisation = False
+    layer_count = 2
     size_name = "hidden"
 
     hidden: int = parameter(128, minimum=1, help="Units of the hidden layer.")

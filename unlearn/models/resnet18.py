@@ -10,6 +10,7 @@ class Resnet18(Architecture):
     """ResNet-18 with the CIFAR stem (3 x 3, no pooling), torchvision's blocks."""
 
     has_batch_normalisation = True
+    layer_count = 21
 
     def build(self, shape, classes):
         """torchvision's network with another first convolution."""

@@ -11,6 +11,7 @@ class Resnet9(Architecture):
     """Residual network of nine layers with batch normalisation."""
 
     has_batch_normalisation = True
+    layer_count = 9
     size_name = "width"
 
     width: int = parameter(16, minimum=1, help="Channels of the first convolution.")
