@@ -11,6 +11,7 @@ class Logistic(Architecture):
 
     flat = True
     has_batch_normalisation = False
+    is_convex = True
 
     def build(self, shape, classes):
         """One linear layer."""
