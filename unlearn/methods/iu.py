@@ -41,6 +41,7 @@ class Iu(Method):
 
     serves = ("delete",)
     continues = True
+    neutral = (({"alpha": 0.0}, "original", {}),)
 
     alpha: float = parameter(
         1.0, minimum=0, search=("log", 0.1, 20.0), help="The length of the step; 1 is Newton's."

@@ -79,6 +79,13 @@ COUNTERS = (
         unit="ratio",
         over_steps="max",
     ),
+    row(
+        _COUNTER,
+        "unflipped_fraction",
+        "Deleted points that no adversarial step flips (%)",
+        unit="fraction",
+        over_steps="last",
+    ),
 )
 
 FLAGS = (
