@@ -109,6 +109,13 @@ def test_an_ascent_comes_before_every_fifth_step(digits, trained):
         assert task.meter.gradient_evaluations == expected
 
 
+def test_the_first_ascent_comes_before_the_first_step(digits, trained):
+    task = new_task(digits, job(batch_size=200))
+    method = instance("sfron", epochs=1)
+    served(method, task, trained, request(digits, ninth_ids(digits)))
+    assert task.meter.optimizer_steps == 2
+
+
 def test_it_reads_the_deleted_points(digits, trained):
     ids = ninth_ids(digits)
     state, _ = serve(digits, trained)

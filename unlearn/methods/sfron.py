@@ -9,8 +9,8 @@ from unlearn.methods.base import Method, Update, parameter
 class Sfron(Method):
     """Fine-tune on the retain set, and ascend on the forget set with the weights that matter to it.
 
-    Every step minimises CE over a minibatch of the retain set. Before every `period`-th one, a step
-    of plain SGD descends along the gradient of
+    Every step minimises CE over a minibatch of the retain set. Before the first, and before every
+    `period`-th after it, a step of plain SGD descends along the gradient of
 
         - factor c(t) sum_i w_i CE(x_i, y_i)    over a forgotten minibatch,    w_i ~ CE_i^-exponent
 
@@ -40,7 +40,7 @@ class Sfron(Method):
     epochs: int = parameter(2, minimum=1, help="Passes over the retain set.")
     lr: float = parameter(0.01, above=0, search=("log", 1e-4, 1e-1))
     factor: float = parameter(
-        0.5, minimum=0, search=("log", 0.01, 30.0), help="Scale of the ascent; 0 only fine-tunes."
+        5.0, minimum=0, search=("log", 0.1, 50.0), help="Scale of the ascent; 0 only fine-tunes."
     )
     period: int = parameter(5, minimum=1, help="Steps on the retain set for each ascent.")
     exponent: float = parameter(
