@@ -82,3 +82,22 @@ def test_squares_of_gradients_without_writing_them_out(kind):
         scale = torch.rand(rows.shape[1]).double()
         assert torch.allclose(gradients.sum_of_squares(), rows.square().sum(0), atol=1e-14)
         assert torch.allclose(gradients.weighed(scale), rows.square() @ scale, atol=1e-14)
+        assert torch.allclose(gradients.sum_of_magnitudes(), rows.abs().sum(0), atol=1e-14)
+
+
+def test_frozen_normalisation_needs_no_pass_of_its_own(monkeypatch):
+    """So a network with batch normalisation costs one pass forward and one backward, too."""
+    torch.manual_seed(0)
+    model, inputs = case("resnet9")
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.running_mean)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
+    labels = torch.randint(0, 6, (9,))
+    arguments = (model.double().eval(), inputs.double(), labels, mean_cross_entropy)
+    names = [name for name, _ in model.named_parameters()]
+    labelled = per_sample_gradients.LabelledLoss(*arguments)
+    expected = per_sample_gradients._vectorised_gradients(labelled, names)
+    monkeypatch.setattr(per_sample_gradients, "_vectorised_gradients", None)
+    for name, gradients in per_sample_gradients.gradients(*arguments).items():
+        assert torch.allclose(gradients.rows(), expected[name].rows(), atol=1e-12), name

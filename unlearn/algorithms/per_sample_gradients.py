@@ -15,6 +15,9 @@ from torch.nn import functional
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
+SIMPLE_LAYERS = nn.Linear | nn.Conv2d | nn.BatchNorm2d
+"""Layers whose gradients may be products of inputs and errors; see `_is_simple`."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -29,6 +32,10 @@ class Rows:
     def sum_of_squares(self) -> torch.Tensor:
         """The sum of squares over the points, of every weight."""
         return self.values.double().square().sum(0)
+
+    def sum_of_magnitudes(self) -> torch.Tensor:
+        """The sum of absolute values over the points, of every weight."""
+        return self.values.double().abs().sum(0)
 
     def weighed(self, scale: torch.Tensor) -> torch.Tensor:
         """The sum of `scale` times the squares, of every point."""
@@ -52,6 +59,10 @@ class Outer:
     def sum_of_squares(self) -> torch.Tensor:
         """The sum of squares over the points, of every weight."""
         return (self.errors.double().square().t() @ self.inputs.double().square()).flatten()
+
+    def sum_of_magnitudes(self) -> torch.Tensor:
+        """The sum of absolute values over the points, of every weight."""
+        return (self.errors.double().abs().t() @ self.inputs.double().abs()).flatten()
 
     def weighed(self, scale: torch.Tensor) -> torch.Tensor:
         """The sum of `scale` times the squares, of every point."""
@@ -101,11 +112,13 @@ class _CallRecorder:
 
 
 def _layer_gradients(labelled: LabelledLoss) -> dict[str, Rows | Outer]:
-    """Gradients of linear and convolutional layers that are passed once."""
+    """Gradients of linear, convolutional and frozen normalising layers that are passed once."""
     layers = {
         name: layer
         for name, layer in labelled.model.named_modules()
-        if isinstance(layer, nn.Linear | nn.Conv2d) and layer.weight.requires_grad
+        if isinstance(layer, SIMPLE_LAYERS)
+        and layer.weight is not None
+        and layer.weight.requires_grad
     }
     recorders = {name: _CallRecorder() for name in layers}
     handles = [layer.register_forward_hook(recorders[name]) for name, layer in layers.items()]
@@ -135,6 +148,8 @@ def _is_simple(layer: nn.Module, inputs: torch.Tensor) -> bool:
     """Whether the gradients of a layer are products of its inputs and errors."""
     if isinstance(layer, nn.Linear):
         return inputs.ndim == 2
+    if isinstance(layer, nn.BatchNorm2d):
+        return not layer.training and layer.running_mean is not None
     is_padded_by_zeros = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
     return is_padded_by_zeros and layer.groups == 1
 
@@ -145,6 +160,11 @@ def _factors(
     """The gradients of a layer's weight and bias; `errors` are those to its outputs."""
     if isinstance(layer, nn.Linear):
         return {"weight": Outer(errors, inputs), "bias": Rows(errors)}
+    if isinstance(layer, nn.BatchNorm2d):
+        mean = layer.running_mean[:, None, None]
+        deviation = (layer.running_var[:, None, None] + layer.eps).sqrt()
+        products = errors * (inputs - mean) / deviation
+        return {"weight": Rows(products.sum((2, 3))), "bias": Rows(errors.sum((2, 3)))}
     patches = functional.unfold(
         inputs, layer.kernel_size, layer.dilation, layer.padding, layer.stride
     )

@@ -36,10 +36,14 @@ class UserNetwork:
     flat = False
     has_batch_normalisation = None
     layer_count = None
+    is_convex = None
     prepared_points = 0
 
     def __init__(self, factory: Callable[[], nn.Module]):
         self.factory = factory
+
+    def weight_count(self, shape: tuple[int, int, int], classes: int) -> None:
+        """Unknown: only a built network can tell."""
 
     def build(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """A fresh network; TypeError if the function returns something else."""

@@ -72,6 +72,20 @@ COUNTERS = (
     row(_COUNTER, "uniform_fallbacks", "Fall-backs to uniform weights"),
     row(_COUNTER, "unconverged_solves", "Unconverged solves"),
     row(_COUNTER, "largest_residual", "Largest relative residual", unit="ratio", over_steps="max"),
+    row(
+        _COUNTER,
+        "nonstationarity",
+        "Gradient of the original, relative to the influence",
+        unit="ratio",
+        over_steps="max",
+    ),
+    row(
+        _COUNTER,
+        "unflipped_fraction",
+        "Deleted points that no adversarial step flips (%)",
+        unit="fraction",
+        over_steps="last",
+    ),
 )
 
 FLAGS = (

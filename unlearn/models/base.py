@@ -23,6 +23,9 @@ class Architecture(Parameters):
     has_batch_normalisation: ClassVar[bool | None] = None
     """Whether its networks have batch normalisation; None where only a built network can tell."""
 
+    is_convex: ClassVar[bool | None] = False
+    """Whether the loss is convex in the weights; None where only a built network can tell."""
+
     size_name: ClassVar[str | None] = None
     """The parameter that says how large the network is, where there is one."""
 

@@ -12,6 +12,7 @@ class Logistic(Architecture):
     flat = True
     has_batch_normalisation = False
     layer_count = 1
+    is_convex = True
 
     def build(self, shape, classes):
         """One linear layer."""

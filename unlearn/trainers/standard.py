@@ -18,6 +18,7 @@ class StandardTrainer(Trainer):
     """One model, trained on all points at once."""
 
     orders = ("masked", "recut")
+    metrics = ("unconverged_solves", "largest_residual", "nonstationarity", "unflipped_fraction")
 
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """A fresh model of this seed, trained on the points `ids` by the task's recipe."""
