@@ -42,7 +42,7 @@ class Dmm(Method):
         1024, minimum=1, maximum=16384, help="Dimensions of the random subspace of the weights."
     )
     damping: float = parameter(
-        3.0,
+        2.0,
         above=0,
         search=("log", 0.03, 30.0),
         help="What is added to the curvature, relative to the mean of its diagonal.",

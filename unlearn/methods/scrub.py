@@ -25,10 +25,10 @@ class Scrub(Method):
 
     Pitfalls:
         At the first step student and teacher are equal: their distance is least, and its gradient
-        exactly 0. With `max_epochs: 1` and one minibatch of deleted points the method is
-        distillation and forgets nothing; take 2 or more. The distance has no upper bound: at larger
-        rates or after more maximisations the model collapses or diverges. The authors published two
-        settings that differ a lot, so tune the rate.
+        exactly 0. So `max_epochs: 1` is distillation and forgets
+        nothing; take 2 or more. The distance has no upper bound: the model collapses or diverges at
+        larger rates, and where more points are deleted, because a pass then has more steps. Tune
+        the rate and `forget_batch_size` for each kind of request.
 
     References:
         Kurmanji, Triantafillou, Hayes, Triantafillou, "Towards unbounded machine unlearning",
