@@ -174,6 +174,11 @@ def test_the_draw_is_charged(name, draw, digits, trained):
     assert task.meter.forward_evaluations == method.epochs * matched * (2 if name != "dmm" else 3)
 
 
+def test_every_epoch_draws_anew(digits, trained):
+    _, task = serve("dmm", digits, trained, draw=1.0, epochs=3)
+    assert np.count_nonzero(task.data.fed) > 2 * len(ninth_ids(digits))
+
+
 # -- oracle matching
 
 
@@ -192,6 +197,8 @@ def test_it_comes_closer_to_the_oracles_by_half_or_more(match, digits, trained):
     state, _ = serve("oracle_matching", digits, trained, request(digits, ids), **settings)
     before = divergence(target, logits_of(digits, trained["mlp"], ids))
     assert divergence(target, logits_of(digits, state, ids)) < 0.5 * before
+    logits = logits_of(digits, state, ids)
+    assert divergence(target, logits) < 0.5 * divergence(2 * target, logits)  # a mean, no sum
 
 
 def test_it_costs_more_than_retraining(digits, trained):
