@@ -34,6 +34,7 @@ class ErrorMinimizingNoise(Method):
     """
 
     images_only = True
+    continues = True
     conformance_variants = ({"noise": "random"}, {"noise": "none"})
 
     noise: str = parameter(

@@ -26,7 +26,8 @@ class Sham(Method):
     measure unlearning.
     """
 
-    conformance_variants = ({"of": "retrain"},)
+    continues = True
+    conformance_variants = ({"of": "retrain"}, {"of": "gradient_ascent"})
 
     of: dict = parameter(
         "finetune",
