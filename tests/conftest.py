@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.support import slurm as one_node
+from tests.support import warm
 from tests.support.jobs import build
 from tests.support.project import SMALL, TINY, Project, finished_project, new_project
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_servers():
+    """End the processes that have imported Snakemake, if a test needed some."""
+    yield
+    warm.stop()
 
 
 @pytest.fixture
