@@ -46,8 +46,11 @@ NAMING_WILDCARDS = ("variant", "request", "fleet", "experiment")
 """The wildcards that name a planned job."""
 
 
-OWN_PROCESS = {"--workflow-profile", "--sdm", "--no-hooks"}
-"""Options of Snakemake by which jobs run elsewhere than in forks."""
+OWN_PROCESS = {"--workflow-profile", "--sdm", "--no-hooks", "ATEN_CPU_CAPABILITY"}
+"""Options by which jobs run elsewhere than in forks, and variables that libraries import with."""
+
+IS_LINUX = sys.platform == "linux"
+"""Whether processes with these libraries may fork."""
 
 
 class Project:
@@ -73,7 +76,7 @@ class Project:
         """
         call = [*arguments, *(["--configfile", *study] if study else [])]
         env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | environment
-        if alone or OWN_PROCESS.intersection(arguments) or sys.platform != "linux":
+        if alone or OWN_PROCESS.intersection([*arguments, *environment]) or not IS_LINUX:
             process = subprocess.run(
                 [sys.executable, "-m", "snakemake", *call],
                 cwd=self.root,

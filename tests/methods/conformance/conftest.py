@@ -1,0 +1,13 @@
+"""The tests of one method run in one worker of pytest, which trains and unlearns once for many."""
+
+import pytest
+
+from unlearn.conformance import MethodSuite
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        suite = getattr(item, "cls", None)
+        if suite is not None and issubclass(suite, MethodSuite):
+            item.add_marker(pytest.mark.xdist_group(suite.__name__))
