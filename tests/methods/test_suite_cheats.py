@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from unlearn.conformance import MethodSuite, declarations, honesty, requests, results
+from unlearn.conformance import honesty, requests, results
 from unlearn.conformance.subject import Subject, small_digits
 from unlearn.core import seeding
-from unlearn.methods.base import Method, Update, parameter
+from unlearn.methods.base import Method, Update
 from unlearn.methods.finetune import Finetune
 from unlearn.methods.gradient_ascent import GradientAscent
 
@@ -156,6 +156,14 @@ class DecayedMask(Method):
         for batch in task.minibatches(request.retain_ids, seed, 0):
             optimizer.step(torch.nn.functional.cross_entropy(model(batch.images), batch.labels))
         return Update(model)
+
+
+class MovedFilters(Arithmetic):
+    """Move the first layer of air, which is not trained."""
+
+    def unlearn(self, task, original, request, seed):
+        """Other filters."""
+        return Update({"0.filters": np.asarray(original["0.filters"]) + np.float32(1)})
 
 
 class OtherStrength(Finetune):
@@ -306,65 +314,13 @@ def test_a_wrong_turn_is_caught_in_one_line(cheat, check, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_first_layer_that_moves_is_noticed():
+    subject = Subject(MovedFilters(), small_digits(), model="air")
+    with pytest.raises(AssertionError, match=r"MovedFilters: moves 0\.filters"):
+        results.check_frozen_layer(subject, subject.trained())
+
+
 def test_a_forget_set_that_is_not_needed_is_noticed():
     message = "FinetuneOnly: declares to read the forget set and does not need it"
     with pytest.raises(AssertionError, match=message):
         honesty.check_awareness([Subject(FinetuneOnly(), small_digits())])
-
-
-class Unexplained(Arithmetic):
-    """Halve every weight."""
-
-    factor: float = parameter(0.5, above=0, maximum=1)
-
-
-class Unsaid(Arithmetic):
-    """Halve every weight."""
-
-    serves = ("forget",)
-
-
-class Excused(Arithmetic):
-    """Halve every weight."""
-
-    conformance_exceptions: ClassVar = {"directoin": "halves without looking at points"}
-
-
-class Terse(Arithmetic):
-    """Halve every weight."""
-
-    conformance_exceptions: ClassVar = {"direction": "no"}
-
-
-class Absolute(Finetune):
-    """Promise what no trainer keeps."""
-
-    guarantee = "exact"
-
-    def guarantee_for(self, setting):
-        """Another promise."""
-        return "exact"
-
-
-ON_CLASS = [
-    (Unexplained, declarations.check_parameters, "factor needs a help text"),
-    (Unsaid, declarations.check_attributes, r"serves \('forget',\); allowed"),
-    (Absolute, declarations.check_promise, "guarantee_for gives no Guarantee"),
-]
-
-
-@pytest.mark.parametrize(("cheat", "check", "message"), ON_CLASS)
-def test_a_wrong_declaration_is_caught_in_one_line(cheat, check, message):
-    with pytest.raises(AssertionError, match=f"{cheat.__name__}: {message}") as caught:
-        check(cheat)
-    assert len(str(caught.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("cheat", "message"),
-    [(Excused, "directoin is no check; allowed: addition, "), (Terse, "'no' is no reason")],
-)
-def test_an_exception_names_a_check_and_a_reason(cheat, message):
-    suite = type("Suite", (MethodSuite,), {"method": cheat})
-    with pytest.raises(AssertionError, match=message):
-        suite().test_states_exceptions_to_checks_that_exist()

@@ -103,10 +103,10 @@ def _check_immutable(method: Method, parameter: str) -> None:
 def check_source(method: type[Method]) -> None:
     """The file imports neither torch, at its top, nor another method: a plan needs no torch."""
     text = inspect.getsource(sys.modules[method.__module__])
-    torch_import = re.search(r"^(?:from|import) torch\b.*", text, re.M)
+    torch_import = re.search(r"^(?:from|import) torch\b[^#\n]*", text, re.M)
     if torch_import:
         raise AssertionError(
-            f"{method.__name__}: {torch_import.group()}; import torch in the body of `unlearn`"
+            f"{method.__name__}: {torch_import.group().strip()}; import torch in the body of `unlearn`"
         )
 
 
