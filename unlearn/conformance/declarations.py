@@ -105,9 +105,8 @@ def check_source(method: type[Method]) -> None:
     text = inspect.getsource(sys.modules[method.__module__])
     torch_import = re.search(r"^(?:from|import) torch\b[^#\n]*", text, re.M)
     if torch_import:
-        raise AssertionError(
-            f"{method.__name__}: {torch_import.group().strip()}; import torch in the body of `unlearn`"
-        )
+        line = torch_import.group().strip()
+        raise AssertionError(f"{method.__name__}: {line}; import torch in the body of `unlearn`")
 
 
 def usual_subject(method: type[Method]) -> Subject:
