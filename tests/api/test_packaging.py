@@ -51,9 +51,9 @@ from unlearn.methods.base import Method, Update, parameter
 class Shrink(Method):
     """Multiply every weight by a factor."""
 
-    reads = frozenset()
     continues = True
     deterministic = True
+    reads = frozenset()
 
     factor: float = parameter(0.9, above=0, maximum=1, help="What tensors are multiplied by.")
 
