@@ -24,8 +24,14 @@ from unlearn.training.task import Task
 DEVICE = os.environ.get("UNLEARN_TEST_DEVICE", "cpu")
 """Where the models train; `UNLEARN_TEST_DEVICE=cuda` puts the suite on a GPU."""
 
-MODELS = {"mlp": "float32", "cnn1": "bfloat16", "resnet9": "float32", "air": "float32"}
-"""Architecture -> its precision."""
+MODELS = {
+    "mlp": "float32",
+    "cnn1": "bfloat16",
+    "resnet9": "float32",
+    "air": "float32",
+    "logistic": "float32",
+}
+"""Architecture -> its precision. A method runs on the first that it supports."""
 
 SIZES: dict[str, dict[str, Any]] = {
     "resnet9": {"width": 2},
