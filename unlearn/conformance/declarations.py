@@ -117,12 +117,14 @@ def usual_subject(method: type[Method]) -> Subject:
 
 def first_model(method: Method) -> str:
     """The first of the suite's models that a method supports; ValueError where there is none."""
-    reasons = {model: refusal(method, model) for model in MODELS}
-    models = [model for model, reason in reasons.items() if reason is None]
-    if not models:
-        name = type(method).__name__
-        raise ValueError(f"{name} supports none of {', '.join(MODELS)}: {reasons['mlp']}")
-    return models[0]
+    reasons = []
+    for model in MODELS:
+        reason = refusal(method, model)
+        if reason is None:
+            return model
+        reasons.append(reason)
+    name = type(method).__name__
+    raise ValueError(f"{name} supports none of {', '.join(MODELS)}: {reasons[0]}")
 
 
 def check_promise(method: type[Method]) -> None:

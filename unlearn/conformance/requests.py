@@ -26,7 +26,7 @@ from unlearn.requests.request import NO_IDS, Request, Step
 from unlearn.training.state import Overlay
 from unlearn.training.task import Task
 
-MISLABELLED_EPOCHS = 30
+MISLABELLED_EPOCHS = 100
 """The epochs of training in which a small model learns wrong labels by heart."""
 
 CHANCE_MULTIPLE = 2
