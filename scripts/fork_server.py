@@ -55,9 +55,10 @@ def launch() -> None:
     """Start the servers of all environments, for the commands that this process starts.
 
     They end with this process. Elsewhere than on Linux libraries may not survive a fork: there
-    nothing starts, and every command imports for itself.
+    nothing starts, and every command imports for itself. Nor does anything start where servers
+    of a process above this one listen.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or os.path.isdir(os.environ.get(FOLDER_VARIABLE, "")):
         return
     folder = tempfile.mkdtemp(prefix="unlearn-")  # only its owner may open it
     for environment in LIBRARIES:

@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.support import slurm as one_node
-from tests.support.jobs import build
+from tests.support import warm
 from tests.support.project import SMALL, TINY, Project, finished_project, new_project
+from unlearn.conformance.subject import small_digits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_servers():
+    """End the processes that have imported Snakemake, if a test needed some."""
+    yield
+    warm.stop()
 
 
 @pytest.fixture
@@ -59,4 +67,4 @@ def slurm():
 @pytest.fixture(scope="session")
 def digits():
     """200 digits, 40 of them held out of base training."""
-    return build("digits", subset=200, held_out=0.2)
+    return small_digits()

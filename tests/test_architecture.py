@@ -24,7 +24,7 @@ FLOORS = (
     {"methods"},
     {"jobs", "report"},
     {"study"},
-    {"api"},
+    {"api", "conformance"},
 )
 """From the ground up. A room imports rooms of lower floors only."""
 
@@ -39,9 +39,11 @@ IMPORTERS = {
         "perturbations/alternating_search.py",
         "jobs",
         "api",
+        "conformance",
     },
     "pandas": {"evaluation", "report", "api"},
     "matplotlib": {"report/figures"},
+    "pytest": {"conformance/suite.py"},
     "snakemake": set(),
     "scripts": set(),
 }

@@ -51,6 +51,8 @@ from unlearn.methods.base import Method, Update, parameter
 class Shrink(Method):
     """Multiply every weight by a factor."""
 
+    continues = True
+    deterministic = True
     reads = frozenset()
 
     factor: float = parameter(0.9, above=0, maximum=1, help="What tensors are multiplied by.")
@@ -235,9 +237,44 @@ def test_components_of_an_installed_package_run_in_a_study(project, installed):
     assert smaller["shrink-factor=0.5"] < confidence["shrink-factor=0.5"]
 
 
-def test_the_conformance_suites_run_on_an_installed_package(project, installed):
+SUITE = """\
+from tiny_methods.shrinking import Shrink
+from unlearn.conformance import MethodSuite
+
+
+class TestShrink(MethodSuite):
+    method = Shrink
+"""
+
+
+def test_a_package_runs_the_conformance_suite_without_this_repository(tmp_path, installed):
+    """By a test file of its own; a promise that it breaks fails in one line."""
+    (tmp_path / "unlearn").symlink_to(ROOT / "unlearn")
+    (tmp_path / "test_shrink.py").write_text(SUITE)
+    call = [sys.executable, "-m", "pytest", "-W", "error::pytest.PytestWarning", "test_shrink.py"]
+    environment = clean_environment(PYTHONPATH=f"{installed}:{tmp_path}")
+    process = subprocess.run(
+        call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stdout
+    assert "passed" in process.stdout and "skipped" not in process.stdout
+    (tmp_path / "test_shrink.py").write_text(f"{SUITE}    method.reads = {{'retain'}}\n")
+    process = subprocess.run(
+        [*call, "-k", "charges"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert "AssertionError: shrink: changes weights and charges nothing" in process.stdout
+
+
+def test_the_conformance_suites_find_an_installed_package(project, installed):
     """Its method and its data set, by their names."""
-    for folder, name in (("tests/methods/conformance", "shrink"), ("tests/data", "halves")):
+    few_checks = "TestShrink and mlp and (update or declare)"
+    for folder, name in (("tests/methods/conformance", few_checks), ("tests/data", "halves")):
         call = [sys.executable, "-m", "pytest", "-n", "0", "-W", "ignore", folder, "-k", name]
         process = subprocess.run(
             call,

@@ -10,6 +10,8 @@ from pathlib import Path
 import yaml
 from filelock import FileLock
 
+from tests.support import warm
+
 ROOT = Path(__file__).resolve().parents[2]
 
 TINY = {
@@ -44,6 +46,13 @@ NAMING_WILDCARDS = ("variant", "request", "fleet", "experiment")
 """The wildcards that name a planned job."""
 
 
+OWN_PROCESS = {"--workflow-profile", "--sdm", "--no-hooks", "ATEN_CPU_CAPABILITY"}
+"""Options by which jobs run elsewhere than in forks, and variables that libraries import with."""
+
+IS_LINUX = sys.platform == "linux"
+"""Whether processes with these libraries may fork."""
+
+
 class Project:
     """A copy of the project in a directory of its own, and Snakemake in it."""
 
@@ -58,14 +67,26 @@ class Project:
         *arguments: str,
         study: tuple | None = ("study.yaml",),
         check: bool = True,
+        alone: bool = False,
         **environment: str,
     ):
-        call = [sys.executable, "-m", "snakemake", *arguments]
-        call += ["--configfile", *study] if study else []
+        """A call of Snakemake: a fork of a process that has imported it, or a process of its own.
+
+        Its own has what chooses where jobs run, and a call in which `alone` is set.
+        """
+        call = [*arguments, *(["--configfile", *study] if study else [])]
         env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | environment
-        process = subprocess.run(
-            call, cwd=self.root, env=env, capture_output=True, text=True, check=False
-        )
+        if alone or OWN_PROCESS.intersection([*arguments, *environment]) or not IS_LINUX:
+            process = subprocess.run(
+                [sys.executable, "-m", "snakemake", *call],
+                cwd=self.root,
+                env=env,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        else:
+            process = warm.servers().snakemake(call, self.root, env)
         assert not check or process.returncode == 0, process.stdout + process.stderr
         return process
 
@@ -145,6 +166,6 @@ def finished_project(tmp_path_factory, name: str, study: dict) -> Project:
             shutil.rmtree(project.root, ignore_errors=True)
             project = new_project(project.root)
             project.write_study(study)
-            process = project.snakemake("--cores", "1", "--verbose")
+            process = project.snakemake("--cores", "1", "--verbose", alone=True)
             (project.root / "verbose.log").write_text(process.stdout + process.stderr)
     return project

@@ -163,6 +163,16 @@ def test_servers_and_jobs_end_with_the_process_that_launched_them(launched, tmp_
     wait(lambda: not launched.folder.exists())
 
 
+def test_a_call_below_others_takes_their_servers(launched):
+    launched.wait_until_ready()
+    call = [sys.executable, "-c", LAUNCHER]
+    variables = os.environ | {fork_server.FOLDER_VARIABLE: str(launched.folder)}
+    process = subprocess.run(
+        call, cwd=launched.root, env=variables, input="", capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == str(launched.folder)
+
+
 def test_results_without_servers_are_the_same(project, finished_once):
     """`--no-hooks` is the switch: every command then imports for itself."""
     assert fork_server.WORTHWHILE_JOBS <= 20

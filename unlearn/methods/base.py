@@ -43,6 +43,9 @@ class Method(Parameters):
     """Whether the method changes trainable weights; False for those that do nothing, or that move
     statistics of batch normalisation alone."""
 
+    deterministic: ClassVar[bool] = False
+    """Whether every seed gives the same result."""
+
     images_only: ClassVar[bool] = False
     """Whether models must see pixels, not features."""
 
@@ -53,6 +56,10 @@ class Method(Parameters):
     conformance_variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     """More parameters at which the suite runs: those that make the method another algorithm, or
     change what it guarantees."""
+
+    conformance_exceptions: ClassVar[Mapping[str, str]] = {}
+    """Checks of the suite that do not apply, each with the reason, which the suite prints:
+    `{"direction": "adds noise, which has no direction"}`."""
 
     neutral: ClassVar[tuple[tuple[Mapping[str, Any], str, Mapping[str, Any]], ...]] = ()
     """Parameters at which the method is another one, to the bit, with the name of the other method

@@ -19,6 +19,7 @@ class BnOnly(Method):
     """
 
     changes_weights = False
+    continues = True
     conformance_variants = ({"points": "forget"},)
 
     points: str = parameter(

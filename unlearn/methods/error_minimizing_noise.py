@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from unlearn.requests.request import Step
+    from unlearn.training.recipe import Recipe
     from unlearn.training.state import State, Update
     from unlearn.training.task import Task
 
-NOISES = ("error_minimizing", "error_maximizing", "random", "none")
+SEARCHED_NOISES = ("error_minimizing", "error_maximizing")
+NOISES = (*SEARCHED_NOISES, "random", "none")
 
 
 class ErrorMinimizingNoise(Method):
@@ -41,6 +43,7 @@ class ErrorMinimizingNoise(Method):
     """
 
     images_only = True
+    continues = True
     conformance_variants = ({"noise": "random"}, {"noise": "none"})
 
     noise: str = parameter(
@@ -58,6 +61,11 @@ class ErrorMinimizingNoise(Method):
     def validate(self) -> None:
         """Raise ValueError for a step or an epsilon that images cannot carry."""
         limits.check(self.epsilon, self.step)
+
+    def gradient_evaluations(self, retained: int, deleted: int, recipe: Recipe) -> int:
+        """One for every deleted image and step of a search, one for every image and epoch."""
+        search_steps = self.steps if self.noise in SEARCHED_NOISES else 0
+        return search_steps * deleted + self.epochs * (retained + deleted)
 
     def unlearn(self, task: Task, original: State, request: Step, seed: int) -> Update:
         """The trained model after `epochs` epochs, and the noise that it was trained with."""

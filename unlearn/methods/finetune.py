@@ -23,6 +23,7 @@ class Finetune(Method):
     """
 
     reads = frozenset({"retain"})
+    continues = True
 
     epochs: int = parameter(2, minimum=1, help="Passes over the retain set.")
     lr: float = parameter(0.01, above=0, search=("log", 1e-4, 1e-1))

@@ -23,6 +23,7 @@ class GradientAscent(Method):
 
     reads = frozenset({"forget"})
     serves = ("delete",)
+    continues = True
 
     epochs: int = parameter(5, minimum=1, help="Passes over the deleted points.")
     lr: float = parameter(0.001, above=0, search=("log", 1e-5, 1e-1))

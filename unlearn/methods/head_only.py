@@ -25,9 +25,18 @@ class HeadOnly(Method):
         back.
     """
 
+    continues = True
+
     epochs: int = parameter(1, minimum=1, help="Passes over the retain set.")
     lr: float = parameter(0.01, above=0, search=("log", 1e-4, 1e-1))
     beta: float = parameter(1.0, minimum=0, help="Weight of the ascent on the forget set.")
+
+    def gradient_evaluations(self, retained, deleted, recipe):
+        """One for every retained point and epoch, and a minibatch of forgotten points a step."""
+        if not self.beta:
+            return self.epochs * retained
+        steps = self.epochs * math.ceil(retained / recipe.batch_size)
+        return self.epochs * retained + steps * min(deleted, recipe.batch_size)
 
     def unlearn(self, task, original, request, seed):
         """The trained model with another last layer; ValueError for a network without one."""

@@ -1,5 +1,7 @@
 """Do nothing: the negative control."""
 
+from typing import ClassVar
+
 from unlearn.methods.base import Method, Update
 
 
@@ -16,6 +18,9 @@ class Original(Method):
     trainer = None
     reads = frozenset()
     changes_weights = False
+    continues = True
+    deterministic = True
+    conformance_exceptions: ClassVar = {"change": "does nothing: the negative control"}
 
     def gradient_evaluations(self, retained, deleted, recipe):
         """None is needed."""

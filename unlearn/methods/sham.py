@@ -13,6 +13,7 @@ from unlearn.training.state import Overlay
 if TYPE_CHECKING:
     from unlearn.core.setting import Setting
     from unlearn.requests.request import Step
+    from unlearn.training.recipe import Recipe
     from unlearn.training.state import State
     from unlearn.training.task import Task
 
@@ -32,7 +33,8 @@ class Sham(Method):
         The noise has the size of the change in every tensor, not its direction: it is no method.
     """
 
-    conformance_variants = ({"of": "retrain"},)
+    continues = True
+    conformance_variants = ({"of": "retrain"}, {"of": "gradient_ascent"})
 
     of: dict = parameter(
         "finetune",
@@ -78,6 +80,10 @@ class Sham(Method):
         if method.images_only and setting.data is not None and setting.data.features:
             return f"{name} is for images; allowed: features: null"
         return method.supports(setting)
+
+    def gradient_evaluations(self, retained: int, deleted: int, recipe: Recipe) -> int | None:
+        """Those of the other method."""
+        return self.method().gradient_evaluations(retained, deleted, recipe)
 
     def method(self) -> Method:
         """The other method; ValueError for parameters that it does not allow."""

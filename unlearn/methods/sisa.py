@@ -1,5 +1,7 @@
 """SISA: retrain the constituents whose shards are hit, from the first slice that is hit."""
 
+from typing import ClassVar
+
 from unlearn.methods.base import Method
 
 
@@ -21,7 +23,11 @@ class Sisa(Method):
     """
 
     trainer = "sisa"
+    reads = frozenset({"retain"})
     guarantee = "exact"
+    conformance_exceptions: ClassVar = {
+        "continuation": "constituents that a step does not hit stay; logits show one that diverged"
+    }
 
     def unlearn(self, task, original, request, seed):
         """The retrained constituents; shards that the request does not hit are not even read."""
