@@ -68,6 +68,11 @@ def version_name(method: Method, name: str) -> str:
     return "-".join([name, *(f"{key}={value}" for key, value in changes.items())])
 
 
+def usual_version(name: str) -> str:
+    """The name of a method at the parameters that the suite usually runs at."""
+    return version_name(instance(name), name)
+
+
 VERSIONS = {
     version_name(method, name): (name, method)
     for name in METHODS
@@ -86,7 +91,7 @@ def model_of(method: Method) -> str:
 
 
 CASES = [(version, model_of(method)) for version, (_, method) in VERSIONS.items()]
-CASES += [(version, model) for model in MODELS if model != "mlp" for version in METHODS]
+CASES += [(usual_version(name), model) for model in MODELS if model != "mlp" for name in METHODS]
 CASES = list(dict.fromkeys(CASES))
 """Version and model of a subject: every version of a method on one model, its usual one on all."""
 
