@@ -45,10 +45,10 @@ class Unsir(Method):
     conformance = MappingProxyType({"requests": "any"})
 
     impair_lr: float = parameter(
-        0.005, above=0, search=("log", 1e-4, 1e-1), help="Learning rate of Adam in the impair pass."
+        0.02, above=0, search=("log", 1e-4, 1e-1), help="Learning rate of Adam in the impair pass."
     )
     repair_lr: float = parameter(
-        0.002, above=0, search=("log", 1e-4, 1e-1), help="Learning rate of Adam in the repair pass."
+        0.01, above=0, search=("log", 1e-4, 1e-1), help="Learning rate of Adam in the repair pass."
     )
     noise_batches: int = parameter(
         5,
