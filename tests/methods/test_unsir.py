@@ -37,8 +37,8 @@ def test_noise_raises_the_loss_of_its_class(digits, trained):
     search = NoiseSearch(points=20, steps=40, lr=0.1, penalty=0.1)
     labels = torch.full((20,), 3)
     losses = []
-    for found in (NoiseSearch(points=20, steps=0, lr=0.1, penalty=0.1), search):
-        noise = found.noise(task, model, 3, 0)
+    for tried_search in (NoiseSearch(points=20, steps=0, lr=0.1, penalty=0.1), search):
+        noise = tried_search.noise(task, model, 3, 0)
         losses.append(float(functional.cross_entropy(model(noise), labels).detach()))
     assert losses[1] > losses[0] + 1
 

@@ -38,7 +38,7 @@ class Amnesiac(Method):
     reads = frozenset({"retain"})
 
     epochs: int = parameter(
-        1, minimum=1, search=("choice", (1, 2, 3, 5)), help="Passes over the retain set."
+        2, minimum=1, search=("choice", (1, 2, 3, 5)), help="Passes over the retain set."
     )
     lr: float = parameter(0.05, above=0, search=("log", 1e-3, 3e-1))
 

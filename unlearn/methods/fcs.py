@@ -50,7 +50,7 @@ class Fcs(Method):
         3, minimum=1, search=("choice", (1, 2, 3, 5, 8)), help="Pairs of forget and retain pass."
     )
     uniform_lr: float = parameter(
-        0.005,
+        0.01,
         minimum=0,
         maximum=1e6,
         search=("log", 1e-4, 1e-1),
