@@ -123,7 +123,7 @@ def test_unlearning_is_subtraction_and_fine_tuning(digits):
     plain = {"batch_size": 200, "momentum": 0.0, "weight_decay": 0.01}
     task, state = logged(digits, **plain)
     step = request(digits, ninth_ids(digits))
-    result = served(Amnesiac(lr=0.3), task, state, step)
+    result = served(Amnesiac(epochs=1, lr=0.3), task, state, step)
     model = task.new_model(seeding.derive(0, "initial weights"))
     images = normalised(task.data.train_images[step.retain_ids], task.data)
     functional.cross_entropy(model(images), task.data.train_labels[step.retain_ids]).backward()
