@@ -56,7 +56,7 @@ def test_the_largest_rate_with_the_largest_decay_trains(digits):
 def test_a_method_serves_at_the_ends_of_its_ranges(digits, trained_model, name, parameter, value):
     method = registry.find("methods", name)
     options = {parameter: value} | ({"epochs": 1} if "epochs" in parameters.fields(method) else {})
-    subject = Subject(method(**options), digits, name)
+    subject = Subject(method(**dict(method.conformance) | options), digits, name)
     skip_unsupported(subject)
     state, _ = subject.serve(trained_model(subject))
     assert len(state)

@@ -44,20 +44,12 @@ class BnOnly(Method):
 
         ValueError for a network without batch normalisation.
         """
-        import torch
-
+        from unlearn.algorithms.batch_statistics import estimate_again
         from unlearn.models.layers import batch_normalisations
 
         model = task.model(original)
-        layers = batch_normalisations(model)
-        if not layers:
+        if not batch_normalisations(model):
             raise ValueError(f"{type(task.architecture).__name__} has no batch normalisation")
         ids = request.retain_ids if self.points == "retain" else request.forget_ids
-        point_count = 0
-        with torch.no_grad():
-            for batch in task.minibatches(ids, seeding.derive(seed, "statistics")):
-                point_count += len(batch.labels)
-                for layer in layers:
-                    layer.momentum = len(batch.labels) / point_count  # the mean of all points
-                model(batch.images)
+        estimate_again(task, model, ids, seeding.derive(seed, "statistics"))
         return Update(model)

@@ -69,6 +69,13 @@ COUNTERS = (
         unit="fraction",
         over_steps="last",
     ),
+    row(
+        _FACT,
+        "touched_fraction",
+        "Minibatches that had a deleted point (%)",
+        unit="fraction",
+        over_steps="last",
+    ),
     row(_COUNTER, "uniform_fallbacks", "Fall-backs to uniform weights"),
     row(_COUNTER, "unconverged_solves", "Unconverged solves"),
     row(_COUNTER, "largest_residual", "Largest relative residual", unit="ratio", over_steps="max"),

@@ -10,6 +10,7 @@ retrained model differ by the deleted points only (with mixup by their neighbour
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,8 +30,17 @@ from unlearn.training.task import Task
 EVALUATED_POINTS = 250
 """Images predicted at a time: keeps resnet18 below a gigabyte."""
 
-Minibatch = tuple[int, torch.Tensor, torch.Tensor]
-"""Step, images and labels; with mixup the labels are distributions."""
+Minibatch = tuple[int, np.ndarray, torch.Tensor, torch.Tensor]
+"""Step, ids, images and labels; with mixup the labels are distributions."""
+
+
+class Moment(NamedTuple):
+    """The moment before a step of a training, or after the last one."""
+
+    optimizer: Optimizer
+    """That of the model, whose weights are those of the moment."""
+    ids: np.ndarray
+    """The points of the minibatch of the step; none after the last step."""
 
 
 def fit(
@@ -70,6 +80,29 @@ def fit(
     Raises:
         ValueError: A batch size that the model cannot be trained with.
     """
+    for moment in moments(
+        task, model, ids, recipe, seed, among=among, steps=steps, state=state, label=label
+    ):
+        optimizer = moment.optimizer
+    return optimizer.state()
+
+
+def moments(
+    task: Task,
+    model: nn.Module,
+    ids: np.ndarray,
+    recipe: Recipe,
+    seed: int,
+    *,
+    among: np.ndarray | None = None,
+    steps: int | None = None,
+    state: OptimizerState | None = None,
+    label: str = "training",
+) -> Iterator[Moment]:
+    """The moments of the training that `fit` makes: before every step, and after the last one.
+
+    The model is trained while they are taken; see `fit` for the arguments.
+    """
     if among is None:
         among = task.data.ids if task.ordered_ids is None else task.ordered_ids
     among = np.asarray(among)
@@ -89,7 +122,8 @@ def fit(
         work,
         kind(model, recipe, task.machine, meter=task.meter, steps=steps, state=state) as optimizer,
     ):
-        for step, images, labels in schedule.minibatches(_min_points(model)):
+        for step, batch_ids, images, labels in schedule.minibatches(_min_points(model)):
+            yield Moment(optimizer, batch_ids)
             work.add(images)
             if fast:
                 optimizer.fit_batch(images, labels, step)
@@ -101,7 +135,7 @@ def fit(
                     )
                 optimizer.descend(loss, step)
             task.progress.advance(labels.shape[0])
-        return optimizer.state()
+        yield Moment(optimizer, ids[:0])
 
 
 class _Work:
@@ -160,9 +194,9 @@ class _Schedule:
                 if recipe.mixup:
                     key = seeding.derive(epoch.seed, "mixup", step)
                     mixed = mix(batch.images, batch.labels, recipe.mixup, data.classes, key)
-                    yield step, *mixed
+                    yield step, batch.ids, *mixed
                 else:
-                    yield step, batch.images, batch.labels
+                    yield step, batch.ids, batch.images, batch.labels
 
 
 def predict(task: Task, model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
