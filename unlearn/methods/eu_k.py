@@ -1,6 +1,7 @@
 """EU-k: retrain the last layers from scratch."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 from unlearn.core import seeding
 from unlearn.core.guarantee import Guarantee
@@ -34,7 +35,11 @@ class EuK(Method):
 
     reads = frozenset({"retain"})
     continues = True
-    conformance_variants = ({"k": 1}, {"k": None})
+    conformance = {"k": 1}
+    conformance_variants = ({"k": 2}, {"k": None})
+    conformance_exceptions: ClassVar = {
+        "continuation": "a network of as many layers as are replaced starts anew"
+    }
 
     k: int | None = parameter(
         2,

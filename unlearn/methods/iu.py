@@ -41,6 +41,7 @@ class Iu(Method):
 
     serves = ("delete",)
     continues = True
+    deterministic = True
     neutral = (({"alpha": 0.0}, "original", {}),)
 
     alpha: float = parameter(

@@ -29,6 +29,7 @@ class Lfssd(Method):
     reads = frozenset({"forget", "retain"})
     serves = ("delete",)
     continues = True
+    deterministic = True
     neutral = (({"alpha": 1e30}, "original", {}),)
 
     alpha: float = parameter(

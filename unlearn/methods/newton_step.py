@@ -36,6 +36,7 @@ class NewtonStep(Method):
 
     reads = frozenset({"retain"})
     continues = True
+    deterministic = True
 
     damping: float = parameter(
         0.003,

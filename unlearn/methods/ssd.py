@@ -33,6 +33,7 @@ class Ssd(Method):
     reads = frozenset({"forget", "retain"})
     serves = ("delete",)
     continues = True
+    deterministic = True
     neutral = (({"alpha": 1e30}, "original", {}),)
 
     alpha: float = parameter(
