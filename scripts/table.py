@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from scripts import command
-from unlearn.evaluation import controls, tables
+from unlearn.evaluation import controls, ranking, tables
 from unlearn.evaluation.relearned_tables import summarise_relearned
 from unlearn.storage.files import read_text, write_compressed_text, write_text
 
@@ -30,6 +30,8 @@ def main(arguments: argparse.Namespace) -> None:
     else:
         table = summary(scores, job["y"])
     table = controls.with_holm(table, job["primary"])
+    rows = pd.concat([scores, tables.parse_all(relearned)])
+    table = ranking.with_ranks(table, tables.seed_scores(rows, job["draws"]), job["primary"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
     write_compressed_text(arguments.seeds, tables.selected_text(texts, job["y"], job["split"]))
 

@@ -130,6 +130,20 @@ def summarise(
     return table[[*_CELL, *parameters, "metric", "split", *numbers]].reset_index(drop=True)
 
 
+def seed_scores(scores: pd.DataFrame, draws: Mapping[str, str] = NO_DRAWS) -> pd.DataFrame:
+    """The scores that means are over: those of diverged models have no value.
+
+    Args:
+        scores: the scores of all cells, as `parse_all` returns them.
+        draws: the requests that are draws of one setting, with the name that they share.
+
+    Returns:
+        The scores with a column `draw`; draws of one setting share the name of their request.
+    """
+    scores = _with_settings(scores, draws)
+    return _without_diverged(scores, scores)
+
+
 def _with_settings(scores: pd.DataFrame, draws: Mapping[str, str]) -> pd.DataFrame:
     """The scores with a column `draw`, the request; draws of one setting share the request's name.
 

@@ -43,6 +43,10 @@ class Method(Parameters):
     """Whether the method changes trainable weights; False for those that do nothing, or that move
     statistics of batch normalisation alone."""
 
+    is_control: ClassVar[bool] = False
+    """Whether the method is there to be compared with: it is not ranked, and its tests are not
+    among those that are corrected for each other."""
+
     images_only: ClassVar[bool] = False
     """Whether models must see pixels, not features."""
 

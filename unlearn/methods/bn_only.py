@@ -13,6 +13,7 @@ class BnOnly(Method):
     """
 
     changes_weights = False
+    is_control = True
     conformance_variants = ({"points": "forget"},)
 
     points: str = parameter(

@@ -18,6 +18,8 @@ class HeadOnly(Method):
     a control: a metric that calls its models unlearned looks at the last layer only.
     """
 
+    is_control = True
+
     epochs: int = parameter(1, minimum=1, help="Passes over the retain set.")
     lr: float = parameter(0.01, above=0, search=("log", 1e-4, 1e-1))
     beta: float = parameter(1.0, minimum=0, help="Weight of the ascent on the forget set.")

@@ -9,6 +9,7 @@ class Original(Method):
     trainer = None
     reads = frozenset()
     changes_weights = False
+    is_control = True
 
     def gradient_evaluations(self, retained, deleted, recipe):
         """None is needed."""

@@ -18,6 +18,7 @@ class PartialRetraining(Method):
 
     reads = frozenset({"retain"})
     guarantee = "approximate"
+    is_control = True
     conformance_variants = ({"fraction": 1.0},)
 
     fraction: float = parameter(

@@ -16,6 +16,7 @@ class Retrain(Method):
     trainer = None
     reads = frozenset({"retain"})
     guarantee = "exact"
+    is_control = True
     conformance_variants = ({"order": "recut"},)
 
     order: str = parameter(

@@ -26,6 +26,7 @@ class Sham(Method):
     measure unlearning.
     """
 
+    is_control = True
     conformance_variants = ({"of": "retrain"},)
 
     of: dict = parameter(
