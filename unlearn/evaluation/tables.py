@@ -103,7 +103,7 @@ def summarise(
     selected_rows = _without_diverged(scores[is_selected], scores)
     if splits:
         selected_rows = selected_rows[selected_rows["split"].isin(splits)]
-    oracles = _oracles(columns)
+    oracles = oracles_of(columns)
     means = controls.with_controls(_means(selected_rows), oracles)
     pairs = differences.paired_differences(selected_rows, oracles, _KEYS)
     means = means.merge(pairs, how="left", on=_KEYS)
@@ -128,6 +128,15 @@ def summarise(
     is_floor = table["metric"].map(lambda name: bool(METRICS[name].floor_of)).astype(bool)
     table.loc[is_floor, ["ci_low", "ci_high"]] = np.nan  # its pairs share seeds
     return table[[*_CELL, *parameters, "metric", "split", *numbers]].reset_index(drop=True)
+
+
+def oracles_of(columns: Mapping[str, Mapping[str, Mapping]]) -> dict[str, str]:
+    """The oracle of each variant whose parameters name one."""
+    return {
+        name: parameters["method.oracle"]
+        for name, parameters in columns.get("variant", {}).items()
+        if "method.oracle" in parameters
+    }
 
 
 def seed_scores(scores: pd.DataFrame, draws: Mapping[str, str] = NO_DRAWS) -> pd.DataFrame:
@@ -243,15 +252,6 @@ def _interval(metric: str, values: np.ndarray) -> MeanInterval:
     if not has_value.any():
         return crossed_interval(values)
     return pairwise_interval(np.nanmean(finite_values[has_value], axis=1))
-
-
-def _oracles(columns: Mapping[str, Mapping[str, Mapping]]) -> dict[str, str]:
-    """The oracle of each variant whose parameters name one."""
-    return {
-        name: parameters["method.oracle"]
-        for name, parameters in columns.get("variant", {}).items()
-        if "method.oracle" in parameters
-    }
 
 
 def _with_failed(

@@ -118,6 +118,14 @@ RELEARNING = (
         splits=("forget",),
         is_curve=False,
     ),
+    row(
+        _RELEARNED,
+        "relearning_ratio",
+        "Steps until relearnt / oracle's",
+        unit="ratio",
+        splits=("forget",),
+        is_curve=False,
+    ),
 )
 
 SCORINGS = (
