@@ -9,6 +9,7 @@ import pandas as pd
 from scripts import command
 from unlearn.evaluation import controls, ranking, tables
 from unlearn.evaluation.relearned_tables import summarise_relearned, with_ratios
+from unlearn.evaluation.seed_scores import seed_scores
 from unlearn.storage.files import read_text, write_compressed_text, write_text
 
 
@@ -27,13 +28,13 @@ def main(arguments: argparse.Namespace) -> None:
 
     rows = scores
     if relearned:
-        curves = with_ratios(tables.parse_all(relearned), tables.oracles_of(job["columns"]))
+        curves = with_ratios(tables.parse_all(relearned), controls.oracles_of(job["columns"]))
         rows = pd.concat([scores, curves])
         table = summarise_relearned(summary, scores, curves, job["y"])
     else:
         table = summary(scores, job["y"])
     table = controls.with_holm(table, job["primary"])
-    table = ranking.with_ranks(table, tables.seed_scores(rows, job["draws"]), job["primary"])
+    table = ranking.with_ranks(table, seed_scores(rows, job["draws"]), job["primary"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
     write_compressed_text(arguments.seeds, tables.selected_text(texts, job["y"], job["split"]))
 

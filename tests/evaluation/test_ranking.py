@@ -7,6 +7,7 @@ import pytest
 from tests.evaluation.test_controls import rows
 from tests.support.study import load
 from unlearn.evaluation import controls, ranking, tables, wide_tables
+from unlearn.evaluation.seed_scores import seed_scores
 from unlearn.metrics.significance import holm
 
 CHANCE = np.random.default_rng(0)
@@ -29,7 +30,7 @@ def ranked(scores, metrics=("kl",), draws=None, roles=ROLES):
     frame = pd.DataFrame(scores)
     columns = {"variant": {v: {"method.role": roles.get(v, "method")} for v in frame["variant"]}}
     table = tables.summarise(frame, list(metrics), ["test"], columns, draws or {})
-    values = tables.seed_scores(frame, draws or {})
+    values = seed_scores(frame, draws or {})
     return ranking.with_ranks(table, values, metrics).set_index("variant")
 
 

@@ -75,6 +75,15 @@ def with_controls(rows: pd.DataFrame, oracles: Mapping[str, str]) -> pd.DataFram
     )
 
 
+def oracles_of(columns: Mapping[str, Mapping[str, Mapping]]) -> dict[str, str]:
+    """The oracle of each variant whose parameters name one."""
+    return {
+        name: parameters["method.oracle"]
+        for name, parameters in columns.get("variant", {}).items()
+        if "method.oracle" in parameters
+    }
+
+
 def primary_metrics(metrics: Sequence[str]) -> list[str]:
     """The metrics that are tested and ranked: the first four of quality among those of a figure."""
     names = [name for name in metrics if name in METRICS and is_quality(METRICS[name])]

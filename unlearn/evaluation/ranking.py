@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from unlearn.evaluation import controls, placement
-from unlearn.evaluation.table_flags import SEPARATOR
+from unlearn.evaluation.columns import SEPARATOR
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.ranks import (
     RankInterval,
@@ -43,7 +43,7 @@ def with_ranks(table: pd.DataFrame, scores: pd.DataFrame, metrics: Sequence[str]
 
     Args:
         table: the rows, with their controls and flags.
-        scores: the scores of seeds that the table is made from; see `tables.seed_scores`.
+        scores: the scores of seeds that the table is made from; see `seed_scores`.
         metrics: the metrics of the figure, of which the first four of quality are primary.
 
     Returns:
