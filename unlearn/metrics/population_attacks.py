@@ -13,6 +13,7 @@ import numpy as np
 from unlearn.metrics.finding import Difference, Finding
 from unlearn.metrics.lira import offline_lira_scores
 from unlearn.metrics.loss_attack import attack_auc
+from unlearn.metrics.loss_threshold import threshold_attack
 from unlearn.metrics.membership import class_overlap, matched_rows, roc_auc, tpr_at_fpr
 from unlearn.metrics.populations import Populations
 from unlearn.metrics.rmia import choose_a, rmia_scores
@@ -113,6 +114,21 @@ def loss_auc(populations: Populations, split: str) -> Finding:
     finding = _mean(populations.shared(_loss_areas, "unlearned"), reason)
     return _with_difference(
         populations, finding, lambda group: populations.shared(_loss_areas, group)
+    )
+
+
+def loss_balanced_accuracy(populations: Populations, split: str) -> Finding:
+    """Mean balanced accuracy of a threshold on the loss, chosen on points that it is not tested on.
+
+    The threshold tells half of the retained points from half of the test points; see
+    `threshold_attack`.
+    """
+    if "retain" not in populations.rows:
+        return Finding(None, n=populations.size("unlearned"), reason="no retained points")
+    accuracies = populations.shared(_threshold_accuracies, "unlearned")
+    finding = _mean(accuracies, "no class has deleted points and two test points")
+    return _with_difference(
+        populations, finding, lambda group: populations.shared(_threshold_accuracies, group)
     )
 
 
@@ -219,6 +235,16 @@ def _loss_areas(populations: Populations, group: str) -> list[float | None]:
         attack_auc(member_odds, labels[0], nonmember_odds, labels[1])
         for member_odds, nonmember_odds in zip(*odds, strict=True)
     ]
+
+
+def _threshold_accuracies(populations: Populations, group: str) -> list[float | None]:
+    """The balanced accuracy of the attack by a threshold on each model of a group."""
+    is_attacked, test_rows = populations.shared(_nonmembers)
+    forget, retain, test = (
+        populations.margins(group, split) for split in ("forget", "retain", "test")
+    )
+    sides = zip(forget[:, is_attacked], retain, test[:, test_rows], strict=True)
+    return [threshold_attack(*scores, seed=SEED).balanced_accuracy.value for scores in sides]
 
 
 def _tpr_at_one_percent(members: np.ndarray, others: np.ndarray) -> Finding:
