@@ -14,7 +14,7 @@ from unlearn.evaluation.seed_scores import NO_DRAWS, with_settings, without_dive
 from unlearn.evaluation.table_flags import flag_texts
 from unlearn.metrics.catalogue import METRICS, floor
 from unlearn.metrics.significance import pairwise_interval
-from unlearn.metrics.statistics import MeanInterval, crossed_interval
+from unlearn.metrics.statistics import MeanInterval, mean_interval
 
 _CELL = list(CELL_COLUMNS)
 _KEYS = [*_CELL, "metric", "split"]
@@ -180,11 +180,11 @@ def _interval(metric: str, values: np.ndarray) -> MeanInterval:
     `values` are of seeds x draws.
     """
     if not METRICS[metric].floor_of:
-        return crossed_interval(values)
+        return mean_interval(values)
     finite_values = np.where(np.isfinite(values), values, np.nan)
     has_value = ~np.isnan(finite_values).all(axis=1)
     if not has_value.any():
-        return crossed_interval(values)
+        return mean_interval(values)
     return pairwise_interval(np.nanmean(finite_values[has_value], axis=1))
 
 
