@@ -12,8 +12,8 @@ import numpy as np
 
 from scripts import command
 from unlearn.data import dataset
-from unlearn.evaluation import audit
-from unlearn.evaluation.columns import CELL_COLUMNS
+from unlearn.evaluation import audit, audit_gates
+from unlearn.evaluation.columns import CELL_COLUMNS, SEPARATOR
 from unlearn.evaluation.fleets import EvaluatedPoints
 from unlearn.metrics.populations import GROUPS, Populations
 from unlearn.requests.request import Step
@@ -32,6 +32,7 @@ from unlearn.storage.request import read_request, request_digest
 COLUMNS = (
     *(*CELL_COLUMNS, "population", "metric", "split"),
     *("value", "low", "high", "error", "n", "reason", *audit.DIFFERENCES, *audit.COUNTS),
+    "flags",
 )
 
 NO_DIFFERENCE = (None, None, None, None)
@@ -88,6 +89,11 @@ def main(arguments: argparse.Namespace) -> None:
         is_original=is_original,
     )
     reason = audit.problem(populations, counts)
+    findings = []
+    if not reason:
+        seeds = {name: group.seeds for name, group in groups.items()}
+        findings = audit_gates.violations(populations, seeds, is_oracle=job["is_oracle"])
+        reason = audit_gates.refusal(findings)
     rows = list(audit.refusal(reason) if reason else audit.audit(populations))
     if job["is_oracle"] and not reason:
         reason = audit.oracle_failure(rows)
@@ -96,6 +102,7 @@ def main(arguments: argparse.Namespace) -> None:
     cell = {"rate": changed_points / len(data.base_ids)} | job["cell"]
     precision = groups["unlearned"].precision or groups["reference"].precision or "unknown"
     cell |= {"step": step.index, "points": changed_points, "precision": precision}
+    cell["flags"] = SEPARATOR.join(audit_gates.flags(findings))
     write_text(arguments.audit, _csv(rows, cell | counts))
     examples = {} if reason else audit.examples(populations)
     examples |= {"ids": step.forget_ids, "labels": data.train_labels[step.forget_ids]}

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from scripts import command
-from unlearn.evaluation import controls, tables
-from unlearn.evaluation.relearned_tables import summarise_relearned
+from unlearn.evaluation import controls, ranking, tables
+from unlearn.evaluation.relearned_tables import summarise_relearned, with_ratios
+from unlearn.evaluation.seed_scores import seed_scores
 from unlearn.storage.files import read_text, write_compressed_text, write_text
 
 
@@ -25,11 +26,15 @@ def main(arguments: argparse.Namespace) -> None:
     def summary(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         return tables.summarise(rows, metrics, job["split"], job["columns"], job["draws"], audited)
 
+    rows = scores
     if relearned:
-        table = summarise_relearned(summary, scores, tables.parse_all(relearned), job["y"])
+        curves = with_ratios(tables.parse_all(relearned), controls.oracles_of(job["columns"]))
+        rows = pd.concat([scores, curves])
+        table = summarise_relearned(summary, scores, curves, job["y"])
     else:
         table = summary(scores, job["y"])
     table = controls.with_holm(table, job["primary"])
+    table = ranking.with_ranks(table, seed_scores(rows, job["draws"]), job["primary"])
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
     write_compressed_text(arguments.seeds, tables.selected_text(texts, job["y"], job["split"]))
 

@@ -187,3 +187,44 @@ def test_an_identifier_is_a_noun(folder):
     for path in sorted((ROOT / folder).rglob("*.py")):
         words = set(identifiers(ast.parse(path.read_text()))) & PRONOUNS
         assert not words, f"{path.relative_to(ROOT)}: {', '.join(sorted(words))}"
+
+
+CALLERS = ("unlearn", "scripts", "timings")
+"""The folders in which a function of the package must be used; a test is no use."""
+
+
+def references(tree: ast.AST) -> Iterator[str]:
+    """Names that a piece of code reads, imports, or has as a text, by which metrics are called."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.alias):
+            yield node.name.rpartition(".")[2]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_every_function_of_the_package_has_a_caller():
+    """But for those of the API, which notebooks call."""
+    rules = [*ROOT.glob("rules/*.smk"), ROOT / "Snakefile"]
+    words = {word for path in rules for word in re.findall(r"\w+", path.read_text())}
+    files = [path for folder in CALLERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    statements = [(path, node) for path in files for node in ast.parse(path.read_text()).body]
+    functions = [
+        (path, node)
+        for path, node in statements
+        if isinstance(node, ast.FunctionDef) and path.is_relative_to(PACKAGE)
+    ]
+    users: dict[str, int] = {}
+    for _, node in statements:
+        for name in {*references(node)} - {getattr(node, "name", None)}:
+            users[name] = users.get(name, 0) + 1
+    idle = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path, node in functions
+        if not users.get(node.name) and node.name not in words
+        if path.relative_to(PACKAGE).parts[0] != "api"
+    ]
+    assert not idle

@@ -51,8 +51,16 @@ LEVELS = (
 """What a recorded job shares with the one to come, best first; the first two are no guess."""
 
 
+FORWARD_SHARE = 1 / 3
+"""Work of a prediction as a share of that of a gradient of the same point."""
+
+
 class Job(NamedTuple):
-    """A job that trains, unlearns or searches noise; `what`: trainer, variant or noise."""
+    """A job that trains, unlearns, relearns or searches noise; `what`: trainer, variant or noise.
+
+    Scoring models are trainings, on a share of the points. Relearning has no costs of its own: it
+    takes a share of what the training of its models took.
+    """
 
     rule: str
     dataset: str
@@ -62,6 +70,9 @@ class Job(NamedTuple):
     fleet: str
     folder: str
     """Of its outputs, in the folder of the study's results."""
+    models: int
+    share: float = 1.0
+    """The seconds of a model, as a share of those of a training by `what`."""
 
 
 def jobs(plan: Study) -> Iterator[tuple[str, Job]]:
@@ -75,6 +86,10 @@ def jobs(plan: Study) -> Iterator[tuple[str, Job]]:
             for job in _jobs_of(plan, cell)
         ]
         cell_jobs += [_oracle_job(plan, cell) for cell in oracles]
+        cell_jobs += [job for cell in experiment.cells for job in _scoring_jobs(plan, cell)]
+        if experiment.relearning is not None:
+            relearning = experiment.relearning
+            cell_jobs += [_relearning_job(plan, cell, relearning) for cell in experiment.cells]
         new_jobs = [job for job in dict.fromkeys(cell_jobs) if job not in earlier_jobs]
         yield from ((name, job) for job in new_jobs)
         earlier_jobs.update(new_jobs)
@@ -96,18 +111,70 @@ def _jobs_of(plan: Study, cell: Cell) -> Iterator[Job]:
         data = plan.datasets[data.source]
     if data.noise and data.parameters["noised"] > 0:
         noise = data.noise.name
-        yield Job("noise", data.source, "", noise, "", "", f"noise/{data.source}/{noise}")
+        yield Job("noise", data.source, "", noise, "", "", f"noise/{data.source}/{noise}", 1)
     fleet = plan.trained_fleets.get(cell.fleet, cell.fleet)
     folder = f"trained/{cell.dataset}/{cell.model}/{trainer}/{fleet}"
-    yield Job("train", cell.dataset, cell.model, trainer, "", fleet, folder)
-    yield Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}")
+    models = len(plan.fleets[cell.fleet])
+    trained_models = len(plan.fleets[fleet])
+    yield Job("train", cell.dataset, cell.model, trainer, "", fleet, folder, trained_models)
+    yield Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}", models)
 
 
 def _oracle_job(plan: Study, cell: Cell) -> Job:
     """The job of a population of oracles: it costs what training does."""
     trainer = plan.variants[cell.variant].trainer.name
     folder = f"oracles/{'/'.join(cell)}"
-    return Job("train", cell.dataset, cell.model, trainer, "", cell.fleet, folder)
+    models = len(plan.fleets[cell.fleet])
+    return Job("train", cell.dataset, cell.model, trainer, "", cell.fleet, folder, models)
+
+
+def _scoring_jobs(plan: Study, cell: Cell) -> Iterator[Job]:
+    """The jobs that train the models by whose scores the request of a cell draws its points."""
+    scoring = plan.scorings.get((cell.dataset, cell.request))
+    for fleet in scoring.fleets if scoring else ():
+        folder = f"memorisation/{cell.dataset}/{scoring.name}/fleets/{fleet}"
+        yield Job(
+            "train",
+            cell.dataset,
+            scoring.model.name,
+            "standard",
+            "",
+            "",
+            folder,
+            len(scoring.members(fleet)),
+            scoring.fraction,
+        )
+
+
+def _relearning_job(plan: Study, cell: Cell, name: str) -> Job:
+    """The relearning of a cell. Its share is of gradients, and of predictions as parts of these."""
+    relearning = plan.relearnings[name].component
+    data = plan.datasets[cell.dataset]
+    half = changed_points(plan, cell.dataset, cell.request) / 2
+    test_points = data.component.test_subset or data.component.facts().test_points
+    work = relearning.steps * min(relearning.batch_size, half)
+    work += FORWARD_SHARE * len(relearning.scored_steps()) * (half + test_points)
+    recipe = plan.models[cell.dataset, cell.model].recipe.component
+    return Job(
+        "relearn",
+        cell.dataset,
+        cell.model,
+        plan.variants[cell.variant].trainer.name,
+        "",
+        cell.fleet,
+        f"relearned/{name}/{'/'.join(cell)}",
+        len(plan.fleets[cell.fleet]),
+        work / (recipe.epochs * data.facts.base_points),
+    )
+
+
+def changed_points(plan: Study, dataset: str, request: str) -> int:
+    """The points that a request deletes or adds, from what is known before data are loaded."""
+    facts = plan.datasets[dataset].facts
+    parameters = plan.requests[request].parameters
+    if "label" in parameters:
+        return round(parameters["fraction"] * facts.base_points / facts.classes)
+    return parameters.get("count") or round((parameters.get("rate") or 0) * facts.base_points)
 
 
 def population_bytes(plan: Study) -> int:
@@ -116,12 +183,8 @@ def population_bytes(plan: Study) -> int:
     total = 0
     for cell in (*union_of_grids(unlearned), *union_of_grids(oracles)):
         part = plan.datasets[cell.dataset]
-        request = plan.requests[cell.request].parameters
-        base_points = part.facts.base_points
-        changed = request.get("count") or round((request.get("rate") or 0) * base_points)
-        if "label" in request:
-            changed = round(request["fraction"] * base_points / part.facts.classes)
-        sample = min(part.component.retain_sample or base_points, part.facts.points)
+        changed = changed_points(plan, cell.dataset, cell.request)
+        sample = min(part.component.retain_sample or part.facts.base_points, part.facts.points)
         source = part.component.facts()
         test_points = part.component.test_subset or source.test_points
         points = sample + changed + part.component.validation_size + test_points
@@ -139,16 +202,18 @@ def bytes_text(size: int) -> str:
 
 def job_seconds(results: Path, job: Job) -> float | None:
     """Seconds of a finished job, for each of its models; None if it is not there or failed."""
+    if job.rule == "relearn":
+        return 0.0 if (results / job.folder / "relearned.csv").exists() else None
     path = results / job.folder / "costs.json"
     if not path.exists():
         return None
     record = read_costs(path)
     if job.rule == "noise":
         return record["wall_seconds"]
-    if record["error"]:
+    if record.get("error"):
         return None
     steps = [s for m in record["models"] for s in (m if isinstance(m, list) else [m])]
-    spent = sum(step["wall_seconds"] for step in steps) + record["evaluation_seconds"]
+    spent = sum(step["wall_seconds"] for step in steps) + record.get("evaluation_seconds", 0)
     return spent / len(record["models"])
 
 
@@ -162,7 +227,7 @@ def record(plan: Study, results: Path) -> pd.DataFrame:
     rows = [
         {key: getattr(job, key) for key in LEVELS[0]} | {"seconds": round(seconds, 2)}
         for _, job in jobs(plan)
-        if (seconds := job_seconds(results, job)) is not None
+        if job.share == 1 and (seconds := job_seconds(results, job)) is not None
     ]
     return pd.DataFrame(rows, columns=[*LEVELS[0], "seconds"]).drop_duplicates(LEVELS[0])
 
@@ -180,11 +245,6 @@ def study_cost(plan: Study, recorded: pd.DataFrame) -> dict:
     }
 
 
-def model_count(plan: Study, job: Job) -> int:
-    """The models of a job; the search for noise is one."""
-    return len(plan.fleets[job.fleet]) if job.fleet else 1
-
-
 def forecast(plan: Study, results: Path | None, recorded: pd.DataFrame) -> pd.DataFrame:
     """The cost of the unfinished jobs; without results none are finished.
 
@@ -198,7 +258,7 @@ def forecast(plan: Study, results: Path | None, recorded: pd.DataFrame) -> pd.Da
         if results and job_seconds(results, job) is not None:
             continue
         level, seconds = _nearest(job, means)
-        seconds *= model_count(plan, job)
+        seconds *= job.models * job.share
         rows[name]["jobs"] += 1
         rows[name]["seconds"] += seconds + START_SECONDS
         rows[name]["guessed"] += seconds * (level > 1)
@@ -208,6 +268,7 @@ def forecast(plan: Study, results: Path | None, recorded: pd.DataFrame) -> pd.Da
 
 def _nearest(job: Job, means: list[tuple[list[str], dict]]) -> tuple[int, float]:
     """How far off the recorded jobs are that are most like this one, and what they took."""
+    job = job._replace(rule="train") if job.rule == "relearn" else job
     for level, (names, seconds_by_key) in enumerate(means):
         key = tuple(getattr(job, name) for name in names)
         key = key if len(key) > 1 else key[0]

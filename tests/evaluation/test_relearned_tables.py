@@ -7,7 +7,7 @@ import pytest
 from unlearn.evaluation import tables
 from unlearn.evaluation.agreement import agreement
 from unlearn.evaluation.columns import CELL_COLUMNS
-from unlearn.evaluation.relearned_tables import summarise_relearned
+from unlearn.evaluation.relearned_tables import summarise_relearned, with_ratios
 
 CELL = dict.fromkeys(CELL_COLUMNS, "x") | {"rate": 0.1, "step": 1, "points": 3}
 METRICS = ["relearning_steps", "accuracy", "relearned_accuracy"]
@@ -89,3 +89,42 @@ def test_a_table_survives_its_csv_and_agrees_with_itself():
     other = parsed.assign(mean=parsed["mean"] + 0.1 * (parsed["relearning_step"] == 4))
     (line,) = agreement(parsed, other, is_exact=True).different
     assert "relearned_accuracy" in line
+
+
+def steps_of(variant, *values):
+    """Steps until relearnt, one a seed."""
+    cell = CELL | {"variant": variant, "metric": "relearning_steps", "split": "forget"}
+    cell["relearning_step"] = np.nan
+    return [cell | {"seed": seed, "value": value} for seed, value in enumerate(values)]
+
+
+def test_steps_are_divided_by_those_of_the_oracle_seed_by_seed():
+    """Of 10 / 20 and 60 / 40 the mean is 1; the ratio of the means is 70 / 60."""
+    rows = steps_of("a", 10.0, 60.0) + steps_of("retrain", 20.0, 40.0) + steps_of("original", 0, 0)
+    rows += steps_of("b@sisa", 10.0, 30.0) + steps_of("retrain@sisa", 5.0, 10.0)
+    oracles = dict.fromkeys(["b@sisa", "retrain@sisa"], "retrain@sisa")
+    curves = with_ratios(pd.DataFrame(rows), oracles)
+    ratios = curves[curves["metric"] == "relearning_ratio"].groupby("variant")["value"].apply(list)
+    assert ratios["a"] == [0.5, 1.5] and ratios["b@sisa"] == [2, 3]
+    assert ratios["retrain"] == ratios["retrain@sisa"] == [1, 1] and ratios["original"] == [0, 0]
+    row = table_of_ratios(curves).loc["a"]
+    half_width = 12.706 * 0.5  # t of one degree of freedom, times the standard error
+    assert row["mean"] == 1 and row["ci_high"] == pytest.approx(1 + half_width, abs=1e-3)
+    assert row["n"] == 2
+
+
+def test_what_is_not_relearned_has_no_ratio():
+    rows = steps_of("a", 10.0, np.nan, 5.0) + steps_of("retrain", np.nan, 40.0, 0.0)
+    curves = with_ratios(pd.DataFrame(rows), {}).query("variant == 'a'")
+    assert curves.loc[curves["metric"] == "relearning_ratio", "value"].isna().all()
+
+
+def table_of_ratios(curves):
+    """The table of the ratio alone, by variant."""
+
+    def summary(rows, metrics):
+        return tables.summarise(rows, metrics, [], {}, {})
+
+    flags = [row for variant in curves["variant"].unique() for row in scores(variant)]
+    table = summarise_relearned(summary, pd.DataFrame(flags), curves, ["relearning_ratio"])
+    return table.set_index("variant")

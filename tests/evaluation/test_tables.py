@@ -7,7 +7,7 @@ import pytest
 from tests.support.figures import ONE_REQUEST, experiment, made_up
 from unlearn.evaluation import tables, wide_tables
 from unlearn.evaluation.columns import CELL_COLUMNS
-from unlearn.metrics.statistics import crossed_interval
+from unlearn.metrics.statistics import crossed_interval, mean_interval
 
 CELL = dict.fromkeys(CELL_COLUMNS, "x") | {"rate": 0.1, "step": 1, "points": 3}
 """The columns of a cell."""
@@ -55,6 +55,25 @@ def test_one_seed_has_no_interval():
         scores(seed=[0], metric=["kl"], split=["test"], value=[0.5]), ["kl"], [], {}
     )
     assert table["n"].item() == 1 and table[["ci_low", "ci_high"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("seeds", "interval"), [(9, crossed_interval), (12, mean_interval)])
+def test_from_ten_seeds_on_the_interval_is_a_bootstrap(seeds, interval):
+    """That of skewed values leans to their long tail, and so does that of a difference."""
+    values = np.random.default_rng(1).exponential(size=seeds) ** 2
+    frame = scores(seed=np.arange(seeds), metric="kl", split="test", value=values)
+    frame = pd.concat(
+        [
+            frame.assign(variant=v, method=v, value=c)
+            for v, c in {"a": values, "original": 0}.items()
+        ]
+    )
+    row = tables.summarise(frame, ["kl"], [], {}).set_index("variant").loc["a"]
+    expected = interval(values[:, None])
+    assert (row["ci_low"], row["ci_high"]) == (expected.low, expected.high)
+    assert (row["difference_low"], row["difference_high"]) == (expected.low, expected.high)
+    is_symmetric = row["ci_high"] - row["mean"] == pytest.approx(row["mean"] - row["ci_low"])
+    assert is_symmetric == (seeds < 10)
 
 
 def test_pairs_of_seeds_have_no_interval():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from unlearn.metrics.epsilon import DELTA, rule_epsilon
+from unlearn.metrics.epsilon import DELTA, NO_RULE, rule_epsilons
 from unlearn.metrics.finding import Finding
 from unlearn.metrics.forgetting_quality import (
     challenge_score,
@@ -19,6 +19,12 @@ def fleets(models: int, spread: float = 1, shift: float = 0, size: int = 4000):
     generator = np.random.default_rng(models)
     unlearned = spread * generator.normal(size=(models, size)) + shift
     return unlearned, spread * generator.normal(size=(models, size))
+
+
+def rule_epsilon(fpr: float, fnr: float, models: int = 100) -> float | None:
+    """The epsilon of a rule that errs on these shares of so many models a side."""
+    epsilon = rule_epsilons(models, models)[round(fpr * models), round(fnr * models)]
+    return None if epsilon == NO_RULE else float(epsilon)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +112,7 @@ def brute_force(unlearned: np.ndarray, oracles: np.ndarray) -> float:
             inside = [((left <= fleet) & (fleet <= right)).mean() for fleet in (peak, other)]
             rules.append(tuple(inside))
     unique = {(float(fpr), 1 - float(tpr)) for tpr, fpr in rules}
-    values = [rule_epsilon(*rates) for rates in unique]
+    values = [rule_epsilon(*rates, models=len(unlearned)) for rates in unique]
     return max(value for value in values if value is not None)
 
 

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from unlearn.metrics.rank_correlation import kendall_tau, mean_kendall_tau
+from unlearn.metrics.rank_correlation import kendall_taus, mean_kendall_tau
 
 ORDER = np.arange(6.0)
+
+
+def kendall_tau(first, second):
+    return kendall_taus(first[None], second[None])[0]
 
 
 @pytest.mark.parametrize(
@@ -67,3 +71,19 @@ def test_the_interval_covers_the_correlation_of_a_population():
         correlation = mean_kendall_tau(first[None], second[None], case)
         hits += correlation.low <= right <= correlation.high
     assert 0.9 <= hits / cases <= 0.99
+
+
+def test_every_row_has_a_tau():
+    first = np.array([[1.0, 2, 3, 4], [1, 2, 3, 4], [1, 1, 1, 1]])
+    second = np.array([[1.0, 2, 4, 3], [4, 3, 2, np.nan], [1, 2, 3, 4]])
+    expected = [4 / 6, -1, np.nan]  # of six pairs of the first row one has the opposite order
+    np.testing.assert_allclose(kendall_taus(first, second), expected)
+
+
+def test_a_sample_that_draws_an_item_twice_has_a_tie():
+    """Its tau is that of scipy on the values drawn."""
+    generator = np.random.default_rng(2)
+    first, second = generator.normal(size=(2, 8))
+    items = generator.integers(0, 8, (20, 8))
+    expected = [kendalltau(first[drawn], second[drawn]).statistic for drawn in items]
+    np.testing.assert_allclose(kendall_taus(first[items], second[items]), expected)

@@ -1,16 +1,15 @@
-"""Ranks of methods under resampled models, their groups, and Kendall's tau."""
+"""Ranks of methods under resampled models, their groups, and how alike two halves rank them."""
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import norm, rankdata
 
 from unlearn.metrics.ranks import (
     group_letters,
     halves_tau,
-    kendall_tau,
     mean_ranks,
     rank_intervals,
-    tau_interval,
+    rank_intervals_of_means,
 )
 
 
@@ -80,38 +79,43 @@ def test_letters_are_shared_just_where_intervals_overlap():
                 assert overlaps == bool(set(letters[i]) & set(letters[j]))
 
 
-def test_kendall_tau_by_hand_and_against_scipy():
-    """Of six pairs 1 2 3 4 and 1 2 4 3 disagree on one."""
-    first = np.array([[1.0, 2, 3, 4]])
-    assert kendall_tau(first, np.array([[1.0, 2, 4, 3]]))[0] == pytest.approx(4 / 6)
-    assert kendall_tau(first, -first)[0] == -1
-    assert np.isnan(kendall_tau(first, np.ones((1, 4)))[0])
-    generator = np.random.default_rng(0)
-    rows = generator.integers(0, 4, size=(2, 20, 6))
-    expected = [kendalltau(*pair).statistic for pair in zip(*rows, strict=True)]
-    np.testing.assert_allclose(kendall_tau(*rows.astype(float)), expected)
+def test_signed_values_are_ranked_by_how_near_their_mean_is_to_zero():
+    """Values of models on both sides of 0 have a mean near it."""
+    values = table(-0.5, 0.1, 3)
+    assert [interval.rank for interval in rank_intervals(values, is_signed=True)] == [2, 1, 3]
+    assert [interval.rank for interval in rank_intervals(values)] == [1, 2, 3]
+    assert tuple(vars(halves_tau(table(-3, 0.1, 9), is_signed=True)).values()) == (1, 1, 1)
 
 
-def test_two_metrics_that_agree_have_a_tau_of_one_with_a_narrow_interval():
-    values = table(1, 2, 3, 4)
-    assert tuple(vars(tau_interval(values, 5 * values)).values()) == (1, 1, 1)
-    assert tau_interval(values, -values).tau == -1
+def test_ranks_of_means_are_those_that_their_errors_allow():
+    """Two methods a standard error apart: 1 - P(best) is P(t > 1 / sqrt 2) of the difference."""
+    means = np.array([0.0, 1.0, 50.0])
+    errors = np.ones(3)
+    intervals = rank_intervals_of_means(means, errors, np.full(3, 1e6))
+    assert [interval.rank for interval in intervals] == [1, 2, 3]
+    assert [(interval.low, interval.high) for interval in intervals] == [(1, 2), (1, 2), (3, 3)]
+    assert [interval.letters for interval in intervals] == ["a", "a", "b"]
+    assert intervals[0].best_probability == pytest.approx(norm.cdf(1 / np.sqrt(2)), abs=0.01)
+    sure = rank_intervals_of_means(means, errors / 100, np.full(3, 9))
+    assert [(interval.low, interval.high) for interval in sure] == [(1, 1), (2, 2), (3, 3)]
+    signed = rank_intervals_of_means(means - 1, errors / 100, np.full(3, 9), is_signed=True)
+    assert [interval.rank for interval in signed] == [2, 1, 3]
 
 
-def test_the_interval_of_tau_is_wide_where_methods_cannot_be_told_apart():
-    interval = tau_interval(table(1, 1, 1, 1), table(1, 2, 3, 4))
-    assert interval.low <= interval.tau <= interval.high
-    assert interval.high - interval.low > 0.5
+def test_few_models_make_ranks_less_sure():
+    means = np.array([0.0, 2.0, 4.0])
+    best = [
+        rank_intervals_of_means(means, np.ones(3), np.full(3, degrees))[0].best_probability
+        for degrees in (2, 1000)
+    ]
+    assert best[0] < best[1] - 0.02
 
 
 def test_tables_without_a_tau():
     values = table(1, 2, 3)
-    assert tau_interval(values[:1], values[:1]) is None
-    assert tau_interval(values[:, :1], values[:, :1]) is None
-    assert tau_interval(values, np.ones_like(values)) is None
+    assert halves_tau(values[:1]) is None
     assert halves_tau(values[:, :1]) is None
-    with pytest.raises(ValueError, match="3 x 10 and 2 x 10"):
-        tau_interval(values, values[:2])
+    assert halves_tau(np.ones_like(values)) is None
 
 
 def test_halves_of_the_models_agree_where_methods_differ():

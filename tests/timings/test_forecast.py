@@ -132,6 +132,55 @@ def test_populations_are_part_of_the_forecast(tmp_path):
     assert forecast.population_bytes(study) == (4 * 4 + 8) * points * 10 * 4
 
 
+def test_scoring_models_are_part_of_the_forecast(tmp_path):
+    """Forty models, of which each sees seven tenths of the points."""
+    config = copy.deepcopy(TINY)
+    request = {"name": "memorised", "count": 10, "model": "mlp"}
+    config["experiments"]["accuracy"] |= {"model": "mlp", "method": "finetune", "request": request}
+    study = plan(config, tmp_path)
+    scorers = [job for _, job in forecast.jobs(study) if job.folder.startswith("memorisation")]
+    assert [job.folder for job in scorers] == [
+        f"memorisation/digits/mlp/fleets/{number}" for number in range(4)
+    ]
+    table = forecast.forecast(study, NOWHERE, recorded(study, lambda i: 1.0))
+    paired = 4  # training, and three cells, of two models each
+    seconds = 2 * paired + 0.7 * 40 + forecast.START_SECONDS * (paired + 4)
+    assert table["jobs"].tolist() == [paired + 4]
+    assert table["seconds"].tolist() == [pytest.approx(seconds)]
+    assert table["guessed"].tolist() == [0]
+
+
+def test_relearning_is_part_of_the_forecast(tmp_path):
+    """As much of a training as its gradients, and a third of its predictions, are of one."""
+    config = copy.deepcopy(TINY)
+    config["experiments"]["accuracy"] |= {
+        "model": "mlp",
+        "method": "finetune",
+        "request": {"name": "random", "rate": 0.1},
+    }
+    plain = plan(config, tmp_path)
+    record = recorded(plain, lambda i: 1.0)
+    before = forecast.forecast(plain, NOWHERE, record)["seconds"].item()
+    config["experiments"]["accuracy"] |= {
+        "relearning": {"steps": 6, "batch_size": 8},
+        "figure": {"x": "relearning_step", "y": "relearned_accuracy"},
+    }
+    study = plan(config, tmp_path)
+    relearned = [job for _, job in forecast.jobs(study) if job.rule == "relearn"]
+    assert {job.folder.split("/")[4] for job in relearned} == {"finetune", "original", "retrain"}
+    points = study.datasets["digits"].facts.base_points
+    half = 0.1 * points / 2
+    work = 6 * 8 + (half + 360) * 5 / 3  # after 0, 1, 2, 4 and 6 steps
+    share = work / (points * study.models["digits", "mlp"].recipe.component.epochs)
+    row = forecast.forecast(study, NOWHERE, record).loc["accuracy"]
+    assert row["seconds"] - before == pytest.approx(3 * (2 * share + forecast.START_SECONDS))
+    assert row["guessed"] == 0
+    folder = tmp_path / relearned[0].folder
+    folder.mkdir(parents=True)
+    (folder / "relearned.csv").touch()
+    assert forecast.forecast(study, tmp_path, record)["jobs"].item() == row["jobs"] - 1
+
+
 def test_the_bytes_of_a_small_population_are_printed_in_megabytes(tmp_path):
     config = copy.deepcopy(TINY)
     experiment = config["experiments"]["accuracy"]

@@ -110,3 +110,22 @@ def test_the_code_of_an_audit_metric_reruns_no_training(audited):
     audited.edit("unlearn/metrics/klom.py", "MIN_SIGMA = 1e-3", "MIN_SIGMA = 2e-3")
     rules = {job.split()[0] for job in audited.planned()}
     assert "audit" in rules and not rules & {"train", "unlearn", "oracle", "data", "request"}
+
+
+HEAD = "        model = task.model(original)\n        recipe"
+NOTHING = "        return Update()\n"
+
+
+def test_a_method_that_does_nothing_has_no_audit_but_the_reason(audited):
+    """Its table says so, too; the audits of others keep their values."""
+    audited.edit("unlearn/methods/finetune.py", HEAD, NOTHING + HEAD)
+    audited.run(check=False)
+    audit = rows(audited, f"{AUDIT.format(variant='finetune')}/audit.csv")
+    reason = "no-op: 4 of 4 models predict what the original does"
+    assert {(row["value"], row["reason"], row["flags"]) for row in audit} == {("", reason, "no-op")}
+    with np.load(audited.results(f"{AUDIT.format(variant='finetune')}/examples.npz")) as examples:
+        assert set(examples) == {"ids", "labels"}
+    table = [row for row in rows(audited, "tables/accuracy.csv") if row["metric"] == "klom"]
+    reasons = {row["variant"]: (bool(row["mean"]), row["reason"]) for row in table}
+    assert reasons["finetune"] == (False, reason) and reasons["retrain"] == (True, "")
+    assert {row["flags"] for row in table if row["variant"] == "finetune"} == {"no-op"}

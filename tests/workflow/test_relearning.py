@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +16,7 @@ STUDY["experiments"]["accuracy"]["figure"] = {"x": "variant"}
 STUDY["experiments"]["relearning"] = STUDY["experiments"]["accuracy"] | {
     "relearning": {"steps": 6, "lr": 0.05},
     "figure": {"x": "relearning_step", "y": "relearned_accuracy", "facet": "split"},
-    "summary": ["relearning_steps/forget", "accuracy/test"],
+    "summary": ["relearning_steps/forget", "relearning_ratio/forget", "accuracy/test"],
 }
 
 VARIANTS = ("finetune", "original", "retrain")
@@ -45,6 +46,9 @@ def test_the_table_has_the_curves_of_method_and_anchors(relearned):
     summary = pd.read_csv(relearned.results("summaries/relearning.csv")).set_index("variant")
     assert summary.loc["original", "relearning_steps/forget/mean"] == 0
     assert len(summary) == 3
+    for variant, row in summary.iterrows():
+        ratio = row["relearning_ratio/forget/mean"]
+        assert np.isnan(ratio) or ratio == {"original": 0, "retrain": 1}.get(variant, ratio)
     for kind in ("svg", "png"):
         assert relearned.results(f"figures/relearning.{kind}").stat().st_size > 10_000
     plain = pd.read_csv(relearned.results("tables/accuracy.csv"))

@@ -187,10 +187,10 @@ def _probability(old: pd.Series, new: pd.Series) -> float:
 
 
 def _standard_error(row: pd.Series) -> float:
-    """The standard error that a 95 % t interval over n seeds tells; nan where there is none."""
+    """The standard error that a 95 % interval over n seeds tells; nan where there is none."""
     if not row["n"] > 1:
         return np.nan
-    return (row["ci_high"] - row["mean"]) / stats.t.ppf(0.975, row["n"] - 1)
+    return (row["ci_high"] - row["ci_low"]) / 2 / stats.t.ppf(0.975, row["n"] - 1)
 
 
 def _rejected(probabilities: list[float]) -> Iterator[bool]:

@@ -8,8 +8,11 @@ from scipy.special import stdtr, stdtrit
 
 from unlearn.evaluation import controls
 from unlearn.evaluation.audit import COUNTS, DIFFERENCES
-from unlearn.evaluation.columns import CELL_COLUMNS
+from unlearn.evaluation.columns import CELL_COLUMNS, SEPARATOR
 from unlearn.metrics.statistics import UPPER_PROBABILITY
+
+REFUSED = "a gate has refused the cell"
+"""Why an audit has no value whose models passed the gates."""
 
 KEYS = [*CELL_COLUMNS, "population", "metric", "split"]
 """The columns that a row of a table is about."""
@@ -52,6 +55,7 @@ def audit_rows(
         *COUNTS,
         *DIFFERENCES,
         "reason",
+        "flags",
     ]
     table = pd.DataFrame(records, columns=columns)
     parts = [
@@ -61,6 +65,20 @@ def audit_rows(
     return pd.concat([table.head(0), *parts], ignore_index=True)
 
 
+def without_refused(audits: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """The audits, without the values of cells that a gate has refused.
+
+    Args:
+        audits: The audits of all cells.
+        cells: The columns of the cells that are refused.
+    """
+    refused_cells = set(cells[list(CELL_COLUMNS)].itertuples(index=False, name=None))
+    keys = audits[list(CELL_COLUMNS)].itertuples(index=False, name=None)
+    is_refused = pd.Series([key in refused_cells for key in keys], audits.index, dtype=bool)
+    reasons = audits["reason"].mask(is_refused & audits["value"].notna(), REFUSED)
+    return audits.assign(value=audits["value"].mask(is_refused), reason=reasons)
+
+
 def _over_draws(draws: pd.DataFrame) -> dict[str, float | int | str]:
     """The means over the draws of a request, with intervals over models and draws.
 
@@ -68,15 +86,18 @@ def _over_draws(draws: pd.DataFrame) -> dict[str, float | int | str]:
     """
     has_value = np.isfinite(draws["value"].to_numpy(float))
     counts = {name: int(draws[name].sum()) for name in COUNTS}
+    texts = draws["flags"].dropna() if "flags" in draws else []
+    flags = SEPARATOR.join(dict.fromkeys(name for text in texts for name in text.split(SEPARATOR)))
     if not has_value.all():
         reason = draws.loc[~has_value, "reason"].fillna("").iloc[0]
-        return {"n": 0, "draws": 0, **counts, "reason": reason}
+        return {"n": 0, "draws": 0, **counts, "reason": reason, "flags": flags}
     mean = _mean(draws, ("value", "low", "high", "error"))
     numbers = dict(zip(("mean", "ci_low", "ci_high", "error"), mean[:4], strict=True))
     difference = _mean(draws, (*DIFFERENCES[:3], None))
     numbers |= zip(DIFFERENCES[:3], difference[:3], strict=True)
     numbers["p"] = draws["p"].iloc[0] if len(draws) == 1 else difference[4]
-    return {**numbers, "n": int(draws["n"].min()), "draws": len(draws), **counts, "reason": ""}
+    numbers |= {"n": int(draws["n"].min()), "draws": len(draws), **counts}
+    return {**numbers, "reason": "", "flags": flags}
 
 
 def _mean(

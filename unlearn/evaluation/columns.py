@@ -16,3 +16,6 @@ CELL_COLUMNS = (
 
 PLANNED_COLUMNS = tuple(name for name in CELL_COLUMNS if name != "precision")
 """Those that are known before a study runs; `precision: auto` is resolved by a job."""
+
+SEPARATOR = "; "
+"""Stands between the names in the column `flags`."""

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from unlearn.evaluation import placement
 from unlearn.evaluation.placement import original_of
 from unlearn.metrics.catalogue import METRICS, floor
 from unlearn.metrics.metric import Metric
@@ -61,7 +62,7 @@ def with_controls(rows: pd.DataFrame, oracles: Mapping[str, str]) -> pd.DataFram
     floors = _rows_of(rows, oracle_names, rows["metric"].map(_floor_metric))
     originals = _rows_of(rows, oracle_names.map(original_of), rows["metric"])
     difference = originals["mean"] - floors["mean"]
-    errors = np.hypot(_standard_errors(originals), _standard_errors(floors))
+    errors = np.hypot(standard_errors(originals), standard_errors(floors))
     with np.errstate(divide="ignore", invalid="ignore"):
         normalised = (rows["mean"].to_numpy(float) - floors["mean"]) / difference
         is_known = (np.abs(difference) >= MIN_STANDARD_ERRORS * errors) & (difference != 0)
@@ -74,19 +75,38 @@ def with_controls(rows: pd.DataFrame, oracles: Mapping[str, str]) -> pd.DataFram
     )
 
 
+def oracles_of(columns: Mapping[str, Mapping[str, Mapping]]) -> dict[str, str]:
+    """The oracle of each variant whose parameters name one."""
+    return {
+        name: parameters["method.oracle"]
+        for name, parameters in columns.get("variant", {}).items()
+        if "method.oracle" in parameters
+    }
+
+
+def primary_metrics(metrics: Sequence[str]) -> list[str]:
+    """The metrics that are tested and ranked: the first four of quality among those of a figure."""
+    names = [name for name in metrics if name in METRICS and is_quality(METRICS[name])]
+    return list(dict.fromkeys(names))[:MAX_PRIMARY_METRICS]
+
+
+def are_controls(table: pd.DataFrame) -> pd.Series:
+    """Whether the method of each row is a control."""
+    records = table[["method", *({placement.ROLE} & {*table})]].to_dict("records")
+    return pd.Series([placement.is_control(record) for record in records], table.index, dtype=bool)
+
+
 def with_holm(table: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """The table with `p_holm`: p values corrected over all methods and its primary metrics.
 
-    Primary are the first four metrics of quality among those of the figure. Controls are no
-    methods; their p values, and those of other metrics, have no corrected value.
+    Controls are no methods; their p values, and those of other metrics, have no corrected value.
 
     Args:
         table: a table with `p`.
         metrics: the metrics of the figure.
     """
-    names = [name for name in metrics if name in METRICS and is_quality(METRICS[name])]
-    is_tested = table["metric"].isin(names[:MAX_PRIMARY_METRICS])
-    is_tested &= ~table["method"].isin(("original", "retrain")) & table["p"].notna()
+    is_tested = table["metric"].isin(primary_metrics(metrics)) & table["p"].notna()
+    is_tested &= ~are_controls(table)
     adjusted = pd.Series(np.nan, table.index)
     adjusted[is_tested] = holm(table.loc[is_tested, "p"].tolist())
     return _inserted(table, "p_holm", adjusted, behind="p")
@@ -138,7 +158,7 @@ def _rows_of(rows: pd.DataFrame, variants: pd.Series, metrics: pd.Series) -> dic
     return {name: result[name].to_numpy(float) for name in numbers}
 
 
-def _standard_errors(rows: Mapping[str, np.ndarray]) -> np.ndarray:
+def standard_errors(rows: Mapping[str, np.ndarray]) -> np.ndarray:
     """The standard errors of rows, or those that 95 % t intervals over n values tell."""
     if "error" in rows:
         return rows["error"]

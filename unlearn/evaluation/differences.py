@@ -9,7 +9,7 @@ from unlearn.evaluation.controls import GROUP, STANDARD_ORACLE, is_quality
 from unlearn.evaluation.placement import original_of
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.significance import sign_flip_test
-from unlearn.metrics.statistics import crossed_interval
+from unlearn.metrics.statistics import mean_interval
 
 COLUMNS = ("difference", "difference_low", "difference_high", "p")
 """The columns that `paired_differences` returns beside its keys."""
@@ -48,7 +48,7 @@ def paired_differences(
     for key, places in pairs.groupby(keys, sort=False).indices.items():
         row = dict(zip(keys, key, strict=True))
         matrix = seeds_by_draws(seeds[places], draws[places], differences[places])
-        interval = crossed_interval(matrix)
+        interval = mean_interval(matrix)
         row |= {"difference": interval.mean, "p": None}
         row |= {"difference_low": interval.low, "difference_high": interval.high}
         if row["metric"] in quality:

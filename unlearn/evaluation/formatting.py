@@ -51,3 +51,10 @@ def interval_text(mean: float, half_width: float, decimals: int | None, space: s
     values = [value / 10**power for value in (mean, half_width) if not math.isnan(value)]
     text = f"{space}±{space}".join(f"{value:,.{decimals}f}" for value in values)
     return f"({text})e{power}" if power else text
+
+
+def rank_text(row: Mapping) -> str:
+    """The rank of a row with its interval and group: `1 (1 to 2) a`; empty without one."""
+    if row["rank"] is None or math.isnan(row["rank"]):
+        return ""
+    return f"{row['rank']:g} ({row['rank_low']:g} to {row['rank_high']:g}) {row['rank_group']}"

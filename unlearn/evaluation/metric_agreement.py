@@ -74,7 +74,7 @@ def _distances(table: pd.DataFrame, figure: Mapping) -> tuple[dict, dict]:
     for panel in panels(table, figure):
         group = tuple((k, v) for k, v in panel.place.items() if k not in ("metric", "split"))
         for row in panel.rows.to_dict("records"):
-            if row["method"] in placement.CONTROLS or not row["n"] > 0:
+            if placement.is_control(row) or not row["n"] > 0:
                 continue
             oracle = controls.get((*_key(row), "retrain"), row.get("floor", math.nan))
             nothing = controls.get((*_key(row), "original"), row.get("nothing", math.nan))

@@ -14,6 +14,12 @@ from unlearn.metrics.catalogue import METRICS, floor
 CONTROLS = ("original", "retrain")
 """Methods that every experiment contains, whether it names them or not."""
 
+ROLE = "method.role"
+"""The column that says whether the method of a row is a control; a table may lack it."""
+
+CONTROL_ROLE = "control"
+"""The value of that column for methods that are there to be compared with."""
+
 FLOOR_KINDS = ("frontier", "dots")
 """Kinds of figure that show floors."""
 
@@ -99,6 +105,11 @@ def method_name(row: Mapping) -> str:
     trainer = column_value(row, "method.trainer")
     has_trainer = row["method"] in CONTROLS and trainer not in (None, "standard")
     return f"{row['method']}@{trainer}" if has_trainer else row["method"]
+
+
+def is_control(row: Mapping) -> bool:
+    """Whether the method of a row is there to be compared with, so that it has no rank."""
+    return row["method"] in CONTROLS or column_value(row, ROLE) == CONTROL_ROLE
 
 
 def trainer(row: Mapping) -> str:

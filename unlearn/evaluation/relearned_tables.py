@@ -1,13 +1,17 @@
 """Tables of experiments with relearning: one row for each number of steps of relearning."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from unlearn.evaluation.columns import CELL_COLUMNS
+from unlearn.evaluation.controls import STANDARD_ORACLE
 from unlearn.metrics.catalogue import METRICS
-from unlearn.metrics.relearning import RELEARNING_STEP
+from unlearn.metrics.relearning import RELEARNING_STEP, relearning_ratio
+
+_PAIR = ["dataset", "model", "request", "step", "seed"]
+"""The columns that a model shares with its oracle."""
 
 Summary = Callable[[pd.DataFrame, Sequence[str]], pd.DataFrame]
 """Makes the table of some metrics from scores: `tables.summarise` at the other arguments."""
@@ -41,6 +45,26 @@ def summarise_relearned(
         table = summary(pd.concat([flags, rows]), curves)
         tables.append(table.assign(**{RELEARNING_STEP: step}))
     return _in_order(pd.concat(tables), metrics)
+
+
+def with_ratios(relearned: pd.DataFrame, oracles: Mapping[str, str]) -> pd.DataFrame:
+    """The curves with `relearning_ratio`: the steps of each seed as a multiple of its oracle's.
+
+    Args:
+        relearned: The curves of all cells, as rule `relearn` writes them.
+        oracles: By variant its oracle; `retrain` where it is missing.
+    """
+    steps = relearned[relearned["metric"] == "relearning_steps"]
+    names = steps["variant"].map(lambda name: oracles.get(name, STANDARD_ORACLE)).astype(object)
+    oracle_steps = steps[[*_PAIR, "variant", "value"]]
+    oracle_steps = oracle_steps.rename(columns={"variant": "oracle", "value": "oracle_steps"})
+    pairs = steps.assign(oracle=names).merge(
+        oracle_steps.drop_duplicates([*_PAIR, "oracle"]), how="left", on=[*_PAIR, "oracle"]
+    )
+    missing_as_none = pairs[["value", "oracle_steps"]].astype(object).where(pairs.notna(), None)
+    ratios = [relearning_ratio(*pair) for pair in missing_as_none.itertuples(index=False)]
+    rows = steps.assign(metric="relearning_ratio", value=np.array(ratios, float))
+    return pd.concat([relearned, rows], ignore_index=True)
 
 
 def _flags_of_last_steps(scores: pd.DataFrame) -> pd.DataFrame:

@@ -2,27 +2,22 @@
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from unlearn.evaluation import controls, differences
-from unlearn.evaluation.audit_tables import audit_rows
+from unlearn.evaluation.audit_tables import audit_rows, without_refused
 from unlearn.evaluation.columns import CELL_COLUMNS
 from unlearn.evaluation.differences import seeds_by_draws
+from unlearn.evaluation.seed_scores import NO_DRAWS, with_settings, without_diverged
 from unlearn.evaluation.table_flags import flag_texts
 from unlearn.metrics.catalogue import METRICS, floor
 from unlearn.metrics.significance import pairwise_interval
-from unlearn.metrics.statistics import MeanInterval, crossed_interval
+from unlearn.metrics.statistics import MeanInterval, mean_interval
 
 _CELL = list(CELL_COLUMNS)
 _KEYS = [*_CELL, "metric", "split"]
-_REQUEST_STEP = ["dataset", "request", "step"]
-"""The columns that decide about how many points are deleted."""
-
-NO_DRAWS: Mapping[str, str] = MappingProxyType({})
-
 NO_AUDITS = pd.DataFrame()
 
 TEXT_COLUMNS = (
@@ -95,15 +90,15 @@ def summarise(
         cells that a gate has refused. The columns of `controls` and `differences` set a value
         beside the floor and doing nothing. `flags` names what calls for a second look.
     """
-    scores = _with_settings(scores, draws)
+    scores = with_settings(scores, draws)
     cells = scores[_CELL].drop_duplicates().reset_index(drop=True)
     flags = _flags(scores, cells)
     floors = [row.name for row in map(floor, metrics) if row is not None]
     is_selected = scores["metric"].isin([*metrics, *floors])
-    selected_rows = _without_diverged(scores[is_selected], scores)
+    selected_rows = without_diverged(scores[is_selected], scores)
     if splits:
         selected_rows = selected_rows[selected_rows["split"].isin(splits)]
-    oracles = _oracles(columns)
+    oracles = controls.oracles_of(columns)
     means = controls.with_controls(_means(selected_rows), oracles)
     pairs = differences.paired_differences(selected_rows, oracles, _KEYS)
     means = means.merge(pairs, how="left", on=_KEYS)
@@ -111,7 +106,8 @@ def summarise(
     table = _with_failed(means, flags, metrics, splits)
     table = table.merge(flags, on=_CELL, how="left")
     if len(audits):
-        rows = audit_rows(_with_settings(audits, draws), metrics, splits, oracles)
+        audits = without_refused(with_settings(audits, draws), flags[flags["refused"] > 0])
+        rows = audit_rows(audits, metrics, splits, oracles)
         table = pd.concat([table, rows.drop(columns="error")], ignore_index=True)
     for field, values in columns.items():
         settings = {draws[name]: row for name, row in values.items() if name in draws}
@@ -128,24 +124,6 @@ def summarise(
     is_floor = table["metric"].map(lambda name: bool(METRICS[name].floor_of)).astype(bool)
     table.loc[is_floor, ["ci_low", "ci_high"]] = np.nan  # its pairs share seeds
     return table[[*_CELL, *parameters, "metric", "split", *numbers]].reset_index(drop=True)
-
-
-def _with_settings(scores: pd.DataFrame, draws: Mapping[str, str]) -> pd.DataFrame:
-    """The scores with a column `draw`, the request; draws of one setting share the request's name.
-
-    Draws can differ in how many points they delete. Their rows then have the mean number.
-    """
-    settings = scores["request"].map(lambda name: draws.get(name, name))
-    scores = scores.assign(draw=scores["request"], request=settings)
-    if not draws:
-        return scores
-    steps = scores[[*_REQUEST_STEP, "draw", "rate", "points"]].drop_duplicates()
-    for column in ("rate", "points"):
-        sizes = steps.groupby(_REQUEST_STEP)[column].agg(["mean", "nunique"]).reset_index()
-        sizes = scores[_REQUEST_STEP].merge(sizes, how="left", on=_REQUEST_STEP)
-        is_shared = (sizes["nunique"] <= 1).to_numpy()
-        scores[column] = scores[column].where(is_shared, sizes["mean"].to_numpy())
-    return scores
 
 
 def _flags(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
@@ -178,27 +156,6 @@ def _count(rows: pd.DataFrame, cells: pd.DataFrame, metric: str, value: int) -> 
     return cells.merge(counts, on=_CELL, how="left")["count"].fillna(0).astype(int)
 
 
-def _without_diverged(selected_rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The selected rows without the values of diverged models, costs included, flags excepted.
-
-    A model that diverged while it was trained loses the values of the learn phase only, because
-    retraining may still be sound.
-    """
-    diverged_rows = scores[(scores["metric"] == "diverged") & (scores["value"] == 1)]
-    seed_columns = [*_CELL, "draw", "seed"]
-    models = pd.MultiIndex.from_frame(selected_rows[seed_columns])
-    is_learn = selected_rows["split"] == "learn"
-    is_diverged = pd.Series(False, selected_rows.index)
-    for phase, is_in_phase in (("learn", is_learn), ("forget", ~is_learn)):
-        diverged_models = pd.MultiIndex.from_frame(
-            diverged_rows.loc[diverged_rows["split"] == phase, seed_columns]
-        )
-        is_diverged |= models.isin(diverged_models) & is_in_phase
-    flags = [name for name, metric in METRICS.items() if metric.is_flag]
-    is_diverged &= ~selected_rows["metric"].isin(flags)
-    return selected_rows.assign(value=selected_rows["value"].mask(is_diverged))
-
-
 def _means(selected_rows: pd.DataFrame) -> pd.DataFrame:
     """Means and intervals over the seeds and draws of each cell, metric and split."""
     keys = _KEYS
@@ -223,21 +180,12 @@ def _interval(metric: str, values: np.ndarray) -> MeanInterval:
     `values` are of seeds x draws.
     """
     if not METRICS[metric].floor_of:
-        return crossed_interval(values)
+        return mean_interval(values)
     finite_values = np.where(np.isfinite(values), values, np.nan)
     has_value = ~np.isnan(finite_values).all(axis=1)
     if not has_value.any():
-        return crossed_interval(values)
+        return mean_interval(values)
     return pairwise_interval(np.nanmean(finite_values[has_value], axis=1))
-
-
-def _oracles(columns: Mapping[str, Mapping[str, Mapping]]) -> dict[str, str]:
-    """The oracle of each variant whose parameters name one."""
-    return {
-        name: parameters["method.oracle"]
-        for name, parameters in columns.get("variant", {}).items()
-        if "method.oracle" in parameters
-    }
 
 
 def _with_failed(
@@ -246,7 +194,7 @@ def _with_failed(
     """The means with rows without a value for cells that failed or are refused: they stay visible.
 
     A failed cell gets the metrics and splits of the other cells of its group. Where the whole group
-    failed, it gets every split of every metric.
+    failed, it gets every split of every metric; audits have rows of their own.
 
     Args:
         means: the table so far.
@@ -258,8 +206,9 @@ def _with_failed(
     failed_cells = flags[(flags["failed"] > 0) | (flags["refused"] > 0)][_CELL]
     rows = failed_cells.merge(pairs, on=controls.GROUP, how="left")
     has_no_pair = rows["metric"].isna()
+    scored = [name for name in metrics if METRICS[name].scope != "population"]
     every_pair = pd.DataFrame(
-        [(m, s) for m in metrics for s in METRICS[m].splits if not splits or s in splits],
+        [(m, s) for m in scored for s in METRICS[m].splits if not splits or s in splits],
         columns=["metric", "split"],
     )
     rows_of_failed_groups = rows[has_no_pair][_CELL].merge(every_pair, how="cross")

@@ -17,6 +17,9 @@ ROW_COLUMNS = ["dataset", "model", "variant", "method.guarantee", "request", "st
 NUMBERS = ("mean", "ci_low", "ci_high", "n", "draws")
 """The columns of the long table that each metric on a split has in a wide one."""
 
+RANKS = ("rank", "rank_low", "rank_high", "rank_group")
+"""Those that the metrics have besides by which methods are ranked."""
+
 
 def wide_numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """`mean`, `ci_low`, `ci_high`, `n` and `draws` of each column `metric/split`.
@@ -28,8 +31,9 @@ def wide_numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     counts = last_steps.groupby(ROW_COLUMNS, dropna=False, sort=False)[["failed", "diverged"]]
     wide = counts.max().reset_index()
     for column in columns:
-        names = {name: f"{column}/{name}" for name in NUMBERS}
-        values = _values(last_steps, column)[[*ROW_COLUMNS, *names]]
+        values = _values(last_steps, column)
+        names = {name: f"{column}/{name}" for name in (*NUMBERS, *RANKS * _has_ranks(values))}
+        values = values[[*ROW_COLUMNS, *names]]
         wide = wide.merge(values.rename(columns=names), on=ROW_COLUMNS, how="left")
     return wide
 
@@ -47,12 +51,20 @@ def wide_text(table: pd.DataFrame, columns: Sequence[str], space: str = " ") -> 
         is_percentage = METRICS[column.split("/")[0]].is_percentage
         head = f"{column} (%)" if is_percentage else column
         texts_by_row = values[ROW_COLUMNS].assign(**{head: texts})
+        if _has_ranks(values):
+            ranks = [formatting.rank_text(row) for row in values.to_dict("records")]
+            texts_by_row[f"rank by {column}"] = ranks
         wide = wide.merge(texts_by_row, on=ROW_COLUMNS, how="left")
     constant_columns = [
         name for name in ROW_COLUMNS if name != "variant" and wide[name].nunique() == 1
     ]
     wide = wide.drop(columns=constant_columns).astype(object).fillna("")
     return wide.rename(columns={"method.guarantee": "guarantee"})
+
+
+def _has_ranks(values: pd.DataFrame) -> bool:
+    """Whether methods are ranked by a metric on a split."""
+    return "rank" in values and bool(values["rank"].notna().any())
 
 
 def _last_steps(table: pd.DataFrame) -> pd.DataFrame:

@@ -45,6 +45,9 @@ class Method(Parameters):
 
     deterministic: ClassVar[bool] = False
     """Whether every seed gives the same result."""
+    is_control: ClassVar[bool] = False
+    """Whether the method is there to be compared with: it is not ranked, and its tests are not
+    among those that are corrected for each other."""
 
     images_only: ClassVar[bool] = False
     """Whether models must see pixels, not features."""

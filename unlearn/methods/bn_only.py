@@ -20,6 +20,7 @@ class BnOnly(Method):
 
     changes_weights = False
     continues = True
+    is_control = True
     conformance_variants = ({"points": "forget"},)
 
     points: str = parameter(

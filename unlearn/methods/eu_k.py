@@ -35,7 +35,7 @@ class EuK(Method):
 
     reads = frozenset({"retain"})
     continues = True
-    conformance = {"k": 1}
+    conformance: ClassVar = {"k": 1}
     conformance_variants = ({"k": 2}, {"k": None})
     conformance_exceptions: ClassVar = {
         "continuation": "a network of as many layers as are replaced starts anew"

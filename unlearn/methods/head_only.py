@@ -26,6 +26,7 @@ class HeadOnly(Method):
     """
 
     continues = True
+    is_control = True
 
     epochs: int = parameter(1, minimum=1, help="Passes over the retain set.")
     lr: float = parameter(0.01, above=0, search=("log", 1e-4, 1e-1))

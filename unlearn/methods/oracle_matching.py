@@ -33,6 +33,7 @@ class OracleMatching(Method):
     """
 
     continues = True
+    is_control = True
     conformance_variants = ({"match": "logits"},)
 
     oracles: int = parameter(2, minimum=1, help="The number of retrained models.")

@@ -21,6 +21,7 @@ class Original(Method):
     continues = True
     deterministic = True
     conformance_exceptions: ClassVar = {"change": "does nothing: the negative control"}
+    is_control = True
 
     def gradient_evaluations(self, retained, deleted, recipe):
         """None is needed."""

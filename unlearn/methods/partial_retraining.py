@@ -26,6 +26,7 @@ class PartialRetraining(Method):
     reads = frozenset({"retain"})
     guarantee = "approximate"
     conformance_variants = ({"fraction": 1.0}, {"start": "original"})
+    is_control = True
 
     fraction: float = parameter(
         0.25, above=0, maximum=1, help="The steps, as a share of those of the oracle."

@@ -23,6 +23,7 @@ class Retrain(Method):
     trainer = None
     reads = frozenset({"retain"})
     guarantee = "exact"
+    is_control = True
     conformance_variants = ({"order": "recut"},)
 
     order: str = parameter(

@@ -35,6 +35,7 @@ class Sham(Method):
 
     continues = True
     conformance_variants = ({"of": "retrain"}, {"of": "gradient_ascent"})
+    is_control = True
 
     of: dict = parameter(
         "finetune",

@@ -89,6 +89,12 @@ AUDITS = (
         of_population=_attack("loss_auc"),
     ),
     row(
+        _ATTACK,
+        "loss_balanced_accuracy",
+        "Balanced accuracy of the attack by loss",
+        of_population=_attack("loss_balanced_accuracy"),
+    ),
+    row(
         _SHARE,
         "svc_efficacy",
         "Deleted points that an SVC calls non-members (%)",

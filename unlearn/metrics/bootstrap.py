@@ -44,18 +44,15 @@ def unit_counts(units: int, seed: int = SEED) -> np.ndarray:
     return counts
 
 
-def nested_bootstrap(values: np.ndarray, half_width: float) -> Interval:
-    """The BCa interval of the mean over models, each with draws of its own.
-
-    A resample keeps or drops all draws of a model together.
+def model_bootstrap(values: np.ndarray, half_width: float) -> Interval:
+    """The BCa interval of the mean of independent models.
 
     Args:
-        values: K x D, of K models and D draws, NaN where there is none; each model has a value.
-        half_width: The half-width of the t interval of the means of models.
+        values: one value for each of K models.
+        half_width: The half-width of their t interval.
     """
-    model_means = np.nanmean(values, axis=1)
-    means = unit_counts(len(model_means)) @ model_means / len(model_means)
-    return bca_interval(means, model_means.mean(), [_leverage(model_means)], half_width)
+    means = unit_counts(len(values)) @ values / len(values)
+    return bca_interval(means, values.mean(), [_leverage(values)], half_width)
 
 
 def crossed_bootstrap(values: np.ndarray, half_width: float) -> Interval:

@@ -1,4 +1,4 @@
-"""Temperatures of predictions, and the calibration error.
+"""Temperatures of predictions.
 
 Two models can differ in their confidence alone; predictions at their temperatures leave that out.
 
@@ -44,23 +44,6 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         else:
             high = middle
     return float(np.exp(-(low + high) / 2))
-
-
-def expected_calibration_error(
-    logits: np.ndarray, labels: np.ndarray, bins: int = 15
-) -> float | None:
-    """Mean absolute difference of accuracy and confidence over bins of confidence, in 0..1.
-
-    The bins have equal width, and count by their points. The upper end of a bin belongs to it.
-    None for no points. `logits` N x C, `labels` N.
-    """
-    if len(labels) == 0:
-        return None
-    confidences = np.exp(log_softmax(logits).max(axis=1))
-    is_correct = logits.argmax(axis=1) == labels
-    places = np.clip(np.ceil(confidences * bins).astype(np.int64) - 1, 0, bins - 1)
-    excess = np.bincount(places, weights=is_correct - confidences, minlength=bins)
-    return float(np.abs(excess).sum() / len(labels))
 
 
 def _slope(z: np.ndarray, inverse_temperature: float) -> float:

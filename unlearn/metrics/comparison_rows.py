@@ -8,7 +8,7 @@ import math
 from dataclasses import replace
 
 from unlearn.metrics.accuracy import accuracy_gap, loss_gap
-from unlearn.metrics.agreement import activation_distance, agreement
+from unlearn.metrics.agreement import activation_distance, activation_rms, agreement
 from unlearn.metrics.average_gap import average_gap, tow
 from unlearn.metrics.divergence import kl
 from unlearn.metrics.metric import ORIGINAL, OTHER_SEED, SPLITS, Metric
@@ -62,6 +62,12 @@ _AGREEMENT_ROW = replace(_AGREEMENT, name="agreement", label="Agreement with the
 _ACTIVATION_ROW = replace(
     _ACTIVATION, name="activation_distance", label="Distance of probabilities"
 )
+_ACTIVATION_RMS_ROW = replace(
+    _ACTIVATION,
+    name="activation_rms",
+    label="Distance of probabilities, root mean square",
+    of_pair=lambda reference, logits, labels: activation_rms(reference, logits),
+)
 _CALIBRATED_KL_ROW = replace(
     _CALIBRATED_KL, name="kl_calibrated", label="KL(oracle || model), calibrated (nats)"
 )
@@ -93,6 +99,8 @@ COMPARISONS = (
     _floor(_AGREEMENT_ROW, "Agreement of oracles (%)"),
     _ACTIVATION_ROW,
     _floor(_ACTIVATION_ROW, "Distance of oracles' probabilities"),
+    _ACTIVATION_RMS_ROW,
+    _floor(_ACTIVATION_RMS_ROW, "Distance of oracles' probabilities, root mean square"),
     _CALIBRATED_KL_ROW,
     _floor(_CALIBRATED_KL_ROW, "KL of oracles, calibrated (nats)"),
     _GAP_ROW,

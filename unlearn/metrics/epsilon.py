@@ -15,13 +15,6 @@ NO_RULE = -1.0
 """Stands for a rule that does not count."""
 
 
-def rule_epsilon(false_positive_rate: float, false_negative_rate: float) -> float | None:
-    """The epsilon of one rule, in 0..50; None if exactly one of the rates is 0."""
-    rates = np.array([false_positive_rate]), np.array([false_negative_rate])
-    epsilon = float(_epsilons(*rates)[0, 0])
-    return None if epsilon == NO_RULE else epsilon
-
-
 def rule_epsilons(oracles: int, unlearned: int) -> np.ndarray:
     """The epsilon of every rule, (oracles + 1) x (unlearned + 1), `NO_RULE` for those dropped.
 

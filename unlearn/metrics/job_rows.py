@@ -139,6 +139,14 @@ RELEARNING = (
         splits=("forget",),
         is_curve=False,
     ),
+    row(
+        _RELEARNED,
+        "relearning_ratio",
+        "Steps until relearnt / oracle's",
+        unit="ratio",
+        splits=("forget",),
+        is_curve=False,
+    ),
 )
 
 TUNINGS = (

@@ -1,7 +1,7 @@
 """The likelihood-ratio attack: Gaussians of the margin of a point, fitted to models.
 
-One Gaussian is fitted to models that were trained on the point, one to models that were not. The
-target must be in neither: `unlearn.metrics.ulira` holds scored models out of their fits.
+A Gaussian is fitted to models that were not trained on the point. `unlearn.metrics.ulira` fits a
+second one to unlearned models, and holds scored models out of their fits.
 
 References:
     Carlini et al., Membership inference attacks from first principles, S&P 2022.
@@ -122,38 +122,3 @@ def offline_lira_scores(target_margins: np.ndarray, out_margins: np.ndarray) -> 
     if reason:
         return LiraScores(None, count, reason)
     return LiraScores((target_margins - fit.means) / np.sqrt(fit.variances), count)
-
-
-def online_lira_scores(
-    target_margins: np.ndarray, in_margins: np.ndarray, out_margins: np.ndarray
-) -> LiraScores:
-    """Log-likelihood ratio of every margin: models with the point against models without it.
-
-    A point has variances of its own where both sides have at least 32 models; otherwise each side
-    has one variance for all points.
-
-    Args:
-        target_margins: N_t targets x P points, in nats.
-        in_margins: N_i models x P points, of models that were trained on the points.
-        out_margins: N_o models x P points, of models that were not.
-
-    Returns:
-        N_t x P scores, in nats. None with fewer than two models a side, with margins that are not
-        finite, or where more than 5 % of the points have no spread.
-    """
-    sides = {"models with the points": in_margins, "models without the points": out_margins}
-    check_points({"targets": target_margins, **sides})
-    reason = count_reason(in_margins, "models with the points")
-    reason = reason or count_reason(out_margins, "models without the points")
-    reason = reason or broken_reason(target_margins, "targets")
-    if reason:
-        return LiraScores(None, reason=reason)
-    n_models = min(len(in_margins), len(out_margins))
-    in_fit = gaussians(in_margins, n_models)
-    out_fit = gaussians(out_margins, n_models)
-    floored = in_fit.floored | out_fit.floored
-    reason = floored_reason(floored)
-    if reason:
-        return LiraScores(None, int(floored.sum()), reason)
-    scores = log_densities(target_margins, in_fit) - log_densities(target_margins, out_fit)
-    return LiraScores(scores, int(floored.sum()))

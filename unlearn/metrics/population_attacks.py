@@ -10,14 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from unlearn.metrics.finding import Difference, Finding
+from unlearn.metrics.finding import Finding
 from unlearn.metrics.lira import offline_lira_scores
 from unlearn.metrics.loss_attack import attack_auc
+from unlearn.metrics.loss_threshold import threshold_attack
 from unlearn.metrics.membership import class_overlap, matched_rows, roc_auc, tpr_at_fpr
+from unlearn.metrics.population_means import mean_finding, with_difference
 from unlearn.metrics.populations import Populations
 from unlearn.metrics.rmia import choose_a, rmia_scores
-from unlearn.metrics.significance import sign_flip_test
-from unlearn.metrics.statistics import t_interval
 from unlearn.metrics.svc_attack import confidences, svc_efficacy
 from unlearn.metrics.ulira import ULira, ulira, ulira_difference
 
@@ -110,9 +110,24 @@ def rmia_point_scores(populations: Populations) -> np.ndarray | None:
 def loss_auc(populations: Populations, split: str) -> Finding:
     """Mean area of the attack by loss, class by class; see `loss_attack`."""
     reason = "no class has both deleted points and test points"
-    finding = _mean(populations.shared(_loss_areas, "unlearned"), reason)
-    return _with_difference(
+    finding = mean_finding(populations.shared(_loss_areas, "unlearned"), reason)
+    return with_difference(
         populations, finding, lambda group: populations.shared(_loss_areas, group)
+    )
+
+
+def loss_balanced_accuracy(populations: Populations, split: str) -> Finding:
+    """Mean balanced accuracy of a threshold on the loss, chosen on points that it is not tested on.
+
+    The threshold tells half of the retained points from half of the test points; see
+    `threshold_attack`.
+    """
+    if "retain" not in populations.rows:
+        return Finding(None, n=populations.size("unlearned"), reason="no retained points")
+    accuracies = populations.shared(_threshold_accuracies, "unlearned")
+    finding = mean_finding(accuracies, "no class has deleted points and two test points")
+    return with_difference(
+        populations, finding, lambda group: populations.shared(_threshold_accuracies, group)
     )
 
 
@@ -129,7 +144,7 @@ def svc_efficacy_mean(populations: Populations, split: str) -> Finding:
         finding = svc_efficacy(*features, seed=SEED, max_points=SVC_POINTS)
         reason = finding.reason
         values.append(finding.value)
-    return _mean(values, reason)
+    return mean_finding(values, reason)
 
 
 # -- thresholds of the literature
@@ -139,14 +154,14 @@ def auc_threshold_failures(populations: Populations, split: str) -> Finding:
     """Share of models whose attack by loss is not within .05 of .5."""
     areas = populations.shared(_loss_areas, "unlearned")
     failures = [None if area is None else abs(area - 0.5) > AUC_TOLERANCE for area in areas]
-    return _mean(failures, "no class has both deleted points and test points")
+    return mean_finding(failures, "no class has both deleted points and test points")
 
 
 def accuracy_threshold_failures(populations: Populations, split: str) -> Finding:
     """Share of models whose accuracy on the deleted points is not below .1."""
     classes = populations.split_logits("unlearned", "forget").argmax(axis=2)
     accuracies = (classes == populations.split_labels("forget")).mean(axis=1)
-    return _mean(list(accuracies >= FORGET_ACCURACY_LIMIT), "")
+    return mean_finding(list(accuracies >= FORGET_ACCURACY_LIMIT), "")
 
 
 # -- what they share
@@ -221,6 +236,16 @@ def _loss_areas(populations: Populations, group: str) -> list[float | None]:
     ]
 
 
+def _threshold_accuracies(populations: Populations, group: str) -> list[float | None]:
+    """The balanced accuracy of the attack by a threshold on each model of a group."""
+    is_attacked, test_rows = populations.shared(_nonmembers)
+    forget, retain, test = (
+        populations.margins(group, split) for split in ("forget", "retain", "test")
+    )
+    sides = zip(forget[:, is_attacked], retain, test[:, test_rows], strict=True)
+    return [threshold_attack(*scores, seed=SEED).balanced_accuracy.value for scores in sides]
+
+
 def _tpr_at_one_percent(members: np.ndarray, others: np.ndarray) -> Finding:
     return tpr_at_fpr(members, others, 0.01)
 
@@ -242,7 +267,7 @@ def _over_models(
         return Finding(None, reason=scores)
     findings = [measure(*sides) for sides in zip(*scores, strict=True)]
     reasons = [finding.reason for finding in findings if finding.reason]
-    finding = _mean([finding.value for finding in findings], reasons[0] if reasons else "")
+    finding = mean_finding([finding.value for finding in findings], reasons[0] if reasons else "")
 
     def values(group: str) -> list[float | None]:
         group_scores = populations.shared(attack, group)
@@ -250,38 +275,4 @@ def _over_models(
             return [None]
         return [measure(*sides).value for sides in zip(*group_scores, strict=True)]
 
-    return _with_difference(populations, finding, values)
-
-
-def _with_difference(
-    populations: Populations, finding: Finding, values: Callable[[str], list[float | None]]
-) -> Finding:
-    """A mean over models, with the paired difference to their originals.
-
-    Args:
-        populations: The models.
-        finding: The mean.
-        values: The value of each model of a group.
-    """
-    n = populations.size("unlearned")
-    if finding.value is None or populations.is_original or populations.size("originals") < n:
-        return finding
-    originals = values("originals")[:n]
-    if n < 2 or None in originals:
-        return finding
-    differences = np.array(values("unlearned"), float) - np.array(originals, float)
-    interval = t_interval(differences)
-    p = sign_flip_test(differences)
-    difference = Difference(*map(float, interval[:3]), p=1.0 if p is None else float(p))
-    return replace(finding, difference=difference)
-
-
-def _mean(values: list[float | bool | None], reason: str) -> Finding:
-    """The mean of a value of each model; null with the reason where one has none."""
-    if not values or None in values:
-        return Finding(None, n=len(values), reason=reason)
-    interval = t_interval(np.array(values, float))
-    if np.isnan(interval.low):
-        return Finding(float(interval.mean), n=interval.n)
-    error = float(np.std(values, ddof=1) / np.sqrt(interval.n))
-    return Finding(*map(float, interval[:3]), error=error, n=interval.n)
+    return with_difference(populations, finding, values)

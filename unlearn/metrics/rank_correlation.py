@@ -26,16 +26,24 @@ class RankCorrelation(NamedTuple):
     """The groups that have a tau."""
 
 
-def kendall_tau(first: np.ndarray, second: np.ndarray) -> float:
-    """Kendall's tau-b of two lists of N values: 1 for the same order, -1 for the opposite one.
+def kendall_taus(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Kendall's tau-b of each row of two arrays, R x N: 1 for the same order, -1 for the opposite.
 
-    Items without both values do not count. NaN where one list has no two values that differ.
+    Items without both values do not count. NaN where one row has no two values that differ.
 
     References:
         Kendall, The treatment of ties in ranking problems, 1945.
     """
-    counts = np.ones((1, len(first)))
-    return float(_weighted_taus(first, second, counts)[0])
+    has_both = np.isfinite(first) & np.isfinite(second)
+    pairs = np.triu_indices(first.shape[1], 1)
+    first_signs, second_signs = (
+        _signs(np.where(has_both, values, np.nan), pairs) for values in (first, second)
+    )
+    concordance = (first_signs * second_signs).sum(axis=1)
+    scale = np.sqrt(np.count_nonzero(first_signs, axis=1) * np.count_nonzero(second_signs, axis=1))
+    taus = np.full(len(first), np.nan)
+    np.divide(concordance, scale, out=taus, where=scale > 0)
+    return taus
 
 
 def mean_kendall_tau(first: np.ndarray, second: np.ndarray, seed: int) -> RankCorrelation:
@@ -50,7 +58,7 @@ def mean_kendall_tau(first: np.ndarray, second: np.ndarray, seed: int) -> RankCo
     """
     has_both = np.isfinite(first) & np.isfinite(second)
     items = np.flatnonzero(has_both.any(axis=0))
-    taus = np.array([kendall_tau(x, y) for x, y in zip(first, second, strict=True)])
+    taus = kendall_taus(first, second)
     groups = int(np.isfinite(taus).sum())
     if not groups:
         return RankCorrelation(np.nan, np.nan, np.nan, len(items), 0)
@@ -59,9 +67,10 @@ def mean_kendall_tau(first: np.ndarray, second: np.ndarray, seed: int) -> RankCo
         return RankCorrelation(tau, np.nan, np.nan, len(items), groups)
     generator = np.random.default_rng(seed)
     shares = np.full(len(items), 1 / len(items))
-    counts = generator.multinomial(len(items), shares, RESAMPLES).astype(float)
+    counts = generator.multinomial(len(items), shares, RESAMPLES)
+    drawn_items = np.repeat(np.tile(items, RESAMPLES), counts.ravel()).reshape(RESAMPLES, -1)
     samples = np.array(
-        [_weighted_taus(x[items], y[items], counts) for x, y in zip(first, second, strict=True)]
+        [kendall_taus(x[drawn_items], y[drawn_items]) for x, y in zip(first, second, strict=True)]
     )
     has_tau = np.isfinite(samples)
     sums = np.where(has_tau, samples, 0.0).sum(axis=0)
@@ -71,20 +80,7 @@ def mean_kendall_tau(first: np.ndarray, second: np.ndarray, seed: int) -> RankCo
     return RankCorrelation(tau, float(low), float(high), len(items), groups)
 
 
-def _weighted_taus(first: np.ndarray, second: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Tau-b of R samples, in which item i of N is there `counts[r, i]` times."""
-    has_both = np.isfinite(first) & np.isfinite(second)
-    x = first[has_both]
-    y = second[has_both]
-    sample_counts = counts[:, has_both]
-    x_signs = np.sign(x[:, None] - x[None, :])
-    y_signs = np.sign(y[:, None] - y[None, :])
-
-    def pair_sums(signs: np.ndarray) -> np.ndarray:
-        return ((sample_counts @ signs) * sample_counts).sum(axis=1)
-
-    concordance = pair_sums(x_signs * y_signs)
-    scale = np.sqrt(pair_sums(np.abs(x_signs)) * pair_sums(np.abs(y_signs)))
-    taus = np.full(len(counts), np.nan)
-    np.divide(concordance, scale, out=taus, where=scale > 0)
-    return taus
+def _signs(values: np.ndarray, pairs: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Which item of each pair is larger, R x pairs: -1, 0 or 1; 0 for NaN."""
+    first, second = (values[:, items] for items in pairs)
+    return (first > second).astype(np.int8) - (first < second).astype(np.int8)

@@ -1,14 +1,15 @@
 """How stable the ranks of methods are when other models had been trained.
 
-Values are methods x models, smaller is better: negate accuracies. Column s of all methods belongs
-to the same seed. Ranks begin at 1; equal means share the mean of their ranks.
+Smaller values are better: negate accuracies. A signed value is as good as it is near 0. Ranks begin
+at 1; equal values share the mean of their ranks.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from unlearn.metrics.bootstrap import SEED, Interval, unit_counts
+from unlearn.metrics.bootstrap import RESAMPLES, SEED, Interval, unit_counts
+from unlearn.metrics.rank_correlation import kendall_taus
 
 RANK_TAIL = 0.05
 """The probability beyond each end of a rank interval: the intervals hold 90 %."""
@@ -48,30 +49,42 @@ class TauInterval:
     high: float
 
 
-def rank_intervals(values: np.ndarray) -> list[RankInterval] | None:
+def rank_intervals(values: np.ndarray, *, is_signed: bool = False) -> list[RankInterval] | None:
     """The rank interval of each method, by a bootstrap over models.
 
     Args:
-        values: methods x models; a model counts where every method has a finite value.
+        values: methods x models. Column s of all methods belongs to the same seed. A model counts
+            where every method has a finite value.
+        is_signed: whether the mean that is nearest to 0 is the best.
 
     Returns:
         One for each method; None for fewer than two models that count.
     """
-    means = _resample_means(values)
-    if means is None:
+    common_values = _common_models(values)
+    models = common_values.shape[1]
+    if models < MIN_MODELS:
         return None
-    ranks = mean_ranks(means)
-    is_best = means == means.min(axis=1, keepdims=True)
-    best = (is_best / is_best.sum(axis=1, keepdims=True)).mean(axis=0)
-    low = np.quantile(ranks, RANK_TAIL, axis=0, method="lower")
-    high = np.quantile(ranks, 1 - RANK_TAIL, axis=0, method="higher")
-    ranks_of_data = mean_ranks(_common_models(values).mean(axis=1)[None])[0]
-    letters = group_letters(low, high)
-    columns = zip(ranks_of_data, low, high, best, strict=True)
-    return [
-        RankInterval(*map(float, column), letters=letter)
-        for column, letter in zip(columns, letters, strict=True)
-    ]
+    means = unit_counts(models) @ common_values.T / models
+    return _intervals(means, common_values.mean(axis=1), is_signed=is_signed)
+
+
+def rank_intervals_of_means(
+    means: np.ndarray, errors: np.ndarray, degrees: np.ndarray, *, is_signed: bool = False
+) -> list[RankInterval]:
+    """The rank interval of each method, from a mean and its standard error alone.
+
+    The errors of methods count as independent. They share models, so the intervals err on the wide
+    side.
+
+    Args:
+        means: the value of each method.
+        errors: their standard errors.
+        degrees: the degrees of freedom of these.
+        is_signed: whether the mean that is nearest to 0 is the best.
+    """
+    generator = np.random.default_rng(SEED)
+    deviates = generator.standard_t(degrees, size=(RESAMPLES, len(means)))
+    return _intervals(means + errors * deviates, means, is_signed=is_signed)
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:
@@ -100,53 +113,12 @@ def group_letters(low: np.ndarray, high: np.ndarray) -> list[str]:
     ]
 
 
-def kendall_tau(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Kendall's tau-b of each row of two arrays, rows x methods; NaN where all of a row are equal.
-
-    References:
-        Kendall, The treatment of ties in ranking problems, 1945.
-    """
-    pairs = np.triu_indices(first.shape[1], 1)
-    first_signs = np.sign(first[:, pairs[0]] - first[:, pairs[1]])
-    second_signs = np.sign(second[:, pairs[0]] - second[:, pairs[1]])
-    concordance = (first_signs * second_signs).sum(axis=1)
-    untied = np.abs(first_signs).sum(axis=1) * np.abs(second_signs).sum(axis=1)
-    return np.where(untied > 0, concordance / np.sqrt(np.maximum(untied, 1)), np.nan)
-
-
-def tau_interval(first: np.ndarray, second: np.ndarray) -> TauInterval | None:
-    """Kendall's tau between the rankings of two metrics, with a bootstrap over models.
-
-    Args:
-        first: methods x models of one metric.
-        second: the same of another metric, of the same models.
-
-    Returns:
-        Tau of the means and its interval. None for fewer than two methods, for fewer than two
-        models with all values, and where a metric has one value for all methods.
-
-    Raises:
-        ValueError: The shapes differ.
-    """
-    if first.shape != second.shape:
-        shapes = [" x ".join(map(str, values.shape)) for values in (first, second)]
-        raise ValueError(f"tau_interval: {shapes[0]} and {shapes[1]}; allowed is one shape")
-    methods = len(first)
-    both = _common_models(np.concatenate([first, second]))
-    means = _resample_means(both)
-    if methods < 2 or means is None:
-        return None
-    taus = kendall_tau(means[:, :methods], means[:, methods:])
-    mean = both.mean(axis=1)[None]
-    tau = float(kendall_tau(mean[:, :methods], mean[:, methods:])[0])
-    return None if np.isnan(tau) else TauInterval(tau, *_percentiles(taus))
-
-
-def halves_tau(values: np.ndarray) -> TauInterval | None:
+def halves_tau(values: np.ndarray, *, is_signed: bool = False) -> TauInterval | None:
     """Kendall's tau between the rankings by two random halves of the models.
 
     Args:
         values: methods x models.
+        is_signed: whether the mean that is nearest to 0 is the best.
 
     Returns:
         The mean over `HALVINGS` random halvings, and the range that holds 95 % of them. None for
@@ -159,10 +131,27 @@ def halves_tau(values: np.ndarray) -> TauInterval | None:
         return None
     generator = np.random.default_rng(SEED)
     order = generator.permuted(np.tile(np.arange(models), (HALVINGS, 1)), axis=1)
-    first = common_values[:, order[:, :half]].mean(axis=2).T
-    second = common_values[:, order[:, half : 2 * half]].mean(axis=2).T
-    taus = kendall_tau(first, second)
+    halves = (order[:, :half], order[:, half : 2 * half])
+    means = [common_values[:, half_models].mean(axis=2).T for half_models in halves]
+    taus = kendall_taus(*map(np.abs, means)) if is_signed else kendall_taus(*means)
     return None if np.isnan(taus).all() else TauInterval(np.nanmean(taus), *_percentiles(taus))
+
+
+def _intervals(resamples: np.ndarray, means: np.ndarray, *, is_signed: bool) -> list[RankInterval]:
+    """The rank intervals of methods from resampled means, resamples x methods, and the means."""
+    if is_signed:
+        resamples = np.abs(resamples)
+        means = np.abs(means)
+    ranks = mean_ranks(resamples)
+    is_best = resamples == resamples.min(axis=1, keepdims=True)
+    best = (is_best / is_best.sum(axis=1, keepdims=True)).mean(axis=0)
+    low = np.quantile(ranks, RANK_TAIL, axis=0, method="lower")
+    high = np.quantile(ranks, 1 - RANK_TAIL, axis=0, method="higher")
+    columns = zip(mean_ranks(means[None])[0], low, high, best, strict=True)
+    return [
+        RankInterval(*map(float, column), letters=letter)
+        for column, letter in zip(columns, group_letters(low, high), strict=True)
+    ]
 
 
 def _percentiles(taus: np.ndarray) -> Interval:
@@ -174,12 +163,3 @@ def _percentiles(taus: np.ndarray) -> Interval:
 def _common_models(values: np.ndarray) -> np.ndarray:
     """The columns in which every method has a finite value."""
     return values[:, np.isfinite(values).all(axis=0)]
-
-
-def _resample_means(values: np.ndarray) -> np.ndarray | None:
-    """Means of the methods in each resample of the models, resamples x methods."""
-    common_values = _common_models(values)
-    models = common_values.shape[1]
-    if models < MIN_MODELS:
-        return None
-    return unit_counts(models) @ common_values.T / models

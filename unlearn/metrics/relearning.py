@@ -6,6 +6,16 @@ RELEARNING_STEP = "relearning_step"
 """The column of tables with the steps of relearning so far."""
 
 
+def relearning_ratio(steps: float | None, oracle_steps: float | None) -> float | None:
+    """The steps of a model as a multiple of the oracle's; 1 is right, and 0 needs no step.
+
+    None where one of the two has not relearned, or the oracle has nothing to relearn.
+    """
+    if steps is None or not oracle_steps:
+        return None
+    return steps / oracle_steps
+
+
 def relearning_steps(
     steps: Sequence[int], accuracies: Sequence[float | None], target: float | None
 ) -> float | None:

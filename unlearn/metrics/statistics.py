@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from unlearn.metrics.bootstrap import crossed_bootstrap, nested_bootstrap
+from unlearn.metrics.bootstrap import crossed_bootstrap, model_bootstrap
 
 UPPER_PROBABILITY = 0.975
 """The t quantile at the upper end of a two-sided 95 % interval."""
@@ -82,6 +82,9 @@ def mean_interval(values: np.ndarray) -> MeanInterval:
     alone, and below as many models the interval is `t_interval`. Three draws have ten different
     resamples, so no bootstrap tells how far draws differ.
 
+    Of normal values both intervals hold the mean in 94 to 95 of 100 tables. Of skewed ones (an
+    exponential law) the t interval does in 91, the bootstrap in 93, at 10 and at 30 models.
+
     Two draws are too few where draws differ as much as models: of 20 models the interval then holds
     the mean in 89 of 100 tables. With three draws it does in 92 to 95.
 
@@ -93,45 +96,15 @@ def mean_interval(values: np.ndarray) -> MeanInterval:
         With one model there is no interval.
     """
     interval = crossed_interval(values)
-    finite_values = _rows_with_values(values)
-    finite_values = finite_values[:, ~np.isnan(finite_values).all(axis=0)]
-    if finite_values.shape[1] == 1:
-        return _bootstrap_from_enough(interval, finite_values)
-    if min(finite_values.shape) < BOOTSTRAP_MIN_UNITS:
-        return interval
-    low, high = crossed_bootstrap(finite_values, interval.high - interval.mean)
-    return interval._replace(low=low, high=high)
-
-
-def nested_interval(values: np.ndarray) -> MeanInterval:
-    """The mean over models with draws of their own, and its 95 % interval.
-
-    Column d of two rows has nothing in common. The means of models are then independent, and the
-    interval is the t interval of these, or from `BOOTSTRAP_MIN_UNITS` models on the BCa cluster
-    bootstrap over models. Use `mean_interval` where all models meet the same draws: there this
-    interval leaves out how far draws differ.
-
-    Args:
-        values: K x D, of K models and D draws each; what is not finite does not count.
-
-    Returns:
-        The mean, where every model counts the same; `n` is the number of models with a value.
-        With one model there is no interval.
-    """
-    finite_values = _rows_with_values(values)
-    model_means = np.nanmean(finite_values, axis=1) if finite_values.size else np.empty(0)
-    return _bootstrap_from_enough(t_interval(model_means), finite_values)
-
-
-def _rows_with_values(values: np.ndarray) -> np.ndarray:
-    """The rows with a finite value, with NaN for what is not finite."""
     finite_values = np.where(np.isfinite(values), values, np.nan)
-    return finite_values[~np.isnan(finite_values).all(axis=1)]
-
-
-def _bootstrap_from_enough(interval: MeanInterval, values: np.ndarray) -> MeanInterval:
-    """The t interval of the means of rows, or that of the bootstrap from enough rows on."""
-    if len(values) < BOOTSTRAP_MIN_UNITS:
+    has_value = ~np.isnan(finite_values)
+    finite_values = finite_values[has_value.any(axis=1)][:, has_value.any(axis=0)]
+    models, draws = finite_values.shape
+    half_width = interval.high - interval.mean
+    if models < BOOTSTRAP_MIN_UNITS or 1 < draws < BOOTSTRAP_MIN_UNITS:
         return interval
-    low, high = nested_bootstrap(values, interval.high - interval.mean)
+    if draws == 1:
+        low, high = model_bootstrap(finite_values[:, 0], half_width)
+    else:
+        low, high = crossed_bootstrap(finite_values, half_width)
     return interval._replace(low=low, high=high)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from unlearn.core import registry
 from unlearn.core.setting import Setting
 from unlearn.evaluation import placement
 from unlearn.study import compatibility, figure_checks, memory
@@ -59,6 +60,12 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
         shown_columns |= set(selection.populations[0].columns)
     if any(v.trainer.kind != "standard" for v in _all_variants(selection)):
         shown_columns |= {"method.trainer", "method.oracle"}
+    if any(
+        _role(v) == placement.CONTROL_ROLE
+        for v in selection.variants
+        if v.kind not in placement.CONTROLS
+    ):
+        shown_columns |= {placement.ROLE}
     drawn_columns = {
         field: {
             part: {column: row[column] for column in row if column in shown_columns}
@@ -240,6 +247,7 @@ def _columns(
                 "method.trainer": part.trainer.kind,
                 "method.oracle": part.oracle,
                 "method.guarantee": part.guarantee.level,
+                placement.ROLE: _role(part),
             }
             | chosen.get(part.name, {})
             for part in _all_variants(selection)
@@ -250,6 +258,12 @@ def _columns(
             for dataset, model in selection.models
         },
     }
+
+
+def _role(variant: Variant) -> str:
+    """Whether the method of a variant is a control."""
+    is_control = registry.find("methods", variant.kind).is_control
+    return placement.CONTROL_ROLE if is_control else "method"
 
 
 def _draws(requests: Sequence[Part], figure: Mapping) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from unlearn.evaluation import table_flags
+from unlearn.evaluation.columns import SEPARATOR
 from unlearn.metrics.catalogue import METRICS
 
 MAX_NAMES = 8
@@ -47,7 +48,7 @@ def _flag_notes(rows: pd.DataFrame) -> list[str]:
         return []
     variants_by_flag: dict[str, list[str]] = {}
     for variant, text in zip(rows["variant"], rows["flags"].fillna(""), strict=True):
-        for flag in filter(None, text.split(table_flags.SEPARATOR)):
+        for flag in filter(None, text.split(SEPARATOR)):
             variants = variants_by_flag.setdefault(flag, [])
             if variant not in variants:
                 variants.append(variant)
