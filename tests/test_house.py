@@ -59,7 +59,8 @@ def test_the_full_study_is_planned_from_its_configuration():
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", process.stdout + process.stderr, re.M))
     assert int(jobs["score"]) == len(plan.cells)
     unlearned, oracles = Jobs(plan).population_grids(plan.audits)
-    assert int(jobs["unlearn"]) == len({*plan.cells, *union(unlearned)})
+    trials = union([experiment.trials for experiment in plan.experiments.values()])
+    assert int(jobs["unlearn"]) == len({*plan.cells, *union(unlearned), *trials})
     assert int(jobs["oracle"]) == len(union(oracles))
     assert int(jobs["audit"]) == len(plan.audits) > 0
     assert int(jobs["table"]) == int(jobs["figure"]) == len(plan.experiments)

@@ -19,9 +19,9 @@ from unlearn.study.components import Study
 @pytest.mark.parametrize(
     ("paths", "max_cells"),
     [
-        (["config.yaml"], 820),
-        (["config.yaml", "configs/gpu.yaml"], 1200),
-        (["configs/demo.yaml"], 50),
+        (["config.yaml"], 1000),
+        (["config.yaml", "configs/gpu.yaml"], 2000),
+        (["configs/demo.yaml"], 60),
         (["configs/demo.yaml", "configs/digits.yaml"], 120),
         (["configs/air.yaml"], 20),
     ],

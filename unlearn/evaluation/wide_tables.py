@@ -11,8 +11,11 @@ import pandas as pd
 from unlearn.evaluation import formatting
 from unlearn.metrics.catalogue import METRICS
 
-ROW_COLUMNS = ["dataset", "model", "variant", "method.guarantee", "request", "step"]
-"""The columns that say what a row of a wide table is about."""
+ROW_COLUMNS = ("dataset", "model", "variant", "method.guarantee", "method.reads", "request", "step")
+"""The columns that say what a row of a wide table is about, where the long one has them."""
+
+SHORT_NAMES = {"method.guarantee": "guarantee", "method.reads": "reads"}
+"""The names of columns in text."""
 
 NUMBERS = ("mean", "ci_low", "ci_high", "n", "draws")
 """The columns of the long table that each metric on a split has in a wide one."""
@@ -28,13 +31,14 @@ def wide_numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     of the whole row.
     """
     last_steps = _last_steps(table)
-    counts = last_steps.groupby(ROW_COLUMNS, dropna=False, sort=False)[["failed", "diverged"]]
+    row_columns = _row_columns(table)
+    counts = last_steps.groupby(row_columns, dropna=False, sort=False)[["failed", "diverged"]]
     wide = counts.max().reset_index()
     for column in columns:
         values = _values(last_steps, column)
         names = {name: f"{column}/{name}" for name in (*NUMBERS, *RANKS * _has_ranks(values))}
-        values = values[[*ROW_COLUMNS, *names]]
-        wide = wide.merge(values.rename(columns=names), on=ROW_COLUMNS, how="left")
+        values = values[[*row_columns, *names]]
+        wide = wide.merge(values.rename(columns=names), on=row_columns, how="left")
     return wide
 
 
@@ -44,22 +48,28 @@ def wide_text(table: pd.DataFrame, columns: Sequence[str], space: str = " ") -> 
     Columns whose value all rows share are left out.
     """
     last_steps = _last_steps(table)
-    wide = last_steps[ROW_COLUMNS].drop_duplicates().reset_index(drop=True)
+    row_columns = _row_columns(table)
+    wide = last_steps[row_columns].drop_duplicates().reset_index(drop=True)
     for column in columns:
         values = _values(last_steps, column)
         texts = [formatting.row_text(row, space) for row in values.to_dict("records")]
         is_percentage = METRICS[column.split("/")[0]].is_percentage
         head = f"{column} (%)" if is_percentage else column
-        texts_by_row = values[ROW_COLUMNS].assign(**{head: texts})
+        texts_by_row = values[row_columns].assign(**{head: texts})
         if _has_ranks(values):
             ranks = [formatting.rank_text(row) for row in values.to_dict("records")]
             texts_by_row[f"rank by {column}"] = ranks
-        wide = wide.merge(texts_by_row, on=ROW_COLUMNS, how="left")
+        wide = wide.merge(texts_by_row, on=row_columns, how="left")
     constant_columns = [
-        name for name in ROW_COLUMNS if name != "variant" and wide[name].nunique() == 1
+        name for name in row_columns if name != "variant" and wide[name].nunique() == 1
     ]
     wide = wide.drop(columns=constant_columns).astype(object).fillna("")
-    return wide.rename(columns={"method.guarantee": "guarantee"})
+    return wide.rename(columns=SHORT_NAMES)
+
+
+def _row_columns(table: pd.DataFrame) -> list[str]:
+    """The columns that say what a row is about."""
+    return [name for name in ROW_COLUMNS if name in table]
 
 
 def _has_ranks(values: pd.DataFrame) -> bool:

@@ -38,6 +38,11 @@ class PartialRetraining(Method):
         help="New weights of the seed, or those of the trained model.",
     )
 
+    @property
+    def continues(self):
+        """A later step starts from the model of an earlier one, unless weights are new."""
+        return self.start == "original"
+
     def guarantee_for(self, setting):
         """The deleted points have no part in a model with new weights; else there is none."""
         if self.start == "original":

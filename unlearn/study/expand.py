@@ -5,13 +5,11 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from unlearn.core import registry
 from unlearn.core.setting import Setting
 from unlearn.evaluation import placement
 from unlearn.study import compatibility, figure_checks, memory
 from unlearn.study.compatibility import Problem
 from unlearn.study.components import (
-    DatasetPart,
     Experiment,
     Part,
     Picture,
@@ -19,9 +17,10 @@ from unlearn.study.components import (
     Variant,
 )
 from unlearn.study.grid import Cell, Grid
+from unlearn.study.parameter_columns import parameter_columns, role
 from unlearn.study.relearning import relearning_problems, resolve_relearning
 from unlearn.study.resolve import Resolver
-from unlearn.study.tuning import TUNED, Tuning, resolve_pilots
+from unlearn.study.tuning import resolve_pilots
 from unlearn.training.fleet import Member
 
 
@@ -49,19 +48,19 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     trials = resolve_pilots(resolver, selection, _seeds(resolver, selection), path)
     grid = _grid(selection, _all_variants(selection), selection.fleets)
     audits = _audits(selection)
-    columns = _columns(selection, resolver.study.tunings)
+    columns = parameter_columns(selection, resolver.study.tunings)
     cells = (*grid.cells(), *audits.cells())
     study = resolver.study
     draws = _draws(selection.requests, figure)
     resolver.at(f"{path}.figure", figure_checks.figure, figure, cells, columns, study, draws)
     resolver.at(f"{path}.summary", figure_checks.summary, block["summary"], cells, study)
-    shown_columns = placement.axes(figure) | {"method.guarantee"}
+    shown_columns = placement.axes(figure) | {"method.guarantee", "method.reads"}
     if len(selection.populations) > 1:
         shown_columns |= set(selection.populations[0].columns)
     if any(v.trainer.kind != "standard" for v in _all_variants(selection)):
         shown_columns |= {"method.trainer", "method.oracle"}
     if any(
-        _role(v) == placement.CONTROL_ROLE
+        role(v) == placement.CONTROL_ROLE
         for v in selection.variants
         if v.kind not in placement.CONTROLS
     ):
@@ -220,52 +219,6 @@ def _oracle_fleets(selection: Selection) -> set[str]:
     }
 
 
-def _columns(
-    selection: Selection, tunings: Mapping[str, Tuning]
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Cell field -> canonical name (dataset/model for models) -> the columns of its parameters.
-
-    The columns of a population belong to the field `fleet`. A parameter that tuning chooses has no
-    value that holds for all cells.
-    """
-    chosen = {
-        name: {f"method.{parameter}": TUNED for parameter in tuning.searched}
-        for name, tuning in tunings.items()
-    }
-    return {
-        "fleet": {population.name: population.columns for population in selection.populations},
-        "dataset": {
-            part.name: _prefixed("dataset", part.parameters) | _noise_columns(part)
-            for part in selection.datasets
-        },
-        "request": {
-            part.name: _prefixed("request", part.parameters) for part in selection.requests
-        },
-        "variant": {
-            part.name: _prefixed("method", part.trainer.parameters | part.parameters)
-            | {
-                "method.trainer": part.trainer.kind,
-                "method.oracle": part.oracle,
-                "method.guarantee": part.guarantee.level,
-                placement.ROLE: _role(part),
-            }
-            | chosen.get(part.name, {})
-            for part in _all_variants(selection)
-        },
-        "model": {
-            f"{dataset.name}/{model.name}": _prefixed("model", model.parameters)
-            | _prefixed("recipe", model.recipe.parameters)
-            for dataset, model in selection.models
-        },
-    }
-
-
-def _role(variant: Variant) -> str:
-    """Whether the method of a variant is a control."""
-    is_control = registry.find("methods", variant.kind).is_control
-    return placement.CONTROL_ROLE if is_control else "method"
-
-
 def _draws(requests: Sequence[Part], figure: Mapping) -> dict[str, str]:
     """The requests that differ in their seed alone, with the name of what they share.
 
@@ -288,18 +241,3 @@ def _draws(requests: Sequence[Part], figure: Mapping) -> dict[str, str]:
 
 def _all_variants(selection: Selection) -> tuple:
     return (*selection.variants, *selection.references)
-
-
-def _prefixed(part: str, parameters: Mapping) -> dict[str, Any]:
-    """Parameters as columns of a table: `method.epochs`, `model.width`, `recipe.lr`, ...
-
-    A parameter that is null is not one that is missing: it shows as none.
-    """
-    return {f"{part}.{k}": "none" if v is None else v for k, v in parameters.items()}
-
-
-def _noise_columns(dataset: DatasetPart) -> dict[str, Any]:
-    """The parameters of the noise that images of a data set carry, if any do."""
-    if dataset.noise is None or not dataset.parameters["noised"]:
-        return {}
-    return _prefixed("noise", dataset.noise.parameters) | {"noise.kind": dataset.noise.kind}
