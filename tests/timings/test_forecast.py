@@ -117,8 +117,8 @@ def test_the_full_study_fits_its_budget():
     table = forecast.forecast(plan, None, forecast._recorded())
     assert table["seconds"].sum() <= 45 * 3600
     assert table["unknown"].sum() == 0
-    later = [name for name, block in plan.experiments.items() if block.trials.variants]
-    recorded = table.drop(index=[*later, "streams"])
+    tuned = [name for name, block in plan.experiments.items() if block.trials.variants]
+    recorded = table.drop(index=[*tuned, "streams"])
     assert recorded["seconds"].sum() <= 10 * 3600
     assert recorded["guessed"].sum() < 0.1 * recorded["seconds"].sum()
 
