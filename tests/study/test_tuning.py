@@ -109,8 +109,8 @@ def test_only_the_oracle_track_needs_oracles():
 def test_a_table_shows_no_value_of_a_parameter_that_is_searched():
     plan = load(with_method())
     (experiment,) = plan.experiments.values()
-    shown = {"method.guarantee": "none", "method.reads": "retain"}
-    assert experiment.columns["variant"]["finetune-tuned=true"] == shown
+    expected = {"method.guarantee": "none", "method.reads": "retain"}
+    assert experiment.columns["variant"]["finetune-tuned=true"] == expected
     plan = load(with_method([TUNED, "finetune"], figure={"x": "method.lr", "y": "accuracy"}))
     (experiment,) = plan.experiments.values()
     columns = experiment.columns["variant"]
