@@ -129,7 +129,7 @@ def _guarantee(method: type[Method]) -> Guarantee:
 def _index_row(name: str) -> str:
     """The row of a method in the index."""
     method = registry.find("methods", name)
-    idea = re.split(r"(?<=[.:]) ", parameters.summary(method))[0].rstrip(":.")
+    idea = re.split(r"(?<=\.) ", parameters.summary(method))[0].rstrip(".")
     cells = (
         f"[{variant_labels([name])[name]}]({name}.md) (`{name}`)",
         idea.replace("|", r"\|"),
