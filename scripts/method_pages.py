@@ -40,9 +40,11 @@ INDEX_HEAD = f"""\
 One page for each, made from its file in `unlearn/methods/`.
 All of them run beside `original` (doing nothing) and `retrain` (the oracle).
 Those with a search space can be [tuned](../tuning.md) with equal budgets.
+In formulas D_r and D_f are the points that are left and those that are deleted, |D_r| and |D_f|
+their numbers, E the epochs, CE the mean cross-entropy and C the number of classes.
 
-| method | idea | reads | guarantee | searched |
-| --- | --- | --- | --- | --- |"""
+| method | idea | reads | serves | guarantee | searched |
+| --- | --- | --- | --- | --- | --- |"""
 
 
 def pages() -> dict[str, str]:
@@ -134,6 +136,7 @@ def _index_row(name: str) -> str:
         f"[{variant_labels([name])[name]}]({name}.md) (`{name}`)",
         idea.replace("|", r"\|"),
         _reads(method),
+        ", ".join(method.serves),
         _guarantee(method).level,
         ", ".join(f"`{parameter}`" for parameter in searched(method)),
     )

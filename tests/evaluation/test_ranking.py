@@ -56,6 +56,14 @@ def test_two_methods_have_no_ranks():
     assert table["rank"].isna().all() and table["rank_group"].isna().all()
 
 
+def test_few_seeds_rank_nothing():
+    """Two seeds have three resamples, whose intervals would claim what nobody knows."""
+    few = [row for row in scores_of() if row["seed"] < 4]
+    assert ranked(few)["rank"].isna().all()
+    five = [row for row in scores_of() if row["seed"] < 5]
+    assert ranked(five)["rank"].notna().any()
+
+
 def test_accuracies_are_ranked_by_their_distance_to_the_oracle_seed_by_seed():
     """The oracle has .3: .3 is nearest, then .1, then .6."""
     table = ranked(scores_of("accuracy", oracle=0.3), ["accuracy"])

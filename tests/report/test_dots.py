@@ -126,7 +126,7 @@ def test_without_a_floor_the_value_is_drawn_as_it_is(floors):
     axis = axes_by_title(picture)["KL, deleted points"]
     assert points(axis) == pytest.approx({0: 0.4, 1: 0.5, 2: 0.3, 3: 0.0})
     assert axis.get_xlabel() == "KL(oracle || model) (nats)"
-    note = "not normalised, because no floor differs from doing nothing: KL, deleted points"
+    note = "floor and doing nothing are too near or too uncertain: KL, deleted points"
     assert note in " ".join(picture.get_supxlabel().split())
     pyplot.close("all")
 

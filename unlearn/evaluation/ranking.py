@@ -23,6 +23,9 @@ from unlearn.metrics.relearning import RELEARNING_STEP
 MIN_METHODS = 3
 """Methods from which on an experiment ranks them."""
 
+MIN_MODELS = 5
+"""Seeds or models a method that ranks need: fewer have too few resamples for an interval."""
+
 COLUMNS = ("rank", "rank_low", "rank_high", "best_probability", "rank_group", "halves_tau")
 """The columns that `with_ranks` adds."""
 
@@ -49,7 +52,8 @@ def with_ranks(table: pd.DataFrame, scores: pd.DataFrame, metrics: Sequence[str]
     Returns:
         The table with `COLUMNS`: the rank and its 90 % interval, the probability of being the best,
         letters that methods share whose intervals overlap, and Kendall's tau between the rankings
-        by two halves of the seeds. They are empty for fewer than three methods.
+        by two halves of the seeds. They are empty for fewer than three methods, and where one has
+        fewer than five seeds or models.
     """
     ranks = pd.DataFrame(index=table.index, columns=list(COLUMNS), dtype=object)
     is_primary = table["metric"].isin(controls.primary_metrics(metrics))
@@ -57,7 +61,7 @@ def with_ranks(table: pd.DataFrame, scores: pd.DataFrame, metrics: Sequence[str]
     is_ranked = is_primary & ~controls.are_controls(table) & (table["n"] > 0) & ~flags
     seed_values = _SeedValues(scores, table)
     for _, rows in table[is_ranked].groupby(_group_columns(table), dropna=False, sort=False):
-        if len(rows) < MIN_METHODS:
+        if len(rows) < MIN_METHODS or rows["n"].min() < MIN_MODELS:
             continue
         intervals, tau = _ranking(rows, seed_values)
         for place, interval in zip(rows.index, intervals or (), strict=bool(intervals)):

@@ -25,10 +25,10 @@ class Scrub(Method):
 
     Pitfalls:
         At the first step student and teacher are equal: their distance is least, and its gradient
-        exactly 0. So `max_epochs: 1` is distillation and forgets
-        nothing; take 2 or more. The distance has no upper bound: the model collapses or diverges at
-        larger rates, and where more points are deleted, because a pass then has more steps. Tune
-        the rate and `forget_batch_size` for each kind of request.
+        exactly 0. So `max_epochs: 1` is distillation and forgets nothing; take 2 or more. The
+        distance has no upper bound: the model collapses or diverges at larger rates, and where more
+        points are deleted, because a pass then has more steps. Tune the rate and
+        `forget_batch_size` for each kind of request.
 
     References:
         Kurmanji, Triantafillou, Hayes, Triantafillou, "Towards unbounded machine unlearning",
@@ -45,10 +45,10 @@ class Scrub(Method):
     max_epochs: int = parameter(
         2,
         minimum=0,
-        search=("choice", (1, 2, 3)),
+        search=("choice", (2, 3, 4)),
         help="Epochs that begin with a pass over the deleted points.",
     )
-    lr: float = parameter(0.001, above=0, search=("log", 1e-4, 1e-2))
+    lr: float = parameter(0.001, above=0, search=("log", 1e-4, 1e-1))
     schedule: str = parameter(
         "constant",
         choices=("constant", "steps"),

@@ -39,10 +39,10 @@ class ScrubRewind(Method):
     max_epochs: int = parameter(
         2,
         minimum=0,
-        search=("choice", (1, 2, 3)),
+        search=("choice", (2, 3, 4)),
         help="Epochs that begin with a pass over the deleted points.",
     )
-    lr: float = parameter(0.001, above=0, search=("log", 1e-4, 1e-2))
+    lr: float = parameter(0.001, above=0, search=("log", 1e-4, 1e-1))
     schedule: str = parameter(
         "constant",
         choices=("constant", "steps"),

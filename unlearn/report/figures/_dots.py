@@ -168,6 +168,7 @@ def _footnotes(figure_blocks: Sequence[Block]) -> list[str]:
     titles = list(dict.fromkeys(column.title for column in columns if column.has_no_floor))
     if titles:
         lines.append(
-            f"not normalised, because no floor differs from doing nothing: {_notes.listing(titles)}"
+            "not normalised in every panel, because floor and doing nothing are too near or too "
+            f"uncertain: {_notes.listing(titles)}"
         )
     return lines
