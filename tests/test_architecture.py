@@ -43,7 +43,7 @@ IMPORTERS = {
     },
     "pandas": {"evaluation", "report", "api"},
     "matplotlib": {"report/figures"},
-    "pytest": {"conformance/suite.py"},
+    "pytest": {"conformance"},
     "snakemake": set(),
     "scripts": set(),
 }
