@@ -258,8 +258,8 @@ def test_sham_of_a_method_that_reads_the_retain_set_reads_no_other(digits, train
 @pytest.mark.parametrize(
     ("of", "message"),
     [
-        ("sham", "of: sham is no other method; allowed: bn_only, "),
-        ("finetun", "of: finetun is no other method; allowed: bn_only, "),
+        ("sham", "of: sham is no other method; allowed: amnesiac, "),
+        ("finetun", "of: finetun is no other method; allowed: amnesiac, "),
         ("original", "of: original changes no weight"),
         ("bn_only", "of: bn_only changes no weight"),
         ("sisa", "of: sisa unlearns models of the trainer sisa"),

@@ -137,12 +137,30 @@ def test_nothing_changes_where_nothing_is_deleted(digits, trained):
 
 
 def test_refuses_requests_that_are_no_classes():
-    method = instance("delete")
+    method = instance("delete", requests="classes")
     for sampler in (ByClass(label=3), Ids(ids=[1, 2])):
         assert method.supports(Setting(request=sampler)) is None
-    for sampler in (Random(rate=0.1), ByClass(label=3, fraction=0.5)):
+    streamed = ByClass(label=3, steps=2)
+    for sampler in (Random(rate=0.1), ByClass(label=3, fraction=0.5), streamed):
         assert method.supports(Setting(request=sampler)) == (
-            "it forgets whole classes; allowed: by_class with fraction: 1, ids of classes, or any "
-            "request with requests: any"
+            "it forgets whole classes; allowed: by_class with fraction: 1 and steps: 1, ids of all "
+            "points of classes, or any request with requests: any"
         )
         assert instance("delete", requests="any").supports(Setting(request=sampler)) is None
+
+
+def test_refuses_ids_that_are_parts_of_classes_before_any_work(digits, trained, class_ids):
+    """Two whole classes are served, and so is a part where any request is."""
+    used = task(digits, model="cnn1")
+    method = instance("delete", requests="classes")
+    kept = len(class_ids) - 4
+    message = f"deletes 4 points of class 3 and keeps {kept}; allowed: whole classes"
+    with pytest.raises(ValueError, match=message):
+        served(method, used, trained["cnn1"], request(digits, class_ids[:4]))
+    used.meter.settle()
+    assert used.meter.gradient_evaluations == used.meter.forward_evaluations == 0
+    both = digits.base_ids[np.isin(digits.train_labels[digits.base_ids], (3, 5))]
+    state, _ = serve(digits, trained, both, requests="classes")
+    assert checksum(state) != checksum(trained["cnn1"])
+    state, _ = serve(digits, trained, class_ids[:4], requests="any")
+    assert checksum(state) != checksum(trained["cnn1"])

@@ -1,5 +1,7 @@
 """DELETE: distil the trained model on the deleted points, without the class of each."""
 
+from types import MappingProxyType
+
 from unlearn.core import seeding
 from unlearn.methods.base import Method, Update, parameter
 from unlearn.requests.by_class import ByClass
@@ -14,7 +16,7 @@ class Delete(Method):
 
         KL( softmax(z) || softmax(student) )     z = logits of the trained model, z_y = -infinity
 
-    The retain set is not read.
+    Of the retain set the labels are compared with those of deleted points, and no image is read.
 
     Cost:
         epochs x deleted points, forward and backward, and as many forward passes of the teacher.
@@ -34,6 +36,7 @@ class Delete(Method):
     reads = frozenset({"forget"})
     serves = ("delete",)
     continues = True
+    conformance = MappingProxyType({"requests": "any"})
     conformance_variants = ({"batch_normalisation": "frozen"},)
 
     epochs: int = parameter(
@@ -56,15 +59,15 @@ class Delete(Method):
     )
 
     def supports(self, setting):
-        """Requests that delete a whole class, or ids: the user answers for those."""
+        """Requests that delete a whole class at once; ids are looked at when they are served."""
         request = setting.request
         if request is None or self.requests == "any" or isinstance(request, Ids):
             return None
-        if isinstance(request, ByClass) and request.fraction == 1:
+        if isinstance(request, ByClass) and request.fraction == 1 and request.steps == 1:
             return None
         return (
-            "it forgets whole classes; allowed: by_class with fraction: 1, ids of classes, or any "
-            "request with requests: any"
+            "it forgets whole classes; allowed: by_class with fraction: 1 and steps: 1, ids of all "
+            "points of classes, or any request with requests: any"
         )
 
     def gradient_evaluations(self, retained, deleted, recipe):
@@ -72,10 +75,19 @@ class Delete(Method):
         return self.epochs * deleted
 
     def unlearn(self, task, original, request, seed):
-        """The trained model after `epochs` epochs; unchanged if nothing is deleted."""
+        """The trained model after `epochs` epochs; unchanged if nothing is deleted.
+
+        ValueError if points of a class are deleted and others kept, unless `requests: any`.
+        """
         import torch
         from torch.nn import functional
 
+        from unlearn.algorithms.samples import check_whole_classes
+
+        if self.requests == "classes":
+            deleted_labels = task.data.labels(request.deleted_ids).cpu().numpy()
+            retained_labels = task.data.labels(request.retain_ids).cpu().numpy()
+            check_whole_classes(deleted_labels, retained_labels)
         teacher = task.model(original).eval()
         student = task.model(original)
         optimizer = task.optimizer(student, lr=self.lr)

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unlearn.core import parameters, registry, seeding
+from unlearn.core import registry, seeding
+from unlearn.core.inner_methods import (
+    check_standard,
+    inner_method,
+    inner_modules,
+    inner_refusal,
+)
 from unlearn.methods.base import Method, Update, parameter
 from unlearn.training.state import Overlay
 
@@ -52,35 +58,17 @@ class Sham(Method):
         method = self.method()
         if not method.changes_weights:
             raise ValueError(f"of: {name} changes no weight; allowed: methods that change some")
-        if method.trainer not in (None, "standard"):
-            raise ValueError(
-                f"of: {name} unlearns models of the trainer {method.trainer}; allowed: methods of "
-                "the standard trainer"
-            )
-        if "validation" in method.reads or method.student_architecture() is not None:
-            raise ValueError(
-                f"of: {name} reads the validation split or changes the architecture; allowed: "
-                "methods that do neither"
-            )
+        check_standard("of", self.of)
 
     def modules(self) -> tuple[str, ...]:
         """The modules of the other method."""
-        block = {"kind": self.of["name"], "parameters": self.method().values()}
-        return tuple(registry.modules("methods", block))
+        return inner_modules("of", self.of)
 
     def supports(self, setting: Setting) -> str | None:
         """What the other method supports; requests that it serves."""
         if setting.request is not None and getattr(setting.request, "steps", 1) > 1:
             return "its noise is of the size of one change; allowed: requests of one step"
-        method = self.method()
-        name = self.of["name"]
-        changes = () if setting.request is None else setting.request.changes
-        for change in changes:
-            if change not in method.serves:
-                return f"{name} can only {' and '.join(method.serves)}"
-        if method.images_only and setting.data is not None and setting.data.features:
-            return f"{name} is for images; allowed: features: null"
-        return method.supports(setting)
+        return inner_refusal("of", self.of, setting)
 
     def gradient_evaluations(self, retained: int, deleted: int, recipe: Recipe) -> int | None:
         """Those of the other method."""
@@ -88,14 +76,7 @@ class Sham(Method):
 
     def method(self) -> Method:
         """The other method; ValueError for parameters that it does not allow."""
-        values = {key: value for key, value in self.of.items() if key != "name"}
-        component = registry.find("methods", self.of["name"])
-        fields = parameters.fields(component)
-        unknown = [key for key in values if key not in fields]
-        if unknown:
-            allowed = ", ".join(fields) or "nothing"
-            raise ValueError(f"of: {self.of['name']} has no {unknown[0]}; allowed: {allowed}")
-        return component(**values)
+        return inner_method("of", self.of)
 
     def unlearn(self, task: Task, original: State, request: Step, seed: int) -> Update:
         """The original with noise in every tensor that the other method changes."""
