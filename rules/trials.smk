@@ -5,7 +5,10 @@ CHOICE = f"{TUNED}/record.json"
 TRIALS = f"{TABLES}/{{experiment}}.trials.csv"
 SENSITIVITY = f"{RESULTS}/figures/{{experiment}}.trials"
 
-TUNED_EXPERIMENTS = [name for name, e in STUDY.experiments.items() if e.trials.variants]
+TUNED_EXPERIMENTS = [
+    name for name in STUDY.experiments if any(JOBS.choices(name).cells())
+]
+"""The experiments with a tuned method that can serve a request."""
 
 
 def choice_of(wildcards):

@@ -90,6 +90,17 @@ def test_a_tuned_cell_is_the_method_with_the_parameters_that_were_chosen(project
     assert planned_jobs(project)["choice"] == 1
 
 
+def test_an_experiment_whose_tuned_methods_serve_no_request_has_no_trials(project):
+    study = config()
+    study["experiments"]["accuracy"] |= {
+        "dataset": {"name": "digits", "noise": "random_noise", "noised": 1},
+        "request": "noised",
+        "figure": {"x": "variant", "y": ["accuracy/test"]},
+    }
+    project.write_study(study)
+    assert {"choice", "trials", "sensitivity"}.isdisjoint(planned_jobs(project))
+
+
 @pytest.mark.xdist_group("tuning")
 def test_a_method_whose_trials_all_fail_is_shown_as_failed_with_the_reason(project):
     method = {"name": "gradient_ascent", "epochs": 1, "tuned": True}

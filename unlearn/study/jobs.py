@@ -108,6 +108,8 @@ class Jobs:
         variant = self.study.variants[cell.variant]
         training = self.train(cell.dataset, cell.model, variant.trainer.name, cell.fleet)
         content = {"method": variant.block(), "keeps_weights": cell in self._scored_cells}
+        if cell.variant in self.study.tunings:
+            content["tuned"] = self.study.tunings[cell.variant].searched
         trained_fleet = self.study.trained_fleets.get(cell.fleet)
         if trained_fleet is not None:
             content["trained_members"] = self.study.fleets[trained_fleet]
@@ -143,6 +145,7 @@ class Jobs:
         return {
             "cell": {name: columns[name] for name in CHOICE_COLUMNS},
             "track": tuning.track,
+            "fleet": cell.fleet,
             "trials": [
                 {name: self.study.variants[trial].parameters[name] for name in tuning.searched}
                 for trial in tuning.trials
