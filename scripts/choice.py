@@ -53,7 +53,8 @@ def main(arguments: argparse.Namespace) -> None:
         pairs = zip(logits, reference, strict=True)
         return [judged(unlearned, other, points) for unlearned, other in pairs]
 
-    judged_trials = [_trial(path, judgements, problem) for path in arguments.trials]
+    paths = command.file_list(job["fleets"], arguments.results)
+    judged_trials = [_trial(path, judgements, problem) for path in paths]
     place = trials.best(judged_trials)
     choice = {"trials": len(judged_trials), "trial": place, "parameters": None}
     if place is not None:
@@ -61,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
         choice["objective"] = judged_trials[place].objective
     write_json(arguments.choice, choice)
     write_text(arguments.table, _table(job, judged_trials, place))
-    paths = [*arguments.trials, *([arguments.reference] if job["track"] == "oracle" else [])]
+    paths += [arguments.reference] if job["track"] == "oracle" else []
     write_costs(arguments.costs, _total_costs(paths) | {"trials": len(judged_trials)})
     print(
         f"{job['cell']['variant']}: trial {place} of {len(judged_trials)}, {choice['parameters']}"
@@ -159,9 +160,9 @@ if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_argument("--dataset", required=True, help="record.json of the data set")
     parser.add_argument("--request", required=True, help="record.json of the pilot request")
-    parser.add_argument("--trials", nargs="+", required=True, help="record.json of each trial")
     parser.add_argument("--reference", required=True, help="record.json of what judges them")
-    parser.add_job("cell, track, trials (the searched parameters of each)")
+    parser.add_job("cell, track, trials (the searched parameters of each), fleets (their records)")
+    parser.add_results()
     parser.add_output("choice", "the chosen parameters, json")
     parser.add_output("table", "all trials, csv")
     parser.add_output("costs", "what all trials took, json", is_recorded=False)

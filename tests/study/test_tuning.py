@@ -227,6 +227,10 @@ BAD = {
         with_method(model={"name": "mlp", "hidden": 30_000_000}, tuning={"members": 30}),
         "tuning: mlp-hidden=30000000, original on digits: 30 models",
     ),
+    "the cost of no tuning": (
+        with_method("finetune", figure={"x": "variant", "y": "tuning_trials"}),
+        "unknown metric 'tuning_trials'",
+    ),
     "too many cells": (
         with_method(
             [TUNED, {"name": "gradient_ascent", "tuned": True}],

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.commands import shell_commands
 from tests.support.project import SMALL
 from unlearn.storage.files import read_costs
 
@@ -88,6 +89,16 @@ def test_a_tuned_cell_is_the_method_with_the_parameters_that_were_chosen(project
     project.write_study(config())
     (choice(project, variant) / "choice.json").unlink()
     assert planned_jobs(project)["choice"] == 1
+
+
+def test_no_argument_grows_with_the_number_of_trials(project):
+    project.write_study(config(trials=200))
+    process = project.snakemake("-n", "--cores", "1", "--printshellcmds")
+    commands = shell_commands(process.stdout + process.stderr)
+    (command,) = [command for command in commands if " choice --" in command]
+    arguments, _, standard_input = command.partition("\n")
+    assert "trial-" not in arguments and " --job - " in arguments
+    assert standard_input.count("trial-finetune") == 200
 
 
 def test_an_experiment_whose_tuned_methods_serve_no_request_has_no_trials(project):

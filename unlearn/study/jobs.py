@@ -139,13 +139,18 @@ class Jobs:
         )
 
     def choice(self, cell: Cell) -> dict[str, Any]:
-        """What the parameters of a tuned variant are chosen among; the request is the pilot's."""
+        """What the parameters of a tuned variant are chosen among; the request is the pilot's.
+
+        The grid holds the trials, in their order.
+        """
         tuning = self.study.tunings[cell.variant]
         columns = self._cell_columns(cell)
         return {
             "cell": {name: columns[name] for name in CHOICE_COLUMNS},
             "track": tuning.track,
-            "fleet": cell.fleet,
+            "grid": Grid(
+                [(cell.dataset, cell.model)], list(tuning.trials), [cell.request], [cell.fleet]
+            ),
             "trials": [
                 {name: self.study.variants[trial].parameters[name] for name in tuning.searched}
                 for trial in tuning.trials
