@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scripts import pages
 from tests.support.commands import shell_commands
 from tests.support.project import SMALL
 from unlearn.storage.files import read_costs
@@ -19,10 +20,12 @@ FLEET = "seeds0-1"
 def config(trials=3, methods=({"name": "finetune", "epochs": 3, "tuned": True},)):
     study = copy.deepcopy(SMALL)
     study["tuning"] = {"trials": trials, "members": 2}
+    is_tuned = any(method.get("tuned") for method in methods)
+    costs = ["tuning_gradient_evaluations/learn"] if is_tuned else []
     study["experiments"]["accuracy"] |= {
         "model": "mlp",
         "method": list(methods),
-        "figure": {"x": "variant", "y": ["accuracy/forget", "tuning_gradient_evaluations/learn"]},
+        "figure": {"x": "variant", "y": ["accuracy/forget", *costs]},
     }
     return study
 
@@ -67,6 +70,10 @@ def test_a_tuned_cell_is_the_method_with_the_parameters_that_were_chosen(project
     for ending in ("svg", "png"):
         assert project.results(f"figures/accuracy.trials.{ending}").stat().st_size > 1000
     assert project.planned() == []
+
+    published = project.root / "published"
+    pages.copy(project.results(), published)
+    assert {"accuracy.trials.csv", "accuracy.trials.png"} <= {p.name for p in published.iterdir()}
 
     # the same parameters, given by the study
     project.write_study(config(methods=[{"name": "finetune", "epochs": 3, **chosen["parameters"]}]))
