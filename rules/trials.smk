@@ -5,7 +5,10 @@ CHOICE = f"{TUNED}/record.json"
 TRIALS = f"{TABLES}/{{experiment}}.trials.csv"
 SENSITIVITY = f"{RESULTS}/figures/{{experiment}}.trials"
 
-TUNED_EXPERIMENTS = [name for name, e in STUDY.experiments.items() if e.trials.variants]
+TUNED_EXPERIMENTS = [
+    name for name in STUDY.experiments if any(JOBS.choices(name).cells())
+]
+"""The experiments with a tuned method that can serve a request."""
 
 
 def choice_of(wildcards):
@@ -18,30 +21,28 @@ def choice_of(wildcards):
 
 def trials_of(wildcards):
     """The fleets of the trials of a tuned variant."""
-    return _trial_records(wildcards, STUDY.tunings[wildcards.variant].trials)
+    return grid.files(_choice(wildcards)["fleets"], RESULTS)
 
 
 def reference_of(wildcards):
     """The fleet that trials are judged by: the originals, or the oracles."""
     variant = STUDY.variants[wildcards.variant]
     is_oracle = STUDY.tunings[wildcards.variant].track == "oracle"
-    return _trial_records(
-        wildcards, [variant.oracle if is_oracle else variant.original]
-    )
-
-
-def _trial_records(wildcards, variants):
     names = _names(wildcards, "dataset", "model", "request")
-    names["fleet"] = STUDY.pilot_fleet
-    return [
-        f"{UNLEARNED}/record.json".format(variant=variant, **names)
-        for variant in variants
-    ]
+    names["variant"] = variant.oracle if is_oracle else variant.original
+    return f"{UNLEARNED}/record.json".format(fleet=STUDY.pilot_fleet, **names)
+
+
+def _choice(wildcards):
+    """The description of a choice, with the trials as `grid.files` lists them."""
+    names = _names(wildcards, "dataset", "model", "variant", "request")
+    job = JOBS.choice(Cell(fleet=STUDY.pilot_fleet, **names))
+    listing = [_listed_files(f"{UNLEARNED}/record.json", [job.pop("grid")])]
+    return job | {"fleets": listing}
 
 
 def choice_job(wildcards):
-    names = _names(wildcards, "dataset", "model", "variant", "request")
-    return as_json(JOBS.choice(Cell(fleet=STUDY.pilot_fleet, **names)))
+    return as_json(_choice(wildcards))
 
 
 def choices_of(wildcards):

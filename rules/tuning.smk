@@ -26,9 +26,10 @@ rule choice:
         code=metric_code("scripts.choice"),
     shell:
         "python -m scripts.start analysis choice --dataset {input.dataset:q} --request {input.request:q}"
-        " --trials {input.trials:q} --reference {input.reference:q} --job {params.job:q}"
+        ' --results "$(dirname {input.dataset:q})"/../.. --reference {input.reference:q} --job -'
         " --choice {output.choice:q} --table {output.table:q} --costs {output.costs:q}"
-        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        "{params.job}\nEND"
 
 
 rule trials:

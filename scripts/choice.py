@@ -4,9 +4,8 @@ import argparse
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -46,16 +45,16 @@ def main(arguments: argparse.Namespace) -> None:
     request = read_request(Path(arguments.request).with_name("request.npz"), data.fingerprint)
     *_, step = request.steps(len(data.train_labels), data.base_ids)
     points = _points(data, data.evaluated_ids(request), step)
-    reference = _logits(arguments.reference)
     judged = trials.judged_by_oracle if job["track"] == "oracle" else trials.judged_by_validation
+    problem = _reference_problem(arguments.reference) or points.problem(job["track"])
+    reference = [] if problem else _logits(arguments.reference)
 
     def judgements(logits: np.ndarray) -> list[Judgement]:
-        if reference is None:
-            return []
         pairs = zip(logits, reference, strict=True)
         return [judged(unlearned, other, points) for unlearned, other in pairs]
 
-    judged_trials = [_trial(path, judgements) for path in arguments.trials]
+    paths = command.file_list(job["fleets"], arguments.results)
+    judged_trials = [_trial(path, judgements, problem) for path in paths]
     place = trials.best(judged_trials)
     choice = {"trials": len(judged_trials), "trial": place, "parameters": None}
     if place is not None:
@@ -63,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
         choice["objective"] = judged_trials[place].objective
     write_json(arguments.choice, choice)
     write_text(arguments.table, _table(job, judged_trials, place))
-    paths = [*arguments.trials, *([arguments.reference] if job["track"] == "oracle" else [])]
+    paths += [arguments.reference] if job["track"] == "oracle" else []
     write_costs(arguments.costs, _total_costs(paths) | {"trials": len(judged_trials)})
     print(
         f"{job['cell']['variant']}: trial {place} of {len(judged_trials)}, {choice['parameters']}"
@@ -88,26 +87,43 @@ def _points(data: dataset.Dataset, ids: np.ndarray, step: Step) -> JudgedPoints:
     )
 
 
-def _trial(path: str, judgements: Any) -> Trial:
-    """One trial from the record of its fleet."""
+def _reference_problem(path: str) -> str:
+    """Why the models that judge trials cannot; nothing where they can."""
+    costs = read_costs(Path(path).with_name("costs.json"))
+    if costs["status"] == "failed":
+        return "the models that judge it have failed"
+    diverged = _diverged(costs["models"])
+    return f"{diverged} of {len(costs['models'])} models that judge it diverged" if diverged else ""
+
+
+def _diverged(models: Sequence[Sequence[Mapping]]) -> int:
+    """The number of models that diverged at a step, by their costs."""
+    return sum(any(step["diverged"] for step in steps) for steps in models)
+
+
+def _trial(path: str, judgements: Callable[[np.ndarray], list[Judgement]], problem: str) -> Trial:
+    """One trial from the record of its fleet.
+
+    Args:
+        path: The record.
+        judgements: One a model, from logits K x P x classes.
+        problem: Why no trial can be judged; nothing where trials can be.
+    """
     costs = read_costs(Path(path).with_name("costs.json"))
     models = costs["models"]
     gradients = [sum(step["gradient_evaluations"] for step in steps) for steps in models]
     mean = float(np.mean(gradients)) if gradients else 0.0
     if costs["status"] == "failed":
         return Trial((), mean, costs["error"])
-    diverged = sum(bool(steps[-1]["diverged"]) for steps in models)
+    diverged = _diverged(models)
     if diverged:
         return Trial((), mean, f"{diverged} of {len(models)} models diverged")
-    judged = judgements(_logits(path))
-    return Trial(judged, mean, "" if judged else "the models that judge it have failed")
+    return Trial((), mean, problem) if problem else Trial(judgements(_logits(path)), mean)
 
 
-def _logits(path: str) -> np.ndarray | None:
-    """The logits of a fleet after the last step, K x P x classes; None if it failed."""
+def _logits(path: str) -> np.ndarray:
+    """The logits of a fleet after the last step, K x P x classes."""
     costs = read_costs(Path(path).with_name("costs.json"))
-    if costs["status"] == "failed":
-        return None
     folder = Path(path).parent
     logits, votes, ids = (read_array(folder / f"{name}.npy") for name in ("logits", "votes", "ids"))
     if digest(logits, votes, ids) != costs["outputs_sha256"]:
@@ -144,9 +160,9 @@ if __name__ == "__main__":
     parser = command.CommandParser(__doc__)
     parser.add_argument("--dataset", required=True, help="record.json of the data set")
     parser.add_argument("--request", required=True, help="record.json of the pilot request")
-    parser.add_argument("--trials", nargs="+", required=True, help="record.json of each trial")
     parser.add_argument("--reference", required=True, help="record.json of what judges them")
-    parser.add_job("cell, track, trials (the searched parameters of each)")
+    parser.add_job("cell, track, trials (the searched parameters of each), fleets (their records)")
+    parser.add_results()
     parser.add_output("choice", "the chosen parameters, json")
     parser.add_output("table", "all trials, csv")
     parser.add_output("costs", "what all trials took, json", is_recorded=False)

@@ -104,7 +104,10 @@ def _finished_json(path: Path) -> dict:
 
 
 def _result_paths(results: Path, config: dict) -> dict[str, list[Path]]:
-    """Table, figure and summary of each experiment and picture. PageError if one is missing."""
+    """Table, figure, summary and trials of each experiment and picture.
+
+    PageError if a table or a figure is missing.
+    """
     paths = {}
     for name in config["experiments"] | config.get("pictures", {}):
         required = [results / f"tables/{name}.csv", results / f"figures/{name}.png"]
@@ -113,7 +116,10 @@ def _result_paths(results: Path, config: dict) -> dict[str, list[Path]]:
                 raise PageError(
                     f"{path}: there is none, so {name} is not finished; run it to its end"
                 )
-        paths[name] = [*required, *(results / "summaries").glob(f"{name}.md")]
+        optional = [f"summaries/{name}.md", f"tables/{name}.trials.csv"]
+        optional += [f"figures/{name}.trials.png"]
+        found_paths = [results / path for path in optional if (results / path).exists()]
+        paths[name] = required + found_paths
     return paths
 
 

@@ -147,6 +147,23 @@ def test_the_command_says_what_differs(verify, tmp_path):
     assert process.returncode == 1 and "1 different" in process.stdout
 
 
+def test_trials_are_compared_in_the_same_arithmetic_alone(verify, tmp_path):
+    """Their objectives have no intervals."""
+    same = table([[1.0, 2.0, 3.0]])
+    verify(same, same)
+    for name, objective in (("old", 0.1), ("new", 0.2)):
+        trials = pd.DataFrame({"trial": [0], "objective": [objective]})
+        trials.to_csv(tmp_path / name / "t.trials.csv", index=False)
+    process = verify(same, same)
+    assert process.returncode == 0
+    assert process.stdout == "t.csv: the same bytes\nt.trials.csv: not compared\n"
+    provenance = {"machines": [{"arithmetic": "cpu AVX512 float32", "torch": "2"}]}
+    for name in ("old", "new"):
+        (tmp_path / name / "provenance.json").write_text(json.dumps(provenance))
+    process = verify(same, same)
+    assert process.returncode == 1 and "t.trials.csv: different" in process.stdout
+
+
 GOOD = table([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
 BROKEN = {

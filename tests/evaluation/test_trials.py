@@ -109,6 +109,21 @@ def test_the_oracle_itself_is_right_and_doing_nothing_is_not():
     assert judgement.distribution_gap == 1
 
 
+def test_points_of_classes_without_validation_points_cannot_be_judged():
+    message = "the validation split has no point of the deleted points' classes: 2"
+    assert points([2, 2], [0, 1]).problem("validation") == message
+    assert points([2, 2], [0, 1]).problem("oracle") == ""
+    assert points([2, 2, 0], [0, 1]).problem("validation") == ""
+    # a class that is removed is compared with nothing
+    assert points([2, 2], [0, 1], retained=(0, 1)).problem("validation") == ""
+
+
+@pytest.mark.parametrize("track", ["validation", "oracle"])
+def test_utility_needs_validation_points_of_classes_that_are_left(track):
+    message = "the validation split has no point of a class that is left"
+    assert points([2], [2], retained=(0, 1)).problem(track) == message
+
+
 def trial(objective, cost=1.0, problem=""):
     return Trial([Judgement(objective, 0, 0)], cost, problem)
 

@@ -20,6 +20,7 @@ from unlearn.jobs.unlearn import unlearn_fleet
 from unlearn.methods.amnesiac import Amnesiac
 from unlearn.methods.finetune import Finetune
 from unlearn.models.layers import batch_normalisations
+from unlearn.storage.fleet import Fleet, write_fleet
 from unlearn.trainers.amnesiac import AmnesiacTrainer
 from unlearn.trainers.standard import StandardTrainer
 from unlearn.training.data import normalised
@@ -76,6 +77,18 @@ def test_the_model_is_that_of_the_standard_trainer(model, recipe, digits):
     start = task.new_model(seeding.derive(0, "initial weights"), digits.base_ids)
     assert np.array_equal(state["log/weights"][0], vector(start))
     assert np.array_equal(state["log/weights"][-1], vector(task.model(state)))
+
+
+def test_a_log_on_disk_is_as_good_as_one_in_memory(digits, tmp_path):
+    task, state = logged(digits)
+    path = tmp_path / "trained.safetensors"
+    write_fleet(path, [state], {})
+    ids = digits.base_ids[::9]
+    results = [
+        arrays(Amnesiac().unlearn(task, original, request(digits, ids), 0).tensors)
+        for original in (state, Fleet(path)[0])
+    ]
+    assert all(np.array_equal(results[0][name], results[1][name]) for name in results[0])
 
 
 @pytest.mark.parametrize("batch_size", [32, 53])

@@ -20,6 +20,7 @@ def with_method(method=TUNED, **changes):
     def change(config, experiment):
         config["tuning"] = changes.pop("tuning", {"trials": 4, "members": 2})
         config["methods"] = changes.pop("methods", {})
+        config["requests"] = changes.pop("requests", {})
         experiment["method"] = method
         experiment["request"] = {"name": "random", "rate": 0.1}
         experiment |= changes
@@ -46,6 +47,38 @@ def test_a_value_that_the_study_gives_is_not_searched():
         load(with_method(TUNED | {"lr": 0.1}))
     with pytest.raises(StudyError, match="has no parameter left to search"):
         load(with_method("quick", methods={"quick": TUNED | {"lr": 0.1}}))
+
+
+def test_a_value_that_the_study_gives_counts_even_if_it_is_the_default():
+    given = {"name": "scrub", "lr": 0.001, "tuned": True}
+    plan = load(with_method([{"name": "scrub", "tuned": True}, given]))
+    free, fixed = (plan.tunings[f"scrub-{name}tuned=true"] for name in ("", "lr=0.001-"))
+    assert set(free.searched) - set(fixed.searched) == {"lr"}
+    assert {plan.variants[name].parameters["lr"] for name in fixed.trials} == {0.001}
+
+
+def test_a_value_at_a_name_of_the_study_is_a_part_of_that_name():
+    alias = {"name": "scrub", "lr": 0.001, "tuned": True}
+    plan = load(with_method(["own", {"name": "own", "lr": 0.001}], methods={"own": alias}))
+    assert list(plan.tunings) == ["own"] and "lr" not in plan.tunings["own"].searched
+
+
+def test_trials_of_different_trainers_differ():
+    methods = [{"name": "amnesiac", "max_log_gb": size, "tuned": True} for size in (3, 4)]
+    plan = load(with_method(methods))
+    first, second = plan.tunings.values()
+    assert not {*first.trials} & {*second.trials}
+    trainers = {plan.variants[name].trainer.parameters["max_log_gb"] for name in first.trials}
+    assert trainers == {3}
+
+
+def test_a_version_that_is_tuned_is_no_reference():
+    scratch = {"name": "influence_distillation", "alpha": 0, "weights": "none", "tuned": True}
+    figure = {"x": "variant", "y": "kl_scratch"}
+    plan = load(with_method([scratch, "influence_distillation"], figure=figure))
+    reference = plan.references["influence_distillation"]["scratch"]
+    assert reference == "influence_distillation-alpha=0-weights=none"
+    assert reference not in plan.tunings
 
 
 def test_points_are_those_of_the_halton_sequence():
@@ -128,6 +161,22 @@ def test_a_choice_knows_its_trials_in_their_order():
     assert [trial["lr"] for trial in job["trials"]] == [trial["lr"] for trial in trials(plan)]
 
 
+def test_what_is_tuned_is_another_job_and_so_is_another_number_of_pilots():
+    """Where Snakemake's notes are lost, jobs run again only if their descriptions differ."""
+    descriptions = []
+    for tuned, members in ((True, 1), (True, 2), (False, 1)):
+        methods = {"own": TUNED | {"tuned": tuned}}
+        plan = load(with_method("own", methods=methods, tuning={"members": members}))
+        cell = next(cell for cell in plan.cells if cell.variant == "own")
+        choices = union([Jobs(plan).choices("accuracy")])
+        job = Jobs(plan).unlearn(cell)
+        assert type(job).read(job.describe()) == job
+        descriptions.append((job.describe(), [Jobs(plan).choice(cell) for cell in choices]))
+    (unlearn, choice), (same_unlearn, other_choice), (other_unlearn, _) = descriptions
+    assert unlearn == same_unlearn != other_unlearn
+    assert choice != other_choice
+
+
 def test_the_report_lists_no_trial():
     assert not any(name.startswith("trial-") for name in Jobs(load(with_method())).guarantees())
 
@@ -158,6 +207,29 @@ BAD = {
     "the draw of tuning": (
         with_method(request={"name": "random", "rate": 0.1, "seed": 5_000_000}),
         "is the draw that methods are tuned on; allowed: other draws",
+    ),
+    "the draw of tuning by another name": (
+        with_method(
+            requests={"few": {"name": "random", "rate": 0.1}},
+            request={"name": "few", "seed": 5_000_000},
+        ),
+        "few-seed=5000000 is the draw that methods are tuned on; allowed: other draws",
+    ),
+    "a reference of values that are not known": (
+        with_method(
+            {"name": "influence_distillation", "tuned": True},
+            figure={"x": "variant", "y": "kl_scratch"},
+        ),
+        "kl_scratch compares influence_distillation-tuned=true with a version that shares lr, "
+        "which tuning chooses; allowed: values for them, or other metrics",
+    ),
+    "more pilots than memory holds": (
+        with_method(model={"name": "mlp", "hidden": 30_000_000}, tuning={"members": 30}),
+        "tuning: mlp-hidden=30000000, original on digits: 30 models",
+    ),
+    "the cost of no tuning": (
+        with_method("finetune", figure={"x": "variant", "y": "tuning_trials"}),
+        "unknown metric 'tuning_trials'",
     ),
     "too many cells": (
         with_method(

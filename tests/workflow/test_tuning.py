@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scripts import pages
+from tests.support.commands import shell_commands
 from tests.support.project import SMALL
 from unlearn.storage.files import read_costs
 
@@ -18,10 +20,12 @@ FLEET = "seeds0-1"
 def config(trials=3, methods=({"name": "finetune", "epochs": 3, "tuned": True},)):
     study = copy.deepcopy(SMALL)
     study["tuning"] = {"trials": trials, "members": 2}
+    is_tuned = any(method.get("tuned") for method in methods)
+    costs = ["tuning_gradient_evaluations/learn"] if is_tuned else []
     study["experiments"]["accuracy"] |= {
         "model": "mlp",
         "method": list(methods),
-        "figure": {"x": "variant", "y": ["accuracy/forget", "tuning_gradient_evaluations/learn"]},
+        "figure": {"x": "variant", "y": ["accuracy/forget", *costs]},
     }
     return study
 
@@ -67,6 +71,10 @@ def test_a_tuned_cell_is_the_method_with_the_parameters_that_were_chosen(project
         assert project.results(f"figures/accuracy.trials.{ending}").stat().st_size > 1000
     assert project.planned() == []
 
+    published = project.root / "published"
+    pages.copy(project.results(), published)
+    assert {"accuracy.trials.csv", "accuracy.trials.png"} <= {p.name for p in published.iterdir()}
+
     # the same parameters, given by the study
     project.write_study(config(methods=[{"name": "finetune", "epochs": 3, **chosen["parameters"]}]))
     project.run()
@@ -88,6 +96,27 @@ def test_a_tuned_cell_is_the_method_with_the_parameters_that_were_chosen(project
     project.write_study(config())
     (choice(project, variant) / "choice.json").unlink()
     assert planned_jobs(project)["choice"] == 1
+
+
+def test_no_argument_grows_with_the_number_of_trials(project):
+    project.write_study(config(trials=200))
+    process = project.snakemake("-n", "--cores", "1", "--printshellcmds")
+    commands = shell_commands(process.stdout + process.stderr)
+    (command,) = [command for command in commands if " choice --" in command]
+    arguments, _, standard_input = command.partition("\n")
+    assert "trial-" not in arguments and " --job - " in arguments
+    assert standard_input.count("trial-finetune") == 200
+
+
+def test_an_experiment_whose_tuned_methods_serve_no_request_has_no_trials(project):
+    study = config()
+    study["experiments"]["accuracy"] |= {
+        "dataset": {"name": "digits", "noise": "random_noise", "noised": 1},
+        "request": "noised",
+        "figure": {"x": "variant", "y": ["accuracy/test"]},
+    }
+    project.write_study(study)
+    assert {"choice", "trials", "sensitivity"}.isdisjoint(planned_jobs(project))
 
 
 @pytest.mark.xdist_group("tuning")

@@ -58,7 +58,7 @@ def touched_steps(state: State, ids: np.ndarray) -> np.ndarray:
 
 def step_count(state: State) -> int:
     """The number of steps that were logged."""
-    return len(rows(state, WEIGHTS)) - 1
+    return rows(state, WEIGHTS).shape[0] - 1
 
 
 def subtract(model: nn.Module, state: State, steps: np.ndarray) -> None:

@@ -34,6 +34,16 @@ class JudgedPoints:
     retained_classes: frozenset[int]
     """The classes of which points are left to train on."""
 
+    def problem(self, track: str) -> str:
+        """Why no trial can be judged on a track; nothing where trials can be."""
+        if not len(self.kept_rows):
+            return "the validation split has no point of a class that is left"
+        compared = {true for true, label, _ in self.groups() if label in self.retained_classes}
+        if track == "oracle" or not compared or compared & {*self.validation_classes.tolist()}:
+            return ""
+        classes = ", ".join(map(str, sorted(compared)))
+        return f"the validation split has no point of the deleted points' classes: {classes}"
+
     @property
     def kept_rows(self) -> np.ndarray:
         """The rows of validation points of classes that are left."""

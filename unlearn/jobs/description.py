@@ -38,6 +38,8 @@ class FleetJob:
     """Those of the trained fleet, where others are unlearned from it."""
     method: Block | None = None
     """None for training."""
+    tuned: tuple[str, ...] = ()
+    """The parameters of the method that tuning chooses; those of `method` are then not used."""
     checkpoint: str | None = None
     """The path of already trained weights; {seed} stands for the seed of a member."""
     device: str = "auto"
@@ -74,6 +76,8 @@ class FleetJob:
             described["trained_members"] = [m.describe() for m in self.trained_members]
         if not self.keeps_weights:
             described["keeps_weights"] = False
+        if self.tuned:
+            described["tuned"] = list(self.tuned)
         return described if self.method is None else described | {"method": self.method}
 
     @classmethod
@@ -84,7 +88,8 @@ class FleetJob:
             for key in ("members", "trained_members")
             if key in described
         }
-        return cls(**{**described, **members})
+        names = {"tuned": tuple(described.get("tuned", ()))}
+        return cls(**{**described, **members, **names})
 
     def modules(self) -> list[str]:
         """The modules that the job imports by a computed name."""

@@ -108,6 +108,8 @@ class Jobs:
         variant = self.study.variants[cell.variant]
         training = self.train(cell.dataset, cell.model, variant.trainer.name, cell.fleet)
         content = {"method": variant.block(), "keeps_weights": cell in self._scored_cells}
+        if cell.variant in self.study.tunings:
+            content["tuned"] = self.study.tunings[cell.variant].searched
         trained_fleet = self.study.trained_fleets.get(cell.fleet)
         if trained_fleet is not None:
             content["trained_members"] = self.study.fleets[trained_fleet]
@@ -137,12 +139,18 @@ class Jobs:
         )
 
     def choice(self, cell: Cell) -> dict[str, Any]:
-        """What the parameters of a tuned variant are chosen among; the request is the pilot's."""
+        """What the parameters of a tuned variant are chosen among; the request is the pilot's.
+
+        The grid holds the trials, in their order.
+        """
         tuning = self.study.tunings[cell.variant]
         columns = self._cell_columns(cell)
         return {
             "cell": {name: columns[name] for name in CHOICE_COLUMNS},
             "track": tuning.track,
+            "grid": Grid(
+                [(cell.dataset, cell.model)], list(tuning.trials), [cell.request], [cell.fleet]
+            ),
             "trials": [
                 {name: self.study.variants[trial].parameters[name] for name in tuning.searched}
                 for trial in tuning.trials

@@ -100,6 +100,7 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
     has_swap = any(dataset.facts.swapped_classes for dataset in datasets)
     has_scoring = any(request.component.scoring() for request in requests)
     has_noise = any(dataset.facts.noised for dataset in datasets)
+    has_tuning = any(variant.name in study.tunings for variant in variants)
     changes = {change for request in requests for change in request.component.changes}
     has_population = any(cell.fleet in study.populations for cell in cells)
     empty_splits = {s for s, change in CHANGES_BY_SPLIT.items() if change not in changes}
@@ -112,6 +113,8 @@ def splits_by_metric(cells: Iterable[Cell], study: Study) -> dict[str, set[str]]
         if (metric.of_classes and not has_swap) or (metric.scoring_field and not has_scoring):
             return set()
         if metric.reference not in references or (metric.noise_field and not has_noise):
+            return set()
+        if metric.tuning_field and not has_tuning:
             return set()
         return set(metric.splits) - (empty_splits if metric.is_about_points else set())
 

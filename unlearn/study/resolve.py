@@ -11,7 +11,7 @@ from typing import Any
 
 from unlearn.core import registry
 from unlearn.core.parameters import Parameters
-from unlearn.study import messages, schema, sections
+from unlearn.study import messages, schema, sections, tuning
 from unlearn.study.components import (
     DatasetPart,
     ModelPart,
@@ -179,6 +179,8 @@ class Resolver:
             self.at(path, schema.check, alias | overrides, rules)
         values = schema.with_defaults(alias | overrides, rules)
         base = schema.with_defaults(alias, rules)
+        if values.get(tuning.KEY):
+            base = tuning.naming_base(kind, base, overrides.keys() - alias.keys())
         return canonical_name(name, values, base), kind, values
 
     def _kind(self, section: str, name: str, alias_of: str | None, path: str) -> str:

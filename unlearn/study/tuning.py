@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from unlearn.core import parameters, registry
 from unlearn.core.setting import Setting
-from unlearn.study import compatibility, search_space
+from unlearn.study import compatibility, memory, search_space
 from unlearn.study.components import Part, Selection, Variant, canonical_name
 from unlearn.study.grid import NO_GRID, Cell, Grid
 from unlearn.study.populations import PILOT_SEEDS
@@ -42,6 +42,23 @@ class Tuning:
     """The variants that are tried; the first has the parameters of the study."""
 
 
+def naming_base(kind: str, base: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """The values that the name of a tuned variant leaves out.
+
+    A parameter that the study gives is not searched, even with the value that it would have anyway.
+    So the name shows it, and two searches have two names.
+
+    Args:
+        kind: The registered name of the method.
+        base: The values that the name stands for.
+        given: The keys that a block gives beside the name.
+    """
+    searchable = search_space.searched(registry.find("methods", kind))
+    return {
+        name: value for name, value in base.items() if name not in searchable or name not in given
+    }
+
+
 def search(resolver: Resolver, variant: Variant, block: Mapping[str, Any], path: str) -> Tuning:
     """The tuning of a variant; StudyError for a method that has nothing to tune.
 
@@ -61,10 +78,15 @@ def search(resolver: Resolver, variant: Variant, block: Mapping[str, Any], path:
             f"spaces whose values the study does not give (of {variant.kind}: {spaces})",
         )
     count = resolver.config["tuning"]["trials"]
-    defaults = {name: f.default for name, f in parameters.fields(component).items()}
+    defaults = {
+        name: field.default
+        for owner in (registry.find("trainers", variant.trainer.kind), component)
+        for name, field in parameters.fields(owner).items()
+    }
     trials = []
     for values in search_space.trials(component, variant.parameters, names, count):
-        name = f"trial-{canonical_name(variant.kind, values, defaults)}"
+        all_values = variant.trainer.parameters | values
+        name = f"trial-{canonical_name(variant.kind, all_values, defaults)}"
         method = component(**values)
         trial = Variant(
             name,
@@ -109,6 +131,8 @@ def resolve_pilots(
             f"{PILOT_SEEDS.start:,} to {PILOT_SEEDS.stop - 1:,}; allowed: other seeds",
         )
     members = resolver.config["tuning"]["members"]
+    for problem in memory.problems(selection, members):
+        resolver.fail(f"{path}.{problem.key}", f"tuning: {problem.message}")
     (fleet,) = resolver.fleets(PILOT_SEEDS[:members], PILOT_SEEDS.stop)
     study.pilot_fleet = fleet
     pilots = [_pilot(resolver, request, selection, path) for request in selection.requests]
@@ -148,7 +172,7 @@ def _pilot(resolver: Resolver, request: Part, selection: Selection, path: str) -
     pilot = request
     if changes:
         pilot = resolver.request({"name": request.kind, **request.parameters, **changes}, path)
-    if changes and pilot.name == request.name:
+    if changes and pilot.parameters == request.parameters:
         resolver.fail(
             f"{path}.request",
             f"{request.name} is the draw that methods are tuned on; allowed: other draws",

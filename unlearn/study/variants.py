@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from unlearn.core import registry
@@ -158,10 +158,23 @@ def _references(
         path: Where the variant stands, for error messages.
     """
     for suffix, parameters in variant.component.references().items():
-        if not any(metric.endswith(f"_{suffix}") for metric in metrics):
+        metric = next((metric for metric in metrics if metric.endswith(f"_{suffix}")), None)
+        if metric is None:
             continue
+        unknown = _searched(resolver, variant, parameters)
+        if unknown:
+            resolver.fail(
+                path,
+                f"{metric} compares {variant.name} with a version that shares "
+                f"{', '.join(unknown)}, which tuning chooses; allowed: values for them, or other "
+                "metrics",
+            )
         siblings = (v for v in variants if (v.kind, v.trainer) == (variant.kind, variant.trainer))
-        matching = (v for v in siblings if parameters.items() <= v.parameters.items())
+        matching = (
+            v
+            for v in siblings
+            if parameters.items() <= v.parameters.items() and not _searched(resolver, v, parameters)
+        )
         reference = next(matching, None)
         if reference is None:
             method = registry.find("methods", variant.kind)
@@ -171,3 +184,9 @@ def _references(
             reference = _new_variant(resolver, part, variant.trainer, path)
         resolver.study.references.setdefault(variant.name, {})[suffix] = reference.name
         yield reference
+
+
+def _searched(resolver: Resolver, variant: Variant, names: Collection[str]) -> list[str]:
+    """Those of some parameters whose values tuning chooses for a variant."""
+    search = resolver.study.tunings.get(variant.name)
+    return [] if search is None else [name for name in search.searched if name in names]
