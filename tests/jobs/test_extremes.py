@@ -14,12 +14,22 @@ from unlearn.training.recipe import Recipe
 
 SMALLEST_NUMBER = 1e-300
 
+SHORT = {"epochs": 1, "tail_epochs": 0}
+"""Parameters of methods that make them fast."""
+
+THRESHOLDS = ("max_nonstationarity",)
+"""Numbers that say what is refused: at their least they refuse everything."""
+
 
 def extremes(component: type) -> list[tuple[str, float]]:
     """The ends of the ranges of a component's numbers: parameter, value."""
     ends = []
     for name, field in parameters.fields(component).items():
-        if field.kind is not float or name in ("epsilon", "step"):  # these bound each other
+        if field.kind is not float or name in (
+            *THRESHOLDS,
+            "epsilon",
+            "step",
+        ):  # the last two bound each other
             continue
         limits = field.limits
         assert limits.maximum is not None or limits.below is not None, name
@@ -55,7 +65,8 @@ def test_the_largest_rate_with_the_largest_decay_trains(digits):
 @pytest.mark.parametrize(("name", "parameter", "value"), cases("methods", METHODS))
 def test_a_method_serves_at_the_ends_of_its_ranges(digits, trained_model, name, parameter, value):
     method = registry.find("methods", name)
-    options = {parameter: value} | ({"epochs": 1} if "epochs" in parameters.fields(method) else {})
+    fields = parameters.fields(method)
+    options = {parameter: value} | {k: v for k, v in SHORT.items() if k in fields}
     subject = Subject(method(**dict(method.conformance) | options), digits, name)
     skip_unsupported(subject)
     state, _ = subject.serve(trained_model(subject))

@@ -165,6 +165,7 @@ def updates(monkeypatch):
     """What the method `original` returns at each step, in the place of nothing."""
     queue = []
     monkeypatch.setattr(Original, "unlearn", lambda *arguments: queue.pop(0))
+    monkeypatch.setattr(Original, "continues", False)  # each update stands for itself
     return queue
 
 

@@ -236,7 +236,7 @@ class Descent(Method):
 class Collapse(Descent):
     """Ascend until nothing is known."""
 
-    sign = -20
+    sign = -5
 
 
 class FinetuneOnly(Finetune):

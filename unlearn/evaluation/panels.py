@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from unlearn.evaluation import placement
@@ -54,7 +55,7 @@ def _rows(table: pd.DataFrame, figure: Mapping) -> pd.DataFrame:
     if not placement.axes(figure) & {"step", "points"}:
         table = table[table["step"] == table.groupby("request")["step"].transform("max")]
     is_drawn = [placement.is_in_figure(record, figure) for record in table.to_dict("records")]
-    rows = table[is_drawn]
+    rows = table[np.array(is_drawn, dtype=bool)]  # an empty list would select no column
     records = rows.to_dict("records")
     shades = [placement.shade(record, figure) for record in records]
     return rows.assign(

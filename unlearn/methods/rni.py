@@ -46,7 +46,7 @@ class Rni(Method):
     )
     noisy_epochs: int = parameter(4, minimum=1, help="Epochs of part one.")
     full_epochs: int = parameter(2, minimum=0, help="Epochs of part two, which train everything.")
-    lr: float = parameter(0.005, above=0, search=("log", 1e-3, 1e-1))
+    lr: float = parameter(0.005, above=0, maximum=1_000_000, search=("log", 1e-3, 1e-1))
     last_scale: float = parameter(
         5.0, above=0, help="The factor of the rate in the last epoch of part two."
     )

@@ -149,7 +149,8 @@ def _power_note(table: pd.DataFrame) -> str:
 def _frontier_table(table: pd.DataFrame, figure: Mapping) -> str:
     """The metrics of all variants."""
     records = table.to_dict("records")
-    rows = table[[placement.is_in_figure(record, figure) for record in records]]
+    is_drawn = [placement.is_in_figure(record, figure) for record in records]
+    rows = table[np.array(is_drawn, dtype=bool)]  # an empty list would select no column
     pairs = rows[["metric", "split"]].drop_duplicates().itertuples(index=False)
     columns = [f"{metric}/{split}" for metric, split in pairs]
     text = wide_tables.wide_text(rows, columns, NARROW_SPACE)
