@@ -23,6 +23,15 @@ MARK = "<!-- made by `python -m scripts.method_pages` from the class of the meth
 SECTIONS = ("Cost", "Pitfalls", "References")
 """The sections of a method's docstring, in their order."""
 
+GROUPS = (
+    "Controls",
+    "Methods whose models are trained for them",
+    "Methods that need no deleted point",
+    "Methods that read deleted and retained points",
+    "Methods that read deleted points alone",
+)
+"""The parts of the index."""
+
 LONGER_PAGES = {
     "sisa": "sisa.md",
     "deltagrad": "deltagrad.md",
@@ -42,7 +51,9 @@ All of them run beside `original` (doing nothing) and `retrain` (the oracle).
 Those with a search space can be [tuned](../tuning.md) with equal budgets.
 In formulas D_r and D_f are the points that are left and those that are deleted, |D_r| and |D_f|
 their numbers, E the epochs, CE the mean cross-entropy and C the number of classes.
+"""
 
+TABLE_HEAD = """\
 | method | idea | reads | serves | guarantee | searched |
 | --- | --- | --- | --- | --- | --- |"""
 
@@ -51,7 +62,22 @@ def pages() -> dict[str, str]:
     """The text of every page, by the name of its file."""
     names = registry.names("methods")
     texts = {f"{name}.md": page(name) for name in names}
-    return texts | {"README.md": "\n".join([INDEX_HEAD, *map(_index_row, names)]) + "\n"}
+    lines = [INDEX_HEAD]
+    for title in GROUPS:
+        group = [name for name in names if _group(registry.find("methods", name)) == title]
+        lines += [f"## {title}", "", TABLE_HEAD, *map(_index_row, group), ""]
+    return texts | {"README.md": "\n".join(lines)}
+
+
+def _group(method: type[Method]) -> str:
+    """The part of the index that a method belongs to."""
+    if method.is_control:
+        return GROUPS[0]
+    if method.trainer not in (None, "standard"):
+        return GROUPS[1]
+    if "forget" not in method.reads:
+        return GROUPS[2]
+    return GROUPS[3] if "retain" in method.reads else GROUPS[4]
 
 
 def page(name: str) -> str:
