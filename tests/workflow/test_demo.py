@@ -23,7 +23,7 @@ def test_the_comparison_of_the_demo(project):
     files = [f"results/demo/{name}" for name in (*figures, "summaries/comparison.csv")]
     project.snakemake("--cores", "2", *files)
     summary = pd.read_csv(results / "summaries/comparison.csv").set_index("variant")
-    assert len(summary) == 10 and not summary[["failed", "diverged"]].any(axis=None)
+    assert len(summary) == 15 and not summary[["failed", "diverged"]].any(axis=None)
     assert all((results / name).stat().st_size > 10_000 for name in figures)
     cells = {
         tuple(cell) for cell in pd.read_csv(results / "tables/comparison.csv")[CELL].to_numpy()
@@ -43,7 +43,7 @@ def test_the_demo_runs_to_its_end_and_not_twice(project):
     assert "Nothing to be done" in project.snakemake("-n").stdout
     results = project.root / "results" / "demo"
     assert len(stable(results / "scores.csv")) > 1000
-    assert len(list(results.glob("figures/*.svg"))) == 14
+    assert len(list(results.glob("figures/*.svg"))) == 14 + 3  # and three of trials
     assert (results / "report.html").stat().st_size > 1_000_000
 
 

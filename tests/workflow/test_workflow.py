@@ -28,7 +28,8 @@ def test_scores_are_tidy(finished):
         name
         for name, metric in METRICS.items()
         if metric.rule == "score"
-        and not (metric.is_trainer_specific or metric.noise_field or metric.scoring_field)
+        and not (metric.is_trainer_specific or metric.noise_field)
+        and not (metric.scoring_field or metric.tuning_field)
         and not (metric.of_classes or name == "refused" or name.startswith("gate_"))
     }
 
