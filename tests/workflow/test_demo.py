@@ -43,7 +43,7 @@ def test_the_demo_runs_to_its_end_and_not_twice(project):
     assert "Nothing to be done" in project.snakemake("-n").stdout
     results = project.root / "results" / "demo"
     assert len(stable(results / "scores.csv")) > 1000
-    assert len(list(results.glob("figures/*.svg"))) == 14 + 3  # and three of trials
+    assert len(list(results.glob("figures/*.svg"))) == 18  # three of them of trials
     assert (results / "report.html").stat().st_size > 1_000_000
 
 
