@@ -56,8 +56,9 @@ def main(arguments: argparse.Namespace) -> None:
         unlearned if path == arguments.unlearned else path and _fleet(path, control_identity)
         for path in (arguments.oracle, arguments.original)
     )
-    other_costs = _noise_costs(data, arguments.noise) | _scoring_costs(arguments.scoring)
-    other_costs |= _tuning_costs(arguments.tuning)
+    other_costs = _noise_costs(data, arguments.noise)
+    other_costs |= _other_costs(arguments.scoring, "scoring_field")
+    other_costs |= _other_costs(arguments.tuning, "tuning_field")
     fleets = Comparison(
         trained=TrainedFleet(
             weights=trained_weights,
@@ -133,28 +134,14 @@ def _noise_costs(data: dataset.Dataset, path: str | None) -> dict:
     }
 
 
-def _scoring_costs(path: str | None) -> dict:
-    """What scoring the points of the request took, which is a part of no method."""
-    if path is None:
-        return {}
-    record = _costs(path)
-    return {
-        metric.name: record[metric.scoring_field]
-        for metric in METRICS.values()
-        if metric.scoring_field
-    }
+def _other_costs(path: str | None, field: str) -> dict:
+    """What was taken beside training: by scoring the points of the request, or by tuning.
 
-
-def _tuning_costs(path: str | None) -> dict:
-    """What the trials took by which the parameters of the method were chosen."""
-    if path is None:
-        return {}
-    record = _costs(path)
-    return {
-        metric.name: record[metric.tuning_field]
-        for metric in METRICS.values()
-        if metric.tuning_field
-    }
+    `field` is the field of a metric that names its number in the record at `path`.
+    """
+    names = {name: getattr(metric, field) for name, metric in METRICS.items()}
+    record = {} if path is None else _costs(path)
+    return {name: record[key] for name, key in names.items() if key and record}
 
 
 def _common_precision(paths: Iterable[str]) -> str:

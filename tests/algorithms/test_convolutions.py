@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from tests.support.jobs import task
-from unlearn.algorithms import convolutions
-from unlearn.algorithms.mean_gradients import mean_gradient
+from unlearn.algorithms import charged_gradients, convolutions
+from unlearn.algorithms.losses import cross_entropy
+from unlearn.training.state import state_of
 
 
 def test_every_kernel_is_its_transpose_and_nothing_else_changes():
@@ -64,18 +65,17 @@ def test_new_weights_keep_the_size_of_gradients():
     assert float(layer.weight.detach().mean()) == pytest.approx(0, abs=0.002)
 
 
-def test_the_mean_gradient_is_that_of_all_points_at_once(digits):
+def test_the_mean_gradient_is_that_of_all_points_at_once(digits, monkeypatch):
     """More points than go through at a time, evaluation mode, each charged once."""
     digits_task = task(digits, model="resnet9", size={"width": 2})
-    model = digits_task.new_model(0)
+    monkeypatch.setattr(charged_gradients, "MAX_BATCH_POINTS", 100)
+    model = digits_task.bare_model(state_of(digits_task.new_model(0))).eval()
     ids = np.tile(digits.base_ids, 2)[:310]
-    gradients = mean_gradient(digits_task, model, ids)
-    assert model.training
+    gradients = charged_gradients.mean_gradient(digits_task, model, ids, cross_entropy)
     digits_task.meter.settle()
     assert digits_task.meter.gradient_evaluations == 310
     assert digits_task.meter.forward_evaluations == 0
-    model.eval()
     logits = model(digits_task.data.images(ids))
     nn.functional.cross_entropy(logits, digits_task.data.labels(ids)).backward()
     for name, parameter in model.named_parameters():
-        assert torch.allclose(gradients[name], parameter.grad, rtol=1e-4, atol=1e-6), name
+        assert torch.allclose(gradients[name].float(), parameter.grad, rtol=1e-4, atol=1e-6), name

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from tests.support.conformance import Subject, instance, ninth_ids
-from unlearn.algorithms import saliency
+from unlearn.algorithms import charged_gradients, saliency
 from unlearn.algorithms.relabelling import random_labels
 from unlearn.algorithms.soft_thresholding import SparseChange, smallest, soft_threshold
 from unlearn.core import seeding
@@ -61,11 +61,11 @@ def test_gradients_are_summed_over_points_in_evaluation_mode(model, digits, monk
     loss = functional.cross_entropy(network(task.data.images(ids)), task.data.labels(ids))
     loss.backward()
     for chunk_points in (250, 7):
-        monkeypatch.setattr(saliency, "CHUNK_POINTS", chunk_points)
+        monkeypatch.setattr(charged_gradients, "MAX_BATCH_POINTS", chunk_points)
         sums = saliency.gradient_sums(task, trained, ids)
         for name, parameter in network.named_parameters():
             expected = len(ids) * parameter.grad
-            assert torch.allclose(sums[name], expected, rtol=1e-4, atol=1e-5), name
+            assert torch.allclose(sums[name].float(), expected, rtol=1e-4, atol=1e-5), name
     assert task.meter.gradient_evaluations == 2 * len(ids)
     assert task.meter.flops > 0
 

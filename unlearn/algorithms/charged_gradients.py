@@ -55,7 +55,7 @@ def mean_gradient(
     for pixels, labels in chunks(task, ids, MAX_BATCH_POINTS):
         images = pixels.to(precision)
         loss_sum = loss(model(images), labels) * len(labels)
-        gradients = torch.autograd.grad(loss_sum, list(named.values()))
+        gradients = torch.autograd.grad(loss_sum, list(named.values()), materialize_grads=True)
         for name, gradient in zip(named, gradients, strict=True):
             total[name] += gradient
         task.meter.gradients(model, images)

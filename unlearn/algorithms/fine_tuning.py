@@ -13,8 +13,7 @@ from unlearn.training.task import Task
 
 def steps_per_epoch(task: Task) -> int:
     """The minibatches of an epoch of `Task.fine_tuning_batches`, those left out included."""
-    ids = task.data.ids if task.ordered_ids is None else task.ordered_ids
-    return math.ceil(len(ids) / task.recipe.batch_size)
+    return math.ceil(len(task.cut_ids) / task.recipe.batch_size)
 
 
 def fine_tuning_steps(

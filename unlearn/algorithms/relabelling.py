@@ -62,8 +62,7 @@ class Relabelling:
     def places(self, task: Task, request: Step) -> int:
         """The minibatches of an epoch; those that are left out count."""
         size = self.batch_size or task.recipe.batch_size
-        ordered_ids = task.data.ids if task.ordered_ids is None else task.ordered_ids
-        return self._deleted_places(request, size) + math.ceil(len(ordered_ids) / size)
+        return self._deleted_places(request, size) + math.ceil(len(task.cut_ids) / size)
 
     def minibatches(
         self, task: Task, request: Step, seed: int, epoch: int

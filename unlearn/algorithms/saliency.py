@@ -2,13 +2,11 @@
 
 import numpy as np
 import torch
-from torch.nn import functional
 
+from unlearn.algorithms.charged_gradients import mean_gradient
+from unlearn.algorithms.losses import cross_entropy
 from unlearn.training.state import State
 from unlearn.training.task import Task
-
-CHUNK_POINTS = 250
-"""Points that go forward and backward at a time."""
 
 
 def gradient_sums(task: Task, state: State, ids: np.ndarray) -> dict[str, torch.Tensor]:
@@ -23,19 +21,8 @@ def gradient_sums(task: Task, state: State, ids: np.ndarray) -> dict[str, torch.
         ids: The points.
     """
     model = task.bare_model(state).eval()
-    model.zero_grad()
-    for start in range(0, len(ids), CHUNK_POINTS):
-        chunk_ids = ids[start : start + CHUNK_POINTS]
-        images = task.data.images(chunk_ids)
-        labels = task.data.labels(chunk_ids)
-        functional.cross_entropy(model(images).float(), labels, reduction="sum").backward()
-        task.meter.gradients(model, images)
-    sums = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            gradient = parameter.grad
-            sums[name] = torch.zeros_like(parameter) if gradient is None else gradient
-    return sums
+    means = mean_gradient(task, model, ids, cross_entropy)
+    return {name: gradient * len(ids) for name, gradient in means.items()}
 
 
 def masks(sums: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:

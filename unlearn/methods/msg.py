@@ -69,9 +69,10 @@ class Msg(Method):
 
     def unlearn(self, task, original, request, seed):
         """The trained model, reset in part and fine-tuned; ValueError without a convolution."""
+        from unlearn.algorithms.charged_gradients import mean_gradient
         from unlearn.algorithms.convolutions import convolutions, reset_smallest, scale_gradients
         from unlearn.algorithms.fine_tuning import train_epoch
-        from unlearn.algorithms.mean_gradients import mean_gradient
+        from unlearn.algorithms.losses import cross_entropy
 
         model = task.model(original)
         layers = convolutions(model)
@@ -80,8 +81,9 @@ class Msg(Method):
         if len(request.deleted_ids):
             order = seeding.derive(seed, "msg", "retained sample")
             sample_ids = seeding.shuffled(request.retain_ids, order)[: len(request.deleted_ids)]
-            retained = mean_gradient(task, model, sample_ids)
-            deleted = mean_gradient(task, model, request.deleted_ids)
+            network = task.bare_model(original).eval()
+            retained = mean_gradient(task, network, sample_ids, cross_entropy)
+            deleted = mean_gradient(task, network, request.deleted_ids, cross_entropy)
             scores = {name: retained[name] - deleted[name] for name in layers}
             masks = reset_smallest(layers, scores, self.ratio, seeding.derive(seed, "msg", "reset"))
             scale_gradients(layers, masks, self.gradient_scale)

@@ -53,7 +53,7 @@ class PartialRetraining(Method):
         """A model after `fraction` of the oracle's steps, at least one."""
         from unlearn.training.loop import fit
 
-        points = len(task.data.ids if task.ordered_ids is None else task.ordered_ids)
+        points = len(task.cut_ids)
         oracle_steps = task.recipe.epochs * math.ceil(points / task.recipe.batch_size)
         steps = max(1, round(self.fraction * oracle_steps))
         if self.start == "original":

@@ -56,7 +56,7 @@ class Sfron(Method):
         from unlearn.training.cyclic_batches import CyclicBatches
 
         recipe = task.recipe
-        among = task.data.ids if task.ordered_ids is None else task.ordered_ids
+        among = task.cut_ids
         epoch_steps = math.ceil(len(among) / recipe.batch_size)
         steps = self.epochs * epoch_steps
         model = task.model(original)

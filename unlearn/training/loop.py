@@ -104,7 +104,7 @@ def moments(
     The model is trained while they are taken; see `fit` for the arguments.
     """
     if among is None:
-        among = task.data.ids if task.ordered_ids is None else task.ordered_ids
+        among = task.cut_ids
     among = np.asarray(among)
     if recipe.batch_size < _min_points(model):
         raise ValueError(

@@ -50,6 +50,11 @@ class Task:
     cache: dict = field(default_factory=dict)
     """What a trainer keeps from call to call: a function of the task alone."""
 
+    @property
+    def cut_ids(self) -> np.ndarray:
+        """The points whose random order training cuts into minibatches."""
+        return self.data.ids if self.ordered_ids is None else self.ordered_ids
+
     def of(self, architecture: Architecture) -> "Task":
         """This task for another architecture: same data, recipe, trainer and meter."""
         machine = self.machine_for(architecture) if self.machine_for else self.machine
@@ -141,9 +146,8 @@ class Task:
             epoch: Counts from 0.
             batch_size: Points of a minibatch; None takes that of the recipe.
         """
-        among = self.data.ids if self.ordered_ids is None else self.ordered_ids
         order = seeding.derive(seed, "finetune")
-        return self.minibatches(retain_ids, order, epoch, batch_size=batch_size, among=among)
+        return self.minibatches(retain_ids, order, epoch, batch_size=batch_size, among=self.cut_ids)
 
     def optimizer(
         self,
