@@ -90,6 +90,7 @@ def write(
         "machine": result.machine,
         "models": result.costs,
         "weights": list(result.compared),
+        "certificates": list(result.certificates),
         "evaluation_seconds": result.evaluation_seconds,
         "superseded": list(result.superseded),
         "outputs_sha256": digest(result.logits, result.votes, result.ids),

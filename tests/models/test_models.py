@@ -32,10 +32,34 @@ def test_parameter_counts_of_the_architectures():
     assert count("resnet18", colour) == 11_173_962
 
 
+def test_bounded_logistic_sees_rows_of_norm_one_whatever_the_images():
+    model = network("bounded_logistic", (8, 8, 1), classes=5).double()
+    images = torch.randn(6, 1, 8, 8, dtype=torch.float64)
+    images[0] = 0
+    rows = images.flatten(1)
+    norms = rows.norm(dim=1, keepdim=True).clamp_min(1e-300)
+    (weights,) = model.parameters()
+    torch.testing.assert_close(model(images), rows / norms @ weights.t())
+    torch.testing.assert_close(model(1000 * images), model(images))
+    assert not model(images)[0].any()
+
+
+def test_bounded_logistic_of_two_classes_is_binary_logistic_regression():
+    model = network("bounded_logistic", (8, 8, 1), classes=2).double()
+    images = torch.randn(6, 1, 8, 8, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 1, 0, 1, 0])
+    (weights,) = model.parameters()
+    assert weights.shape == (1, 64)
+    scores = torch.nn.functional.normalize(images.flatten(1)) @ weights[0]
+    expected = torch.log1p(torch.exp(-(2 * labels - 1) * scores)).mean()
+    torch.testing.assert_close(torch.nn.functional.cross_entropy(model(images), labels), expected)
+
+
 def test_the_architectures_are_those_of_the_files():
-    expected = {"air", "cnn1", "cnn2", "logistic", "mlp", "resnet18", "resnet9"}
+    expected = {"air", "bounded_logistic", "cnn1", "cnn2", "logistic", "mlp", "resnet18", "resnet9"}
     assert set(NAMES) == expected
-    assert {kind for kind in NAMES if registry.find("models", kind).flat} == {"logistic", "mlp"}
+    flat = {kind for kind in NAMES if registry.find("models", kind).flat}
+    assert flat == {"bounded_logistic", "logistic", "mlp"}
 
 
 @pytest.mark.parametrize("kind", NAMES)

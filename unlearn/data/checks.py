@@ -76,7 +76,7 @@ def check_loaded(source: DataSource, arrays: RawData) -> RawData:
     """
     facts = source.facts()
     _check_constants(source, facts)
-    _check_sizes(source, facts)
+    _check_sizes(source, source.kept_facts())
     if not isinstance(arrays, tuple) or len(arrays) != len(RawData._fields):
         raise ValueError(
             f"load: {type(arrays).__name__} is not allowed; allowed: RawData of "
@@ -96,7 +96,17 @@ def check_loaded(source: DataSource, arrays: RawData) -> RawData:
         raise ValueError(
             f"train_labels: class {absent} has no points; allowed: all of 0 to {facts.classes - 1}"
         )
+    if source.class_points is not None:
+        _check_class_points(train_labels, source.class_points[0], "train_labels")
+        _check_class_points(test_labels, source.class_points[1], "test_labels")
     return data._replace(train_labels=train_labels, test_labels=test_labels)
+
+
+def _check_class_points(labels: np.ndarray, declared: tuple[int, ...], name: str) -> None:
+    """The sizes of the classes are those that the data set declares."""
+    counts = tuple(np.bincount(labels, minlength=len(declared)).tolist())
+    if counts != declared:
+        raise ValueError(f"{name}: classes have {counts} points; the data set declares {declared}")
 
 
 def _absent_class(labels: np.ndarray, classes: int) -> int | None:

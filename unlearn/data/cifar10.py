@@ -28,6 +28,7 @@ class Cifar10(DataSource):
     validation_points = 5000
     mean = (0.4914, 0.4822, 0.4465)
     std = (0.2470, 0.2435, 0.2616)
+    class_points = ((5000,) * 10, (1000,) * 10)
 
     def load(self, folder: Path) -> RawData:
         """The images of the raw files; DataError if they cannot be had."""

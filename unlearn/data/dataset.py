@@ -9,7 +9,7 @@ import numpy as np
 from unlearn.core import seeding
 from unlearn.data.checks import check_loaded
 from unlearn.data.source import LEVELS, DataSource
-from unlearn.data.splits import stratified, stratified_share
+from unlearn.data.splits import kept_points, stratified, stratified_share
 from unlearn.requests.request import Request
 from unlearn.storage.files import digest, read_array, read_json, write_array, write_json
 
@@ -102,7 +102,7 @@ class Dataset:
         if len(absent):
             raise ValueError(
                 f"point {absent[0]} of the source is not among the training points: it is in the "
-                "validation split, or the subset leaves it out"
+                "validation split, or `subset` or `labels` leave it out"
             )
         return ids
 
@@ -130,12 +130,19 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
         train_images, train_labels, test_images, test_labels = check_loaded(source, arrays)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
+    source_ids = np.arange(len(train_labels))
+    if source.labels is not None:
+        source_ids, train_labels = kept_points(train_labels, source.labels)
+        train_images = train_images[source_ids]
+        test_ids, test_labels = kept_points(test_labels, source.labels)
+        test_images = test_images[test_ids]
     validation_ids = stratified(train_labels, source.validation_size, VALIDATION_SEED)
     validation_images = train_images[validation_ids]
     validation_labels = train_labels[validation_ids]
-    source_ids = np.setdiff1d(np.arange(len(train_labels)), validation_ids)
-    train_images = train_images[source_ids]
-    train_labels = train_labels[source_ids]
+    ids = np.setdiff1d(np.arange(len(train_labels)), validation_ids)
+    source_ids = source_ids[ids]
+    train_images = train_images[ids]
+    train_labels = train_labels[ids]
     if source.subset is not None:
         ids = stratified(train_labels, source.subset, source.subset_seed)
         source_ids = source_ids[ids]
@@ -165,7 +172,7 @@ def build(source: DataSource, name: str, folder: Path) -> Dataset:
     mean, std = source.normalisation()
     description = {
         "name": name,
-        "classes": source.facts().classes,
+        "classes": source.kept_facts().classes,
         "mean": mean,
         "std": std,
         "levels": LEVELS,

@@ -32,6 +32,10 @@ class Mnist(DataSource):
     validation_points = 5000
     mean = (0.1307,)
     std = (0.3081,)
+    class_points = (
+        (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+        (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+    )
 
     def load(self, folder: Path) -> RawData:
         """The images of the raw files, and of no other; DataError if they cannot be had.

@@ -45,12 +45,21 @@ class DataSource(Parameters):
     mean: ClassVar[tuple[float, ...]]
     """Of pixels in [0, 1], by channel: a published constant, never measured on the training set."""
     std: ClassVar[tuple[float, ...]]
+    class_points: ClassVar[tuple[tuple[int, ...], tuple[int, ...]] | None] = None
+    """The training and the test points of each class, for sources of which `labels` can keep some;
+    None where they are not known before the source is loaded."""
 
+    labels: list | None = parameter(
+        None,
+        help="The classes to keep, such as [3, 8]: they become 0, 1 and so on, in this order; null "
+        "keeps all.",
+    )
     validation: int | None = parameter(
         None,
         minimum=0,
         help="Number of training points set aside as the validation split, which nobody trains on; "
-        "null takes that of the data set (5,000 of MNIST and CIFAR-10, a tenth of digits).",
+        "null takes that of the data set (5,000 of MNIST and CIFAR-10, a tenth of digits), less in "
+        "proportion where `labels` keeps some classes.",
     )
     subset: int | None = parameter(
         None,
@@ -90,10 +99,42 @@ class DataSource(Parameters):
         """Sizes of the source before any subset is taken; ValueError if they cannot be had."""
         return SourceFacts(self.classes, self.shape, self.train_points, self.test_points)
 
+    def validate(self) -> None:
+        """Raise ValueError for labels that cannot be kept."""
+        if self.labels is None:
+            return
+        if self.class_points is None:
+            raise ValueError(
+                f"labels: {self.labels} needs sizes of classes, which the data set does not "
+                "declare; allowed: null"
+            )
+        classes = len(self.class_points[0])
+        are_classes = all(type(label) is int and 0 <= label < classes for label in self.labels)
+        if not are_classes or len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
+            raise ValueError(
+                f"labels: {self.labels} is not allowed; allowed: two or more different classes "
+                f"from 0 to {classes - 1}"
+            )
+
+    def kept_facts(self) -> SourceFacts:
+        """Sizes of the points that `labels` keeps; ValueError if they cannot be had."""
+        facts = self.facts()
+        if self.labels is None:
+            return facts
+        train_points, test_points = (
+            sum(points[label] for label in self.labels) for points in self.class_points
+        )
+        return SourceFacts(len(self.labels), facts.shape, train_points, test_points)
+
     @property
     def validation_size(self) -> int:
         """The number of points of the validation split."""
-        return self.validation_points if self.validation is None else self.validation
+        if self.validation is not None:
+            return self.validation
+        if self.labels is None:
+            return self.validation_points
+        share = self.kept_facts().train_points / self.facts().train_points
+        return round(self.validation_points * share)
 
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation by channel that models see pixels in [0, 1] with."""

@@ -1,5 +1,7 @@
 """Seeded draws of points."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from unlearn.core import seeding
@@ -22,6 +24,17 @@ def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
         order = seeding.shuffled(np.flatnonzero(labels == label), class_seed)
         chosen_ids.append(order[:points])
     return np.sort(np.concatenate(chosen_ids))
+
+
+def kept_points(labels: np.ndarray, kept_labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted ids of the points of some classes, and their new labels, which count from 0.
+
+    The first of `kept_labels` becomes class 0, the second class 1, and so on.
+    """
+    new_labels = np.full(labels.max() + 1, -1)
+    new_labels[list(kept_labels)] = np.arange(len(kept_labels))
+    ids = np.flatnonzero(new_labels[labels] >= 0)
+    return ids, new_labels[labels[ids]]
 
 
 def stratified_share(labels: np.ndarray, ids: np.ndarray, share: float, seed: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from unlearn.metrics.accuracy import accuracy
 from unlearn.metrics.average_gap import TOW_SPLITS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.distance import l2, relative
-from unlearn.metrics.metric import ORACLE, OTHER_SEED, Metric
+from unlearn.metrics.metric import ORACLE, OTHER_SEED, TWIN, Metric
 from unlearn.requests.request import Step
 
 Row = tuple[int, int, str, str, float | None]
@@ -90,6 +90,8 @@ def _member_scores(
     yield from _attack_scores(state, references, points)
     yield from _class_scores(state, points)
     yield from _weight_scores(state, oracle, fleets.trained.weights[member])
+    if TWIN in references:
+        yield "l2_twin", "weights", _distance(state, references[TWIN])
 
 
 def _cost_scores(state: MemberState, oracle: MemberState | None) -> Iterator[Score]:
@@ -248,15 +250,21 @@ def _weight_scores(
     trained_weights: Mapping[str, np.ndarray],
 ) -> Iterator[Score]:
     """The distance to the weights of the oracle; relative to that of the trained model."""
-    distance = trained_distance = None
-    names = state.fleet.weight_names
-    is_comparable = state.is_finite and oracle is not None and oracle.is_finite
-    if is_comparable and list(names) == list(oracle.fleet.weight_names):
-        oracle_weights = oracle.weights
-        distance = l2(state.weights, oracle_weights, names)
-        trained_distance = l2(trained_weights, oracle_weights, names)
+    distance = _distance(state, oracle)
+    trained_distance = None
+    if distance is not None:
+        trained_distance = l2(trained_weights, oracle.weights, state.fleet.weight_names)
     yield "l2", "weights", distance
     yield "l2_relative", "weights", relative(distance, trained_distance)
+
+
+def _distance(state: MemberState, reference: MemberState | None) -> float | None:
+    """The distance of weights; None where a model has diverged, or has other weights."""
+    names = state.fleet.weight_names
+    is_comparable = state.is_finite and reference is not None and reference.is_finite
+    if not is_comparable or list(names) != list(reference.fleet.weight_names):
+        return None
+    return l2(state.weights, reference.weights, names)
 
 
 def _total(records: Sequence[Mapping], cost: str) -> float | None:

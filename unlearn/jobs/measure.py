@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from unlearn.training.loop import fit
 from unlearn.training.meter import Meter
 from unlearn.training.state import Overlay, State, Update, nbytes
 from unlearn.training.task import Task
+
+if TYPE_CHECKING:
+    from unlearn.certificates.record import Certificate
 
 Store = Callable[[Mapping[str, np.ndarray]], None]
 """Writes tensors to permanent storage."""
@@ -38,6 +42,8 @@ class Measure:
         self.task = task
         self.store = store or (lambda tensors: None)
         self.costs: list[dict] = []
+        self.certificates: list[Certificate | None] = []
+        """What the calls of a method claim; None where it claims nothing."""
         self.flops_by_model: dict = {}
         student_task = student_task or task
         self._warm_up(task)
@@ -80,6 +86,7 @@ class Measure:
             start_seconds = _read_seconds(before)
             update = method.unlearn(self.task, before, step, seed)
             read_seconds = _read_seconds(before) - start_seconds
+            self._keep_certificate(update.certificate)
             self._check(update, before)
             state = Overlay(before, update)
             if method.reads and len(step.retain_ids):
@@ -89,6 +96,13 @@ class Measure:
             return state, changes, read_seconds
 
         return self._measured(outcome)
+
+    def _keep_certificate(self, certificate: "Certificate | None") -> None:
+        """Add a claim to those of the job, and its numbers to the costs."""
+        self.certificates.append(certificate)
+        if certificate is not None:
+            self.task.meter.count("certified_epsilon", certificate.epsilon)
+            self.task.meter.count("gap_bound", certificate.gap)
 
     def _check(self, update: Update, before: State) -> None:
         """ValueError for a tensor that no network has, or that cannot be removed."""

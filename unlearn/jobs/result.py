@@ -33,6 +33,8 @@ class Result:
     """CPU seconds spent on predictions for the scores, outside the timed calls."""
     train_ids_sha256: Sequence[str] = ()
     """A digest of the training ids of each member."""
+    certificates: Sequence[Sequence[Mapping | None]] = ()
+    """After a request: what the method claims, K x T; empty where it claims nothing."""
     constituents: Mapping[str, np.ndarray] = field(default_factory=dict)
     """After training: float32 P x C, the logits of every network of an ensemble for the sample,
     then for validation and test points, by a digest of its weights."""

@@ -91,9 +91,18 @@ def unlearn_fleet(
         votes=np.stack(predictor.votes).reshape(*shape, *predictor.votes[0].shape),
         ids=predictor.ids,
         costs=[measure.costs[start : start + steps] for start in starts],
+        certificates=_certificates(measure, steps),
         compared=compared,
         superseded=sorted(superseded),
         machine=task.machine.describe(),
         evaluation_seconds=predictor.seconds,
         train_ids_sha256=[digest(ids) for ids in base_ids],
     )
+
+
+def _certificates(measure: Measure, steps: int) -> list[list[dict | None]]:
+    """The claims of the method, K x T, as JSON has them; empty where there is none."""
+    records = [claim and claim.to_json() for claim in measure.certificates]
+    if not any(records):
+        return []
+    return [records[start : start + steps] for start in range(0, len(records), steps)]

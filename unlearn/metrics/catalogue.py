@@ -27,9 +27,18 @@ from unlearn.metrics.ensemble import (
     vote_accuracy,
 )
 from unlearn.metrics.gate_rows import GATES
-from unlearn.metrics.job_rows import COSTS, COUNTERS, FLAGS, NOISES, RELEARNING, SCORINGS, TUNINGS
+from unlearn.metrics.job_rows import (
+    CERTIFICATES,
+    COSTS,
+    COUNTERS,
+    FLAGS,
+    NOISES,
+    RELEARNING,
+    SCORINGS,
+    TUNINGS,
+)
 from unlearn.metrics.loss_attack import loss_attack_auc
-from unlearn.metrics.metric import OTHER_SEED, SPLITS, Metric, OfPair, row
+from unlearn.metrics.metric import OTHER_SEED, SPLITS, TWIN, Metric, OfPair, row
 
 
 def _pair_function(divergence: Callable[[np.ndarray, np.ndarray], float | None]) -> OfPair:
@@ -57,6 +66,7 @@ _ACCURACY_GAP = replace(_GAP, of_pair=accuracy_gap)
 _LOSS_GAP = replace(_GAP, unit="nats", of_pair=loss_gap)
 _SCRATCH = {"reference": "scratch", "is_trainer_specific": True}
 _TAUGHT = {"reference": "taught", "is_trainer_specific": True}
+_TWIN = {"reference": TWIN, "is_trainer_specific": True}
 
 
 # -- the table
@@ -83,6 +93,8 @@ _PREDICTIONS = (
     row(_KL, "kl_taught", "KL(oracle's student || model) (nats)", **_TAUGHT),
     row(_ACCURACY_GAP, "accuracy_gap_taught", "Accuracy - oracle's student (points)", **_TAUGHT),
     row(_LOSS_GAP, "loss_gap_taught", "Cross-entropy - oracle's student", **_TAUGHT),
+    row(_KL, "kl_twin", "KL(certificate's reference || model) (nats)", **_TWIN),
+    row(_ACCURACY_GAP, "accuracy_gap_twin", "Accuracy - certificate's reference (points)", **_TWIN),
     row(
         _ENSEMBLE,
         "vote_accuracy",
@@ -149,6 +161,7 @@ _PREDICTIONS = (
 
 _WEIGHTS = (
     row(_NORM, "l2", "L2 distance to the oracle"),
+    row(_NORM, "l2_twin", "L2 distance to the certificate's reference", **_TWIN),
     row(_NORM, "l2_relative", "L2 distance / do nothing", unit="ratio"),
     row(
         _FLOOR,
@@ -161,8 +174,8 @@ _WEIGHTS = (
 )
 
 _TABLE = (
-    *(*_PREDICTIONS, *COMPARISONS, *_WEIGHTS, *COSTS, *COUNTERS, *FLAGS, *GATES, *NOISES),
-    *(*SCORINGS, *TUNINGS, *RELEARNING, *AUDITS),
+    *(*_PREDICTIONS, *COMPARISONS, *_WEIGHTS, *COSTS, *COUNTERS, *CERTIFICATES, *FLAGS, *GATES),
+    *(*NOISES, *SCORINGS, *TUNINGS, *RELEARNING, *AUDITS),
 )
 
 ENTRY_POINTS = tuple(importlib.metadata.entry_points(group="unlearn.metrics"))

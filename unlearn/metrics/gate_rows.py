@@ -24,6 +24,7 @@ GATES = tuple(
         "over-unlearning",
         "collapse",
         "twin",
+        "certificate",
     )
 )
 """The rows; the label is the name of the gate with a capital."""

@@ -95,6 +95,25 @@ COUNTERS = (
     ),
 )
 
+CERTIFICATES = (
+    row(
+        _FACT,
+        "certified_epsilon",
+        "Certified epsilon",
+        unit="ratio",
+        better="low",
+        over_steps="last",
+    ),
+    row(
+        _FACT,
+        "gap_bound",
+        "Certified bound of the distance to the reference",
+        unit="norm",
+        better="low",
+        over_steps="last",
+    ),
+)
+
 FLAGS = (
     row(_FLAG, "completed", "Completed", better="high"),
     row(_FLAG, "diverged", "Diverged", over_steps="last"),

@@ -20,6 +20,10 @@ ORIGINAL = "original"
 OTHER_SEED = "other seed"
 """The reference of a floor: the members of the oracle that have other seeds."""
 
+TWIN = "twin"
+"""The reference of a certificate: the same noisy procedure, with the same noise, that never saw the
+deleted points."""
+
 SPLITS = ("forget", "retain", "added", "test")
 """The sets of points that predictions are scored on."""
 

@@ -47,6 +47,22 @@ class Scale(nn.Module):
         return x * self.factor
 
 
+class UnitRows(nn.Module):
+    """Rows N x F divided by their norms; rows of zeros stay."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """The rows, of norm 1 or 0."""
+        return functional.normalize(rows, dim=1, eps=torch.finfo(rows.dtype).tiny)
+
+
+class OppositeHalves(nn.Module):
+    """A score z, N x 1, as the logits -z / 2 and z / 2 of two classes, N x 2."""
+
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        """The logits."""
+        return torch.cat([-scores / 2, scores / 2], dim=1)
+
+
 class SignedPatches(nn.Module):
     """A convolution by P patches and their negatives: 2P channels, no bias, of the input's size.
 

@@ -24,7 +24,7 @@ def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) 
     Raises:
         InvalidError: There cannot be such subsets or features.
     """
-    facts = source.facts()
+    facts = source.kept_facts()
     for key, available, split in (
         ("validation", facts.train_points - 1, "training"),
         ("subset", facts.train_points - source.validation_size, "training"),
@@ -62,7 +62,7 @@ def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) 
         shape=shape,
         points=points,
         held_out=held_out,
-        source_points=facts.train_points,
+        source_points=source.facts().train_points,
         noised=values["noised"] if has_noise else None,
         swapped_classes=swapped_classes,
         swapped_points=_swapped_points(values["swapped"]),

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from unlearn.training.task import Task
 
 
+CERTIFICATE_METRICS = (
+    "certified_epsilon",
+    "gap_bound",
+    "kl_twin",
+    "accuracy_gap_twin",
+    "l2_twin",
+)
+"""Metrics of models that certified methods unlearn."""
+
+
 class Trainer(Parameters):
     """Trains models, and knows the parts of their states. One file each.
 

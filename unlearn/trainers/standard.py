@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unlearn.core import seeding
-from unlearn.trainers.base import Trainer
+from unlearn.trainers.base import CERTIFICATE_METRICS, Trainer
 
 if TYPE_CHECKING:
     from unlearn.training.state import State
@@ -18,7 +18,13 @@ class StandardTrainer(Trainer):
     """One model, trained on all points at once."""
 
     orders = ("masked", "recut")
-    metrics = ("unconverged_solves", "largest_residual", "nonstationarity", "unflipped_fraction")
+    metrics = (
+        "unconverged_solves",
+        "largest_residual",
+        "nonstationarity",
+        "unflipped_fraction",
+        *CERTIFICATE_METRICS,
+    )
 
     def train(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """A fresh model of this seed, trained on the points `ids` by the task's recipe."""

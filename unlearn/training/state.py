@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from unlearn.certificates.record import Certificate
+
 State = Mapping[str, "torch.Tensor | np.ndarray"]
 """A model as named tensors on the CPU; those that come from disk are numpy arrays and are read
 when they are asked for."""
@@ -24,9 +26,17 @@ class Update:
 
     `Update()` changes nothing. `Update(model)` makes the tensors of a model the whole state.
     `Update(tensors)` changes these tensors, and `remove` names tensors that the new state lacks.
+    `certificate` is the claim of a certified method, with all that it follows from.
     """
 
-    def __init__(self, changes: nn.Module | State | None = None, *, remove: Collection[str] = ()):
+    def __init__(
+        self,
+        changes: nn.Module | State | None = None,
+        *,
+        remove: Collection[str] = (),
+        certificate: Certificate | None = None,
+    ):
+        self.certificate = certificate
         self.whole = hasattr(changes, "state_dict")
         """Whether the new state consists of `tensors` alone."""
         tensors = state_of(changes) if self.whole else changes
