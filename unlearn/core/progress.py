@@ -10,12 +10,12 @@ class Progress:
     def __init__(self, label: str = "", interval: float = 10.0):
         self.label = label
         self.interval = interval
-        self.begin(1)
+        self.begin()
 
-    def begin(self, steps: int, activity: str = "") -> None:
-        """Start counting a piece of work of so many steps."""
+    def begin(self, steps: int | None = None, activity: str = "") -> None:
+        """Start counting a piece of work of so many steps; None where nobody knows how many."""
         self.activity = activity
-        self.steps = max(steps, 1)
+        self.steps = steps
         self.finished_steps = 0
         self.samples = 0
         self.start_time = time.monotonic()
@@ -29,13 +29,14 @@ class Progress:
         if now - self.print_time >= self.interval:
             self.print_time = now
             elapsed = now - self.start_time
-            remaining = elapsed * (self.steps / self.finished_steps - 1)
-            end = time.strftime("%H:%M:%S", time.localtime(time.time() + remaining))
-            print(
-                f"{self.label}{self.activity}: step {self.finished_steps:,} of {self.steps:,} "
-                f"({self.finished_steps / self.steps:.0%}), "
-                f"{self.samples / elapsed:,.0f} images/s, "
-                f"ends at {end} (in {remaining:,.0f} s)",
-                file=sys.stderr,
-                flush=True,
-            )
+            text = f"{self.label}{self.activity}: step {self.finished_steps:,}"
+            speed = f"{self.samples / elapsed:,.0f} images/s"
+            if self.steps is None:
+                text = f"{text}, {speed}"
+            else:
+                remaining = elapsed * max(self.steps / self.finished_steps - 1, 0)
+                end = time.strftime("%H:%M:%S", time.localtime(time.time() + remaining))
+                share = self.finished_steps / max(self.steps, 1)
+                text = f"{text} of {self.steps:,} ({share:.0%}), {speed}, ends at {end} "
+                text += f"(in {remaining:,.0f} s)"
+            print(text, file=sys.stderr, flush=True)

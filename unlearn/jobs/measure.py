@@ -84,6 +84,7 @@ class Measure:
 
         def outcome() -> Outcome:
             start_seconds = _read_seconds(before)
+            self.task.progress.begin(activity="unlearning")
             update = method.unlearn(self.task, before, step, seed)
             read_seconds = _read_seconds(before) - start_seconds
             self._keep_certificate(update.certificate)
