@@ -22,7 +22,8 @@ def rows_of(variant, objectives, chosen, request=REQUEST):
 @pytest.fixture
 def drawn():
     """Draws trials, and closes their figures at the end."""
-    yield lambda rows: _trials.draw(pd.DataFrame(rows))
+    labels = {"scrub": "SCRUB", "ssd": "SSD"}
+    yield lambda rows: _trials.draw(pd.DataFrame(rows), labels)
     pyplot.close("all")
 
 
@@ -97,7 +98,7 @@ def test_a_stack_makes_the_figure_higher(drawn):
 def test_the_method_with_the_best_trial_is_on_top(drawn):
     rows = rows_of("scrub", [0.5, 0.3], chosen=1) + rows_of("ssd", [0.1, 0.9], chosen=0)
     rows += rows_of("iu", [np.nan] * 2, chosen=None)
-    assert names(drawn(rows).axes[0]) == ["SSD", "SCRUB", "IU"]
+    assert names(drawn(rows).axes[0]) == ["SSD", "SCRUB", "Iu"]
 
 
 def test_trials_that_cannot_be_used_are_counted(drawn):

@@ -42,6 +42,7 @@ class ErrorMinimizingNoise(Method):
         Huang et al., "Unlearnable examples: making personal data unexploitable", ICLR 2021.
     """
 
+    label = "error-minimising noise"
     images_only = True
     continues = True
     conformance_variants = ({"noise": "random"}, {"noise": "none"})

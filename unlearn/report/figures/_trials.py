@@ -1,7 +1,7 @@
 """The sensitivity figure: how good every trial of tuning is, one row a method."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -45,15 +45,18 @@ KINDS = {
 """The trials that are told apart; the first of a method has the parameters of the study."""
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """The figure of a table of trials; trials whose markers would overlap lie in a stack."""
+def draw(table: pd.DataFrame, method_labels: Mapping[str, str]) -> Figure:
+    """The figure of a table of trials; trials whose markers would overlap lie in a stack.
+
+    `method_labels`: the labels of methods, by the names that they are registered under.
+    """
     panels = [(names, _with_levels(panel)) for names, panel in table.groupby(PANEL, sort=False)]
     height = max(sum(_row_heights(panel)) for _, panel in panels)
     size = (LABEL_INCHES + PANEL_INCHES * len(panels), MARGIN_INCHES + height)
     figure = _style.pyplot.figure(figsize=size, layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for panel_axes, (names, panel) in zip(axes, panels, strict=True):
-        _draw_panel(panel_axes, panel)
+        _draw_panel(panel_axes, panel, method_labels)
         panel_axes.set_title(wrapped(", ".join(map(part_label, names)), TITLE_LETTERS), loc="left")
         panel_axes.set_xlabel("Objective of tuning (0 is right)")
     handles, labels = axes[0].get_legend_handles_labels()
@@ -105,10 +108,10 @@ def _row_heights(panel: pd.DataFrame) -> list[float]:
     return [max(ROW_INCHES, LEVEL_INCHES * (2 * level + 2)) for level in levels]
 
 
-def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
+def _draw_panel(axes: Axes, panel: pd.DataFrame, method_labels: Mapping[str, str]) -> None:
     """The trials of the methods of one panel, from top to bottom; the y axis is in inches."""
     order = list(panel["variant"].unique())
-    labels = variant_labels(order)
+    labels = variant_labels(order, method_labels)
     heights = _row_heights(panel)
     ends = np.cumsum(heights)
     centers = ends - np.array(heights) / 2
