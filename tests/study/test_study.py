@@ -226,7 +226,7 @@ def test_flips_of_all_kinds_make_a_grid():
 
 
 def test_figures_get_the_labels_of_the_methods_that_names_are_made_of():
-    """Of variants, of methods that are parameters, and of trainers that are called like methods."""
+    """Those of variants, and those that are parameters."""
 
     def change(config, experiment):
         config["methods"] = {"own_name": {"name": "neggrad_plus"}}

@@ -57,9 +57,8 @@ def method_labels(variants: Sequence[Variant]) -> dict[str, str]:
 
 
 def _method_names(variant: Variant) -> Iterator[str]:
-    """The method of a variant, those that are its parameters, and that of its trainer's name."""
+    """The method of a variant, and those that are its parameters."""
     yield variant.kind
-    yield from ({variant.trainer.kind} & {*registry.names("methods")})
     values = variant.component.values().values()
     yield from (value["name"] for value in values if isinstance(value, dict))
 
