@@ -181,9 +181,9 @@ def test_the_quantile_is_of_the_degrees_of_freedom_of_both(errors, counts, quant
 
 def test_values_without_an_error_are_normalised():
     """A method that is the same for every seed, and a floor that is, too."""
-    scores = rows("original", "kl", [0.5] * 3) + rows("finetune", "kl", [0.2] * 3)
-    scores += rows("retrain", "kl_reseeded", [0.1] * 3)
-    assert summary(scores).loc["finetune", "normalised"] == pytest.approx(0.25)
+    scores = rows("original", "kl", [0.5] * 3) + rows("finetune", "kl", [0.25] * 3)
+    scores += rows("retrain", "kl_reseeded", [0.125] * 3)
+    assert summary(scores).loc["finetune", "normalised"] == pytest.approx(1 / 3)
 
 
 def test_rows_of_another_origin_get_the_same_columns():
