@@ -55,6 +55,10 @@ def trials_job(wildcards):
     return as_json([_listed_choices(wildcards.experiment, "trials.csv")])
 
 
+def sensitivity_job(wildcards):
+    return as_json(JOBS.sensitivity(wildcards.experiment))
+
+
 def _listed_choices(experiment, name):
     return _listed_files(f"{TUNED}/{name}", [JOBS.choices(experiment)])
 

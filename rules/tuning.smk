@@ -85,8 +85,10 @@ rule sensitivity:
         mem_mb=per_attempt(500),
         runtime=per_attempt(10),
     params:
+        job=sensitivity_job,
         code=metric_code("scripts.sensitivity"),
     shell:
-        "python -m scripts.start analysis sensitivity --table {input.table:q}"
+        "python -m scripts.start analysis sensitivity --table {input.table:q} --job -"
         " --svg {output.svg:q} --png {output.png:q}"
-        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 <<'END' | tee {log:q}\n"
+        "{params.job}\nEND"

@@ -14,7 +14,7 @@ from unlearn.core import parameters, registry
 from unlearn.core.guarantee import Guarantee
 from unlearn.core.setting import Setting
 from unlearn.methods.base import Method
-from unlearn.report.figures._labels import variant_labels
+from unlearn.report.figures._labels import capitalised
 
 FOLDER = Path("docs/methods")
 
@@ -84,7 +84,7 @@ def page(name: str) -> str:
     """The page of one method, in Markdown."""
     method = registry.find("methods", name)
     body, sections = split(inspect.getdoc(method) or "")
-    lines = [MARK, f"# `{name}`", "", body, "", *_claims(method)]
+    lines = [MARK, f"# {label(name)}: `{name}`", "", body, "", *_claims(method)]
     if name in LONGER_PAGES:
         lines += ["", f"More: [{LONGER_PAGES[name]}](../{LONGER_PAGES[name]})."]
     if parameters.fields(method):
@@ -95,6 +95,11 @@ def page(name: str) -> str:
         if title in sections:
             lines += ["", f"## {title}", "", sections[title]]
     return "\n".join(lines) + "\n"
+
+
+def label(name: str) -> str:
+    """The label of a method, with a capital."""
+    return capitalised(registry.find("methods", name).label or name.replace("_", " "))
 
 
 def split(docstring: str) -> tuple[str, dict[str, str]]:
@@ -159,7 +164,7 @@ def _index_row(name: str) -> str:
     method = registry.find("methods", name)
     idea = re.split(r"(?<=\.) ", parameters.summary(method))[0].rstrip(".")
     cells = (
-        f"[{variant_labels([name])[name]}]({name}.md) (`{name}`)",
+        f"[{label(name)}]({name}.md) (`{name}`)",
         idea.replace("|", r"\|"),
         _reads(method),
         ", ".join(method.serves),

@@ -44,6 +44,14 @@ def test_files_fit_one_reading():
     assert not long
 
 
+def test_a_method_fits_one_page():
+    """What is longer is machinery, which lies in `unlearn/algorithms`."""
+    folder = ROOT / "unlearn" / "methods"
+    files = [path for path in folder.glob("*.py") if path.name != "base.py"]
+    long = {path.name: n for path in files if (n := len(path.read_text().splitlines())) > 120}
+    assert files and not long
+
+
 def test_the_full_study_is_planned_from_its_configuration():
     from unlearn.study.grid import union
     from unlearn.study.jobs import Jobs

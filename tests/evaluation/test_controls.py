@@ -123,6 +123,69 @@ def test_nothing_is_normalised_where_doing_nothing_is_at_the_floor():
     assert np.isnan(row["normalised"]) and np.isnan(row["p"]) and np.isfinite(row["difference"])
 
 
+def few_seeds(shift, seeds):
+    """Scores of doing nothing, which is so many standard errors above the floor, and of a method.
+
+    Standard errors of both means are 1; a floor has those of the jackknife over its pairs.
+    """
+    values = np.linspace(-1, 1, seeds)
+    values *= np.sqrt(seeds) / values.std(ddof=1)
+    pairs = values * (seeds - 2) / (2 * (seeds - 1))
+    nothing = 100 + values + shift * np.sqrt(2)
+    scores = rows("original", "kl", nothing) + rows("finetune", "kl", values + 100)
+    return scores + rows("retrain", "kl_reseeded", pairs + 100)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "quantile"),
+    [(3, 2.7764), (5, 2.3060), (6, 2.2281)],
+)
+def test_few_seeds_need_the_t_quantile_between_doing_nothing_and_the_floor(seeds, quantile):
+    """That of 2 n - 2 degrees of freedom, because both have equal errors."""
+    below = summary(few_seeds(quantile - 0.001, seeds)).loc["finetune"]
+    assert np.isnan(below["normalised"])
+    above = summary(few_seeds(quantile + 0.001, seeds)).loc["finetune"]
+    assert above["normalised"] == pytest.approx(0)
+
+
+def audited(shift, errors, counts):
+    """Doing nothing and an oracle with their standard errors, as audits know them."""
+    cell = dict.fromkeys(CELL_COLUMNS, "x") | {"rate": 0.1, "step": 1, "points": 3}
+    cell |= {"metric": "klom", "split": "forget"}
+    names = ("original", "retrain")
+    means = (shift * np.hypot(*errors), 0.0)
+    audit = [
+        cell
+        | {"variant": name, "method": name, "mean": mean, "error": error, "n": n}
+        | {"ci_low": mean - 2 * error, "ci_high": mean + 2 * error}
+        for name, mean, error, n in zip(names, means, errors, counts, strict=True)
+    ]
+    table = controls.with_controls(pd.DataFrame(audit), {}).set_index("variant")
+    return table.loc["original", "normalised"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "counts", "quantile"),
+    [
+        ((1.0, 1.0), (10, 10), 2.0),
+        ((1.0, 1.0), (64, 10), 2.0),
+        ((1.0, 1.0), (9, 9), 2.1199),  # 16 degrees of freedom
+        ((1.0, 1.0), (9, 64), 2.0471),  # 28.4
+        ((1.0, 0.0), (3, 64), 4.3027),  # 2, of the one that varies
+    ],
+)
+def test_the_quantile_is_of_the_degrees_of_freedom_of_both(errors, counts, quantile):
+    assert np.isnan(audited(quantile - 0.002, errors, counts))
+    assert audited(quantile + 0.002, errors, counts) == 1
+
+
+def test_values_without_an_error_are_normalised():
+    """A method that is the same for every seed, and a floor that is, too."""
+    scores = rows("original", "kl", [0.5] * 3) + rows("finetune", "kl", [0.25] * 3)
+    scores += rows("retrain", "kl_reseeded", [0.125] * 3)
+    assert summary(scores).loc["finetune", "normalised"] == pytest.approx(1 / 3)
+
+
 def test_rows_of_another_origin_get_the_same_columns():
     """Those of an audit have no seeds."""
     cell = dict.fromkeys(CELL_COLUMNS, "x") | {"rate": 0.1, "step": 1, "points": 3}

@@ -135,6 +135,25 @@ def test_wide_tables_hold_the_numbers_of_the_long_one():
     assert set(text["guarantee"]) == {"none", "exact"}
 
 
+def test_rows_of_one_request_stand_together_with_the_controls_first():
+    figure = {"kind": "lines", "x": "rate", "y": ["kl", "flops"], "split": ["forget"]}
+    plan = experiment(figure, method=["scrub", "finetune"], model=["mlp", "logistic"])
+    table = made_up(plan)
+    columns = ["kl/forget", "flops/forget"]
+    names = ["model", "request", "variant"]
+    expected = [
+        (model, request, variant)
+        for model in ("mlp", "logistic")
+        for request in ("random-rate=0.1", "random-rate=0.2")
+        for variant in ("original", "retrain", "scrub", "finetune")
+    ]
+    for wide in (wide_tables.wide_numbers(table, columns), wide_tables.wide_text(table, columns)):
+        assert [*wide[names].itertuples(index=False, name=None)] == expected
+    numbers = wide_tables.wide_numbers(table, columns).set_index(names)
+    means = table[table["metric"] == "flops"].set_index(names)["mean"]
+    assert numbers["flops/forget/mean"].to_dict() == means.to_dict()
+
+
 DRAWS = {"a": "s", "b": "s"}
 """Two requests of one setting."""
 

@@ -25,6 +25,18 @@ class Unsaid(Arithmetic):
     serves = ("forget",)
 
 
+class Blank(Arithmetic):
+    """Halve every weight."""
+
+    label = " "
+
+
+class Numbered(Arithmetic):
+    """Halve every weight."""
+
+    label = 7
+
+
 class Excused(Arithmetic):
     """Halve every weight."""
 
@@ -68,6 +80,8 @@ ON_CLASS = [
     (FreeStudent, declarations.check_source, "import torch; import torch in the body of `unlearn`"),
     (FreeStudent, declarations.check_student_task, "student_task has another meter"),
     (Unexplained, declarations.check_parameters, "factor needs a help text"),
+    (Blank, declarations.check_attributes, "label ' '; allowed: None, text"),
+    (Numbered, declarations.check_attributes, "label 7; allowed: None, text"),
     (Unsaid, declarations.check_attributes, r"serves \('forget',\); allowed"),
     (Absolute, declarations.check_promise, "guarantee_for gives no Guarantee"),
 ]

@@ -168,14 +168,16 @@ def test_sizes_of_populations_have_labels_and_whole_numbers(column, label):
 
 
 def test_a_sham_says_which_method_it_is_of():
-    names = ["sham", "sham-of=gradient_ascent", "sham-of=retrain-draw=1"]
-    assert list(_labels.variant_labels(names).values()) == [
+    names = ["sham", "sham-of=gradient_ascent", "sham-of=retrain-draw=1", "sham-of=scrub"]
+    methods = {"finetune": "fine-tuning", "retrain": "retrained", "scrub": "SCRUB"}
+    assert list(_labels.variant_labels(names, methods).values()) == [
         "Sham of fine-tuning",
         "Sham of gradient ascent",
         "Sham of retraining, draw 1",
+        "Sham of SCRUB",
     ]
     names = ["sham-of=gradient_ascent-draw=1", "sham-of=gradient_ascent-draw=2"]
-    labels = list(_labels.variant_labels(names).values())
+    labels = list(_labels.variant_labels(names, {}).values())
     assert labels == ["Sham of gradient ascent, draw 1", "Sham of gradient ascent, draw 2"]
 
 

@@ -314,7 +314,8 @@ def test_a_matrix_prints_tau_and_disagreements_of_every_two_metrics():
 
 def test_labels_are_words_of_readers():
     names = ["sisa-shards=20", "retrain@sisa-shards=20", "finetune-lr=1e-05", "my_own_method"]
-    assert list(_labels.variant_labels(names).values()) == [
+    methods = {"sisa": "SISA", "retrain": "retrained", "finetune": "fine-tuning"}
+    assert list(_labels.variant_labels(names, methods).values()) == [
         "SISA, 20 shards",
         "Retrained (SISA, 20 shards)",
         "Fine-tuning, learning rate 1e-05",
@@ -322,5 +323,45 @@ def test_labels_are_words_of_readers():
     ]
     assert _labels.part_label("mnist_part") == "MNIST part"
     assert _labels.part_label("random-count=10-seed=3") == "random points, 10 points, draw 3"
-    twins = _labels.variant_labels(["retrain", "retrained"])
+    twins = _labels.variant_labels(["retrain", "retrained"], methods)
     assert twins == {"retrain": "retrain", "retrained": "retrained"}
+
+
+def test_a_method_without_a_label_is_called_by_its_name():
+    labels = _labels.variant_labels(["head_only", "head_only-lr=1"], {})
+    assert labels == {"head_only": "Head only", "head_only-lr=1": "Head only, learning rate 1"}
+
+
+def test_the_name_of_a_study_wins_and_its_words_can_be_methods():
+    """But for those of controls, which say something else inside of a name."""
+    names = ["sisa_balanced", "taught_by_original", "fine_tuning"]
+    methods = {"sisa": "SISA", "original": "doing nothing", "finetune": "fine-tuning"}
+    assert list(_labels.variant_labels(names, methods).values()) == [
+        "SISA balanced",
+        "Taught by original",
+        "Fine-tuning",
+    ]
+
+
+def test_rows_are_labelled_as_the_classes_of_their_methods_say():
+    methods = ["neggrad_plus", "scrub_rewind", "head_only", {"name": "sisa", "shards": 2}]
+    plan = experiment(FIGURE, method=methods, **ONE_REQUEST)
+    table = made_up(plan)
+    figure = plan.experiments["e"].figure
+    assert {label.partition("\n")[0] for label in row_labels(drawn(table, figure))} == {
+        "Doing nothing",
+        "Doing nothing (SISA, 2 shards)",
+        "Retrained",
+        "Retrained (SISA, 2 shards)",
+        "NegGrad+",
+        "SCRUB+R",
+        "Head only",
+        "SISA, 2 shards",
+    }
+    pyplot.close("all")
+
+
+def test_no_two_methods_have_one_label():
+    methods = [registry.find("methods", name) for name in registry.names("methods")]
+    labels = [method.label for method in methods if method.label is not None]
+    assert len(labels) == len({label.lower() for label in labels}) > 30

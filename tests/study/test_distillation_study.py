@@ -88,7 +88,9 @@ def test_a_study_compares_students_with_their_references(project):
 def test_a_student_without_a_size_takes_that_of_its_architecture():
     plan = load_study(config({"student": "mlp"}))
     students = [v.component for v in plan.variants.values() if v.kind == "influence_distillation"]
-    assert students and {s.architecture() for s in students} == {registry.find("models", "mlp")()}
+    assert students and {s.student_architecture() for s in students} == {
+        registry.find("models", "mlp")()
+    }
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from unlearn.core import parameters, registry
 from unlearn.core.parameters import Parameters
 from unlearn.study import schema, sections
 from unlearn.study.components import Study
+from unlearn.study.jobs import Jobs
 
 
 @pytest.mark.parametrize(
@@ -222,3 +223,28 @@ def test_flips_of_all_kinds_make_a_grid():
     names = {name for _, name in load(change).models}
     flips = {"cnn1-recipe=quick-flip=true", "cnn1-recipe=quick-flip=alternating"}
     assert names == flips | {"cnn1-recipe=quick"}
+
+
+def test_figures_get_the_labels_of_the_methods_that_names_are_made_of():
+    """Those of variants, and those that are parameters."""
+
+    def change(config, experiment):
+        config["methods"] = {"own_name": {"name": "neggrad_plus"}}
+        experiment["method"] = ["own_name", "head_only", "sisa", {"name": "sham", "of": "scrub"}]
+
+    plan = load(change)
+    assert plan.experiments["accuracy"].figure["labels"] == {
+        "original": "doing nothing",
+        "retrain": "retrained",
+        "sisa": "SISA",
+        "neggrad_plus": "NegGrad+",
+        "scrub": "SCRUB",
+    }
+
+
+def test_the_report_is_not_told_the_labels():
+    """Its command has a limited length, and its pages write names as studies do."""
+    plan = load()
+    (block,) = Jobs(plan).experiments().values()
+    figure = plan.experiments["accuracy"].figure
+    assert block["figure"] == {key: figure[key] for key in figure if key != "labels"}

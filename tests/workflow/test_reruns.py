@@ -68,6 +68,12 @@ def test_a_help_text_and_an_import_for_type_checkers(finished):
     assert finished.planned() == []
 
 
+def test_the_label_of_a_method(finished):
+    """It is drawn, and nothing else."""
+    finished.edit("unlearn/methods/finetune.py", '"fine-tuning"', '"tuning"')
+    assert finished.planned() == ["complete", "figure accuracy", "report"]
+
+
 def test_a_default(finished):
     """It is a parameter of the cells that do not set it."""
     finished.edit("unlearn/methods/finetune.py", "parameter(2, minimum=1", "parameter(3, minimum=1")

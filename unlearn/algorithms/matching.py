@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,12 +12,22 @@ from unlearn.algorithms.losses import Distance
 from unlearn.core import seeding
 from unlearn.training.task import Task
 
-if TYPE_CHECKING:
-    from unlearn.methods.dmm import Dmm
-    from unlearn.methods.oracle_matching import OracleMatching
-
 TargetLogits = Callable[[torch.Tensor], torch.Tensor]
 """The logits N x C that a model should have for images."""
+
+
+class MatchingParameters(Protocol):
+    """The hyper-parameters of a method that matches outputs."""
+
+    match: str
+    """`kl` or `logits`: see `losses.Distance`."""
+    lr: float
+    epochs: int
+    """Passes over the changed points."""
+    batch_size: int | None
+    """Points of a minibatch; None takes that of the recipe."""
+    draw: float
+    """Retained points that are drawn in every epoch, for each changed one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class MatchedPoints:
 
 
 def match_outputs(
-    method: "OracleMatching | Dmm",
+    method: MatchingParameters,
     task: Task,
     model: nn.Module,
     points: MatchedPoints,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,10 +13,6 @@ from unlearn.training.data import normalised
 from unlearn.training.loop import EVALUATED_POINTS
 from unlearn.training.state import State
 from unlearn.training.task import Task
-
-if TYPE_CHECKING:
-    from unlearn.methods.scrub import Scrub
-    from unlearn.methods.scrub_rewind import ScrubRewind
 
 DECAY_EPOCHS = (3, 5, 9)
 """Epochs after which the published schedule divides the learning rate by ten."""
@@ -29,10 +25,27 @@ def scheduled_rate(schedule: str, lr: float, epoch: int) -> float:
     return lr / 10 ** sum(epoch >= last_epoch for last_epoch in DECAY_EPOCHS)
 
 
+class ScrubbingParameters(Protocol):
+    """The hyper-parameters of SCRUB, with or without rewinding."""
+
+    lr: float
+    schedule: str
+    """`constant`, or `steps`: see `scheduled_rate`."""
+    gamma: float
+    """Weight of the cross-entropy on the retain set."""
+    alpha: float
+    """Weight of the distance to the teacher on the retain set."""
+    temperature: float
+    batch_size: int | None
+    """Retained points of a minibatch; None takes that of the recipe."""
+    forget_batch_size: int
+    """Deleted points of a minibatch."""
+
+
 class Scrubbing:
     """A student, its teacher, and the one optimiser of both kinds of pass."""
 
-    def __init__(self, method: "Scrub | ScrubRewind", task: Task, original: State, seed: int):
+    def __init__(self, method: ScrubbingParameters, task: Task, original: State, seed: int):
         """A student that is a copy of its teacher.
 
         Args:

@@ -4,8 +4,7 @@ References:
     Graves, Nagisetty, Ganesh, "Amnesiac machine learning", AAAI 2021.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -13,21 +12,24 @@ from torch import nn
 
 from unlearn.core import seeding
 from unlearn.training.loop import moments
+from unlearn.training.recipe import Recipe
 from unlearn.training.state import State, rows, state_of
 from unlearn.training.task import Task
-
-if TYPE_CHECKING:
-    from unlearn.trainers.amnesiac import AmnesiacTrainer
 
 WEIGHTS = "log/weights"
 STEPS = "log/steps"
 
 
-def train(trainer: "AmnesiacTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
+SizeCheck = Callable[[int, int, Recipe], None]
+"""Raises ValueError for a log that is too large, of a network of so many trained weights and so
+many training points, trained by a recipe."""
+
+
+def train(check_size: SizeCheck, task: Task, ids: np.ndarray, seed: int) -> State:
     """The model of the standard trainer and its log; see `trainers.amnesiac`.
 
     Args:
-        trainer: The limit of the log.
+        check_size: Knows the limit of the log.
         task: Data, recipe and meter.
         ids: The training set.
         seed: Decides initial weights and minibatches.
@@ -39,7 +41,7 @@ def train(trainer: "AmnesiacTrainer", task: Task, ids: np.ndarray, seed: int) ->
     trained = _trained(model)
     weights = sum(parameter.numel() for parameter in trained.values())
     points = len(task.data.train_labels)
-    trainer.check_size(weights, points, task.recipe)
+    check_size(weights, points, task.recipe)
     steps = np.full((task.recipe.epochs, points), -1, dtype=np.int32)
     epochs = np.zeros(points, dtype=int)
     vectors = []

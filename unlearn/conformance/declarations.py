@@ -26,6 +26,9 @@ def check_attributes(method: type[Method]) -> None:
     """The class attributes of a method hold what the contract allows."""
     name = method.__name__
     assert issubclass(method, Method), f"{name}: does not derive from Method"
+    label = method.label
+    is_label = label is None or (isinstance(label, str) and label.strip() == label != "")
+    assert is_label, f"{name}: label {label!r}; allowed: None, text without spaces at its ends"
     assert isinstance(method.reads, (set, frozenset)), f"{name}: reads is no set"
     assert method.reads <= READABLE, f"{name}: reads {sorted(method.reads)}; allowed: {READABLE}"
     assert isinstance(method.serves, tuple), f"{name}: serves is no tuple"

@@ -16,7 +16,7 @@ from unlearn.evaluation.placement import original_of
 from unlearn.metrics.catalogue import METRICS, floor
 from unlearn.metrics.metric import Metric
 from unlearn.metrics.significance import holm
-from unlearn.metrics.statistics import UPPER_PROBABILITY
+from unlearn.metrics.statistics import BOOTSTRAP_MIN_UNITS, UPPER_PROBABILITY
 
 GROUP = ["dataset", "model", "request", "sampler", "rate", "step"]
 """The columns that a cell shares with its controls."""
@@ -28,7 +28,8 @@ STANDARD_ORACLE = "retrain"
 """The oracle of variants for which a table names none."""
 
 MIN_STANDARD_ERRORS = 2.0
-"""Standard errors between doing nothing and the floor from which on values are normalised."""
+"""Standard errors between doing nothing and the floor from which on values are normalised, where
+both are of so many models that their intervals are those of a bootstrap."""
 
 MAX_PRIMARY_METRICS = 4
 """Metrics of a table whose tests are corrected for each other."""
@@ -56,16 +57,15 @@ def with_controls(rows: pd.DataFrame, oracles: Mapping[str, str]) -> pd.DataFram
     Returns:
         The rows with `floor`, `floor_low`, `floor_high`, `nothing` and `normalised`, which is
         (mean - floor) / (nothing - floor). It is empty where that denominator is below two standard
-        errors, or has none.
+        errors, or has none. Of fewer than 10 models it must reach the end of a 95 % t interval.
     """
     oracle_names = rows["variant"].map(lambda name: oracles.get(name, STANDARD_ORACLE))
     floors = _rows_of(rows, oracle_names, rows["metric"].map(_floor_metric))
     originals = _rows_of(rows, oracle_names.map(original_of), rows["metric"])
     difference = originals["mean"] - floors["mean"]
-    errors = np.hypot(standard_errors(originals), standard_errors(floors))
     with np.errstate(divide="ignore", invalid="ignore"):
         normalised = (rows["mean"].to_numpy(float) - floors["mean"]) / difference
-        is_known = (np.abs(difference) >= MIN_STANDARD_ERRORS * errors) & (difference != 0)
+    is_known = (np.abs(difference) >= _least_difference(originals, floors)) & (difference != 0)
     return rows.assign(
         floor=floors["mean"],
         floor_low=floors["ci_low"],
@@ -165,6 +165,27 @@ def standard_errors(rows: Mapping[str, np.ndarray]) -> np.ndarray:
     degrees = np.maximum(rows["n"] - 1, 1)
     half_widths = (rows["ci_high"] - rows["ci_low"]) / 2
     return half_widths / stdtrit(degrees, UPPER_PROBABILITY)
+
+
+def _least_difference(
+    first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """The least difference between the means of two rows that chance does not explain.
+
+    It is a number of standard errors: `MIN_STANDARD_ERRORS`, or the t quantile where a row has few
+    models, at the degrees of freedom of two samples of unequal variances.
+
+    References:
+        Welch, The generalization of Student's problem, Biometrika 34, 1947.
+    """
+    counts = np.stack([first["n"], second["n"]])
+    variances = np.square([standard_errors(first), standard_errors(second)])
+    variance = variances.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        degrees = variance**2 / (variances**2 / np.maximum(counts - 1, 1)).sum(axis=0)
+    has_few_models = counts.min(axis=0) < BOOTSTRAP_MIN_UNITS
+    quantiles = np.where(has_few_models, stdtrit(degrees, UPPER_PROBABILITY), MIN_STANDARD_ERRORS)
+    return np.where(variance == 0, 0.0, quantiles * np.sqrt(variance))
 
 
 def _inserted(table: pd.DataFrame, column: str, values: pd.Series, *, behind: str) -> pd.DataFrame:

@@ -1,11 +1,12 @@
 """Wide tables: one row a variant, one column a metric on a split.
 
-They are made from the long table of `unlearn.evaluation.tables`, whose order they keep. Of a stream
-they have the last step.
+They are made from the long table of `unlearn.evaluation.tables`. The rows of one request stand
+together, in the order of that table. Of a stream there is the last step.
 """
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from unlearn.evaluation import formatting
@@ -13,6 +14,9 @@ from unlearn.metrics.catalogue import METRICS
 
 ROW_COLUMNS = ("dataset", "model", "variant", "method.guarantee", "method.reads", "request", "step")
 """The columns that say what a row of a wide table is about, where the long one has them."""
+
+REQUEST_COLUMNS = ["dataset", "model", "request"]
+"""The columns that the rows of one request share."""
 
 SHORT_NAMES = {"method.guarantee": "guarantee", "method.reads": "reads"}
 """The names of columns in text."""
@@ -30,7 +34,7 @@ def wide_numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     They are empty without a value. Percentages are fractions. `failed` and `diverged` count models
     of the whole row.
     """
-    last_steps = _last_steps(table)
+    last_steps = _by_request(_last_steps(table))
     row_columns = _row_columns(table)
     counts = last_steps.groupby(row_columns, dropna=False, sort=False)[["failed", "diverged"]]
     wide = counts.max().reset_index()
@@ -47,7 +51,7 @@ def wide_text(table: pd.DataFrame, columns: Sequence[str], space: str = " ") -> 
 
     Columns whose value all rows share are left out.
     """
-    last_steps = _last_steps(table)
+    last_steps = _by_request(_last_steps(table))
     row_columns = _row_columns(table)
     wide = last_steps[row_columns].drop_duplicates().reset_index(drop=True)
     for column in columns:
@@ -80,6 +84,12 @@ def _has_ranks(values: pd.DataFrame) -> bool:
 def _last_steps(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the last step of every request."""
     return table[table["step"] == table.groupby("request")["step"].transform("max")]
+
+
+def _by_request(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with those of one request together; requests and their rows keep their order."""
+    requests = rows.groupby(REQUEST_COLUMNS, dropna=False, sort=False).ngroup()
+    return rows.iloc[np.argsort(requests, kind="stable")]
 
 
 def _values(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -34,6 +34,7 @@ class Amnesiac(Method):
         Graves, Nagisetty, Ganesh, "Amnesiac machine learning", AAAI 2021.
     """
 
+    label = "amnesiac unlearning"
     trainer = "amnesiac"
     reads = frozenset({"retain"})
 

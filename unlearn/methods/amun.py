@@ -32,6 +32,7 @@ class Amun(Method):
         ICML 2025.
     """
 
+    label = "AMUN"
     continues = True
     images_only = True
     conformance_variants = ({"points": "all"}, {"points": "deleted"})

@@ -26,6 +26,10 @@ class Method(Parameters):
     have defaults that suit a method that trains on from a model of the standard trainer.
     """
 
+    label: ClassVar[str | None] = None
+    """How figures and pages name the method, as "NegGrad+"; None is the name of its file in words.
+    A label is no code: an edit runs no job again but those of figures."""
+
     trainer: ClassVar[str | None] = "standard"
     """The trainer whose models are unlearned; None for any, hence the standard one by default."""
 

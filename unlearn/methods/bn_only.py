@@ -18,6 +18,7 @@ class BnOnly(Method):
         Networks without batch normalisation are refused.
     """
 
+    label = "batch normalisation only"
     changes_weights = False
     continues = True
     is_control = True

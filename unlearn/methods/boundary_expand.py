@@ -27,6 +27,7 @@ class BoundaryExpand(Method):
         Chen, Gao, Liu, Peng, Wang, "Boundary unlearning", CVPR 2023.
     """
 
+    label = "boundary expanding"
     reads = frozenset({"forget"})
     serves = ("delete",)
     continues = True

@@ -29,6 +29,7 @@ class CfK(Method):
         machine unlearning", 2022.
     """
 
+    label = "CF-k"
     reads = frozenset({"retain"})
     continues = True
     neutral = (({"k": None, "epochs": 2, "lr": 0.01}, "finetune", {"epochs": 2, "lr": 0.01}),)

@@ -31,6 +31,7 @@ class Cfw(Method):
         unlearning", 2024.
     """
 
+    label = "CFW"
     reads = frozenset({"retain"})
     continues = True
 

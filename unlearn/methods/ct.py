@@ -32,6 +32,7 @@ class Ct(Method):
         unlearning", 2024.
     """
 
+    label = "CT"
     reads = frozenset({"retain"})
     continues = True
 

@@ -33,6 +33,7 @@ class Delete(Method):
         method for any class-centric tasks", CVPR 2025.
     """
 
+    label = "DELETE"
     reads = frozenset({"forget"})
     serves = ("delete",)
     continues = True

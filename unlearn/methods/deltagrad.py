@@ -29,6 +29,7 @@ class Deltagrad(Method):
         Wu, Dobriban, Davidson, "DeltaGrad: rapid retraining of machine learning models", ICML 2020.
     """
 
+    label = "DeltaGrad"
     trainer = "deltagrad"
     guarantee = "approximate"
     conformance_variants = ({"mode": "online"},)

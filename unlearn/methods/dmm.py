@@ -34,6 +34,7 @@ class Dmm(Method):
         model behavior at scale", ICML 2023.
     """
 
+    label = "DMM"
     serves = ("delete",)
     continues = True
     conformance_variants = ({"match": "kl"},)

@@ -13,8 +13,6 @@ from unlearn.perturbations import limits
 from unlearn.training.recipe import SCHEDULES
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from unlearn.requests.request import Step
     from unlearn.training.recipe import Recipe
     from unlearn.training.state import State, Update
@@ -42,6 +40,7 @@ class ErrorMinimizingNoise(Method):
         Huang et al., "Unlearnable examples: making personal data unexploitable", ICLR 2021.
     """
 
+    label = "error-minimising noise"
     images_only = True
     continues = True
     conformance_variants = ({"noise": "random"}, {"noise": "none"})
@@ -71,12 +70,14 @@ class ErrorMinimizingNoise(Method):
         """The trained model after `epochs` epochs, and the noise that it was trained with."""
         import torch
 
+        from unlearn.perturbations.deletion_noise import DeletionNoise
         from unlearn.training.loop import fit
         from unlearn.training.state import Update, state_of
         from unlearn.training.task import index_of
 
         model = task.model(original)
-        noise = self._noise(task, model.eval(), request.deleted_ids, seed)
+        deletion_noise = DeletionNoise(self.noise, self.epsilon, self.step, self.steps)
+        noise = deletion_noise.of(task, model.eval(), request.deleted_ids, seed)
         noised_ids = request.deleted_ids
         if "noise/ids" in original:  # points that came back since then are clean again
             earlier_ids = np.asarray(original["noise/ids"])
@@ -94,33 +95,3 @@ class ErrorMinimizingNoise(Method):
         fit(noisy_task, model.train(), ids, recipe, order, label="training on noise")
         noise_tensors = {"noise/ids": noised_ids.astype(np.int64), "noise/values": noise}
         return Update(state_of(model) | noise_tensors)
-
-    def _noise(self, task: Task, model: nn.Module, ids: np.ndarray, seed: int) -> np.ndarray:
-        """Noise for the training images of some points.
-
-        Args:
-            task: Data, machine and meter.
-            model: The trained model in evaluation mode; does not change.
-            ids: The points.
-            seed: Decides random signs.
-
-        Returns:
-            int8, ids x H x W x C, in whole steps of the pixels.
-        """
-        import torch
-
-        from unlearn.perturbations import search
-        from unlearn.training.task import index_of
-
-        data = task.data
-        ball = search.ball(task, self.epsilon, self.step)
-        pixels = data.train_images[index_of(ids).to(data.train_images.device)]
-        noise = torch.zeros(pixels.shape, device=pixels.device)
-        if self.noise == "random":
-            signs = search.random_signs(ids, data.shape, seeding.derive(seed, "signs"))
-            noise += ball.radius * torch.from_numpy(signs).to(noise.device)
-        elif self.noise != "none" and len(ids):
-            uphill = self.noise == "error_maximizing"
-            labels = data.labels(ids)
-            search.follow(task, model, pixels, labels, noise, ball, self.steps, uphill=uphill)
-        return search.rounded(pixels, noise, ball.radius, data.levels)

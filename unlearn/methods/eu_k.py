@@ -33,6 +33,7 @@ class EuK(Method):
         machine unlearning", 2022.
     """
 
+    label = "EU-k"
     reads = frozenset({"retain"})
     continues = True
     conformance: ClassVar = {"k": 1}

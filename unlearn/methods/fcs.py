@@ -37,6 +37,7 @@ class Fcs(Method):
         unlearning competition", 2024 (its first place).
     """
 
+    label = "FCS"
     continues = True
     neutral = (
         (

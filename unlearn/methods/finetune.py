@@ -22,6 +22,7 @@ class Finetune(Method):
         Golatkar, Achille, Soatto, "Eternal sunshine of the spotless net", CVPR 2020 (the baseline).
     """
 
+    label = "fine-tuning"
     reads = frozenset({"retain"})
     continues = True
 

@@ -29,6 +29,7 @@ class FisherForgetting(Method):
         Golatkar, Achille, Soatto, "Eternal sunshine of the spotless net", CVPR 2020.
     """
 
+    label = "Fisher forgetting"
     reads = frozenset({"retain"})
     serves = ("delete",)
     continues = True

@@ -1,15 +1,10 @@
 """Influence distillation: a student learns from the trained model, pushed off what is deleted."""
 
+from unlearn.algorithms.distillation import architectures, references
+from unlearn.algorithms.influence import weight_parameters
 from unlearn.core import registry
-from unlearn.core.guarantee import Guarantee
 from unlearn.methods.base import Method, parameter
 from unlearn.training.recipe import SCHEDULES
-
-SCRATCH = {"alpha": 0.0, "weights": "none", "start": "fresh"}
-"""A student without a teacher."""
-
-TAUGHT = {"teacher": "retrained", "weights": "none"}
-"""A student of a clean teacher."""
 
 
 class InfluenceDistillation(Method):
@@ -31,14 +26,10 @@ class InfluenceDistillation(Method):
 
     trainer = "teacher"
     guarantee = "approximate"
-    conformance_variants = (SCRATCH, TAUGHT, {"weights": "hessian"}, {"stream": "chained"})
+    conformance_variants = (*references.CONTROLS, {"weights": "hessian"}, {"stream": "chained"})
 
-    student: str | None = parameter(
-        None, help="The architecture of the student; null is that of the trained model."
-    )
-    size: int | None = parameter(
-        None, minimum=1, help="The width or hidden units of the student; null takes its default."
-    )
+    student: str | None = architectures.student_parameter()
+    size: int | None = architectures.size_parameter()
     start: str = parameter(
         "fresh",
         choices=("fresh", "teacher"),
@@ -67,26 +58,12 @@ class InfluenceDistillation(Method):
     bounded: bool = parameter(
         True, help="Whether the push ends at the loss of a uniform prediction, ln C."
     )
-    weights: str = parameter(
-        "fisher",
-        choices=("none", "uniform", "teacher_loss", "fisher", "hessian"),
-        help="What a deleted point's share of the push is proportional to; none pushes none.",
-    )
-    cap: float | None = parameter(10.0, minimum=1, help="The largest weight; their mean is 1.")
-    damping: float = parameter(
-        0.01, above=0, help="fisher, hessian. Added to the diagonal, relative to its mean."
-    )
-    layers: str = parameter(
-        "auto",
-        choices=("auto", "last", "all"),
-        help="Whose weights have influence; auto is all for fisher, last for hessian.",
-    )
-    curvature_points: int = parameter(
-        2000, minimum=1, help="Retained points that the curvature is taken from."
-    )
-    most_points: int = parameter(
-        64, minimum=1, help="Deleted points up to which large systems are solved one by one."
-    )
+    weights: str = weight_parameters.kind_parameter()
+    cap: float | None = weight_parameters.cap_parameter()
+    damping: float = weight_parameters.damping_parameter()
+    layers: str = weight_parameters.layers_parameter()
+    curvature_points: int = weight_parameters.curvature_points_parameter()
+    most_points: int = weight_parameters.max_solved_points_parameter()
     epochs: int = parameter(10, minimum=1, help="Passes of the student over the retain set.")
     batch_size: int = parameter(128, minimum=2)
     lr: float = parameter(0.05, above=0, search=("log", 1e-3, 1.0))
@@ -97,31 +74,18 @@ class InfluenceDistillation(Method):
 
     def validate(self):
         """Raise ValueError for an architecture of the student that there is not."""
-        if self.student is not None:
-            if self.student not in registry.names("models"):
-                names = ", ".join(registry.names("models"))
-                raise ValueError(f"student: {self.student} is unknown; allowed: null, {names}")
-            if self.start == "teacher":
-                raise ValueError(
-                    f"student: {self.student} cannot start as a copy of the teacher; allowed: null"
-                )
-            self.architecture()
-        elif self.size is not None:
-            raise ValueError(f"size: {self.size} needs a student; allowed: null")
+        architectures.check(self.student, self.size, self.start)
 
     def modules(self):
         """The module of the student's architecture."""
         return () if self.student is None else (registry.module("models", self.student),)
 
-    def architecture(self):
-        """The architecture of the student; ValueError for a size where there is none."""
-        return registry.find("models", self.student).of_size(self.size)
-
     def supports(self, setting):
         """Images for students that need them; minibatches no larger than the data set."""
         if setting.data is None:
             return None
-        if self.student is not None and setting.data.features and not self.architecture().flat:
+        architecture = self.student_architecture()
+        if architecture is not None and setting.data.features and not architecture.flat:
             return f"student: {self.student} needs images; allowed of features: logistic, mlp"
         if self.batch_size > setting.data.points:
             return f"batch_size: {self.batch_size} is more than the {setting.data.points} points"
@@ -129,11 +93,7 @@ class InfluenceDistillation(Method):
 
     def guarantee_for(self, setting):
         """Students in which deleted points have no part are exact."""
-        has_no_trained_teacher = self.alpha == 0 or self.teacher == "retrained"
-        if self.start == "fresh" and self.weights == "none" and has_no_trained_teacher:
-            reason = "neither the points nor a teacher trained on them have a part in the student"
-            return Guarantee("exact", reason)
-        return Guarantee(self.guarantee)
+        return references.guarantee(self.values())
 
     @property
     def continues(self):
@@ -142,43 +102,19 @@ class InfluenceDistillation(Method):
 
     def references(self):
         """Students without influence of deleted points: without a teacher, and with a clean one."""
-        values = self.values()
-        if any(reference.items() <= values.items() for reference in (SCRATCH, TAUGHT)):
-            return {}
-        training = {name: values[name] for name in TRAINING}
-        teaching = {name: values[name] for name in TEACHING}
-        return {"scratch": training | SCRATCH, "taught": training | teaching | TAUGHT}
+        return references.references(self.values())
 
     def student_architecture(self):
         """The architecture of the students, where they do not share that of the teacher."""
-        return None if self.student is None else self.architecture()
+        return architectures.architecture(self.student, self.size)
 
     def student_task(self, task):
         """The task as the students see it."""
-        return task if self.student is None else task.of(self.architecture())
+        architecture = self.student_architecture()
+        return task if architecture is None else task.of(architecture)
 
     def unlearn(self, task, original, request, seed):
-        """The student, and what the next request needs.
-
-        ValueError if no point is left, or if an influence cannot be computed.
-        """
+        """The student, and what the next request needs; ValueError where there is none."""
         from unlearn.algorithms.distillation import students
 
         return students.unlearn(self, task, original, request, seed)
-
-
-TRAINING = (
-    "student",
-    "size",
-    "epochs",
-    "batch_size",
-    "lr",
-    "schedule",
-    "momentum",
-    "weight_decay",
-    "clip",
-)
-"""The parameters of a student's training, which its references share."""
-
-TEACHING = ("start", "alpha", "match", "temperature")
-"""The parameters of what a student learns from its teacher."""

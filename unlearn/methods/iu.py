@@ -39,6 +39,7 @@ class Iu(Method):
         AISTATS 2021. Jia et al., "Model sparsity can simplify machine unlearning", NeurIPS 2023.
     """
 
+    label = "IU"
     serves = ("delete",)
     continues = True
     deterministic = True

@@ -32,6 +32,7 @@ class Kde(Method):
         unlearning", 2024.
     """
 
+    label = "KDE"
     reads = frozenset({"retain", "validation"})
     continues = True
 

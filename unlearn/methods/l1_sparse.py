@@ -27,6 +27,7 @@ class L1Sparse(Method):
         NeurIPS 2023.
     """
 
+    label = "l1-sparse"
     reads = frozenset({"retain"})
     continues = True
     neutral = (({"gamma": 0.0, "epochs": 2, "lr": 0.01}, "finetune", {"epochs": 2, "lr": 0.01}),)

@@ -26,6 +26,7 @@ class Lfssd(Method):
         Foster, Schoepf, Brintrup, "Loss-free machine unlearning", ICLR 2024, Tiny Papers.
     """
 
+    label = "LFSSD"
     reads = frozenset({"forget", "retain"})
     serves = ("delete",)
     continues = True

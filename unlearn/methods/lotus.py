@@ -39,6 +39,7 @@ class Lotus(Method):
         of uncertainty", CVPR 2025.
     """
 
+    label = "LoTUS"
     reads = frozenset({"forget", "retain", "validation"})
     serves = ("delete",)
     continues = True

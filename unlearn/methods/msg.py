@@ -34,6 +34,7 @@ class Msg(Method):
         unlearning", 2024.
     """
 
+    label = "MSG"
     continues = True
     neutral = (
         (

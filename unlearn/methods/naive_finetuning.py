@@ -21,6 +21,7 @@ class NaiveFinetuning(Method):
         attacker as much as one below.
     """
 
+    label = "naive fine-tuning"
     reads = frozenset({"forget"})
     serves = ("delete",)
     continues = True

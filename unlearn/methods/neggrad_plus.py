@@ -29,6 +29,7 @@ class NeggradPlus(Method):
         net", CVPR 2020 (the ascent alone).
     """
 
+    label = "NegGrad+"
     continues = True
     conformance_variants = ({"batch_size": 16}, {"batch_normalisation": "frozen"})
     neutral = (({"alpha": 1.0}, "finetune", {}),)

@@ -34,6 +34,7 @@ class NewtonStep(Method):
         NeurIPS 2021.
     """
 
+    label = "Newton step"
     reads = frozenset({"retain"})
     continues = True
     deterministic = True

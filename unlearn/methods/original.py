@@ -15,6 +15,7 @@ class Original(Method):
         A method that scores as this one does has done nothing that can be measured.
     """
 
+    label = "doing nothing"
     trainer = None
     reads = frozenset()
     changes_weights = False

@@ -34,6 +34,7 @@ class Prmq(Method):
         unlearning", 2024.
     """
 
+    label = "PRMQ"
     reads = frozenset({"retain"})
     continues = True
     conformance_variants = ({"epochs": 2.5},)

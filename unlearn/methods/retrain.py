@@ -20,6 +20,7 @@ class Retrain(Method):
         seeds.
     """
 
+    label = "retrained"
     trainer = None
     reads = frozenset({"retain"})
     guarantee = "exact"

@@ -32,6 +32,7 @@ class Rni(Method):
         unlearning", 2024.
     """
 
+    label = "RNI"
     reads = frozenset({"retain"})
     continues = True
 

@@ -32,6 +32,7 @@ class Rum(Method):
         what to do about it", NeurIPS 2024.
     """
 
+    label = "RUM"
     continues = True
     conformance_variants = (
         {"parts": 1},

@@ -27,6 +27,7 @@ class Salun(Method):
         weight saliency in both image classification and generation", ICLR 2024.
     """
 
+    label = "SalUn"
     continues = True
     conformance_variants = ({"order": "sequential", "share": 0.1},)
     neutral = (({"share": 1.0}, "random_label", {}),)

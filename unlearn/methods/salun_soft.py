@@ -28,6 +28,7 @@ class SalunSoft(Method):
         weight saliency in both image classification and generation", ICLR 2024.
     """
 
+    label = "SalUn-soft"
     continues = True
     conformance_variants = ({"reference": "epoch", "order": "sequential"},)
     neutral = (({"share": 0.0}, "random_label", {}),)

@@ -35,6 +35,7 @@ class Scrub(Method):
         NeurIPS 2023.
     """
 
+    label = "SCRUB"
     continues = True
     neutral = (
         ({"max_epochs": 0, "alpha": 0.0, "epochs": 2, "lr": 0.01}, "finetune", {"lr": 0.01}),

@@ -30,6 +30,7 @@ class ScrubRewind(Method):
         NeurIPS 2023.
     """
 
+    label = "SCRUB+R"
     reads = frozenset({"forget", "retain", "validation"})
     continues = True
     neutral = (({"epochs": 1}, "scrub", {"epochs": 1}),)

@@ -32,6 +32,7 @@ class Sfron(Method):
         remain geometry enhancement", NeurIPS 2024.
     """
 
+    label = "SFRon"
     continues = True
     neutral = (
         ({"factor": 0.0, "lr": 0.01}, "finetune", {"lr": 0.01, "schedule": "cosine", "epochs": 2}),

@@ -22,6 +22,7 @@ class Sisa(Method):
         Bourtoule et al., "Machine unlearning", IEEE S&P 2021.
     """
 
+    label = "SISA"
     trainer = "sisa"
     reads = frozenset({"retain"})
     guarantee = "exact"

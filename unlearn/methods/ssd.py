@@ -30,6 +30,7 @@ class Ssd(Method):
         synaptic dampening", AAAI 2024.
     """
 
+    label = "SSD"
     reads = frozenset({"forget", "retain"})
     serves = ("delete",)
     continues = True

@@ -40,6 +40,7 @@ class Unsir(Method):
         Neural Networks and Learning Systems 2023.
     """
 
+    label = "UNSIR"
     serves = ("delete",)
     continues = True
     conformance = MappingProxyType({"requests": "any"})

@@ -3,7 +3,8 @@
 A job must run again when the code it imports changed, and only then. `closure` follows the
 imports of a module through the project, parent packages and imports inside functions included,
 and `digests` gives a short hash for each module found. Comments, docstrings, formatting, what only
-type checkers see, and the help texts and search spaces of parameters do not count.
+type checkers see, the help texts and search spaces of parameters, and the labels of classes do not
+count.
 
 A module outside the project, such as a method of an installed package, is digested with all
 modules of its package.
@@ -21,6 +22,9 @@ PARAMETER_FUNCTION = "parameter"
 """The function that declares a field: its help text and search space do not count."""
 
 UNCOUNTED_KEYWORDS = ("help", "search")
+
+LABEL = "label"
+"""The attribute of a class that says how figures name it."""
 
 
 def digests(*modules: str, root: Path = ROOT) -> list[str]:
@@ -160,6 +164,7 @@ def _meaning(path: Path) -> bytes:
         if isinstance(body, list):
             body[:] = [statement for statement in body if not _is_text(statement)]
         if isinstance(node, ast.ClassDef):
+            body[:] = [statement for statement in body if not _is_label(statement)]
             _drop_uncounted_keywords(node)
     return ast.dump(tree).encode()
 
@@ -183,3 +188,13 @@ def _is_text(statement: ast.stmt) -> bool:
     """Whether a statement is a string and nothing else: documentation."""
     value = statement.value if isinstance(statement, ast.Expr) else None
     return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def _is_label(statement: ast.stmt) -> bool:
+    """Whether a statement of a class gives it a label, or none."""
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    else:
+        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else []
+    is_constant = isinstance(getattr(statement, "value", None), ast.Constant)
+    return is_constant and [getattr(target, "id", None) for target in targets] == [LABEL]

@@ -21,6 +21,7 @@ from unlearn.study.parameter_columns import parameter_columns, role
 from unlearn.study.relearning import relearning_problems, resolve_relearning
 from unlearn.study.resolve import Resolver
 from unlearn.study.tuning import resolve_pilots
+from unlearn.study.variants import method_labels
 from unlearn.training.fleet import Member
 
 
@@ -33,6 +34,7 @@ def experiment(name: str, block: Mapping, resolver: Resolver) -> Experiment:
     selection = resolver.selection(block, path, metrics)
     figure |= _axes(figure, selection.requests)
     figure["hidden"] = [variant.name for variant in selection.references]
+    figure["labels"] = method_labels(_all_variants(selection))
     fleets = [*selection.fleets, *_population_fleets(selection)]
     trained_fleets = [f for f in fleets if f not in _oracle_fleets(selection)]
     members = [member for fleet in trained_fleets for member in resolver.study.fleets[fleet]]

@@ -11,9 +11,11 @@ from unlearn.evaluation.columns import PLANNED_COLUMNS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.relearning import RELEARNING_STEP
 from unlearn.study import messages, metric_checks
+from unlearn.study.column_checks import check_columns
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
 from unlearn.study.messages import InvalidError
+from unlearn.study.point_checks import check_points
 
 
 def figure(
@@ -42,7 +44,8 @@ def figure(
     parameters = {c for rows in available.values() for row in rows.values() for c in row}
     is_relearned = any(name in METRICS and METRICS[name].is_curve for name in block["y"])
     curve_columns = {RELEARNING_STEP} if is_relearned else set()
-    _check_columns(block, {*PLANNED_COLUMNS, *parameters, *curve_columns})
+    columns = {*PLANNED_COLUMNS, *parameters, *curve_columns}
+    check_columns(block, columns)
     for metric, split in block["pairs"].items():
         allowed = METRICS[metric].splits if metric in METRICS else (split,)
         if split not in allowed:
@@ -64,7 +67,7 @@ def figure(
     metric_checks.check_drawn(block, drawn_cells, study)
     _check_populations(block, cells, study)
     _check_scale(block, rows)
-    _check_points(block, rows)
+    check_points(block, rows, columns)
 
 
 def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
@@ -83,87 +86,6 @@ def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
             metric_checks.check_metrics([metric], [split], cells, study)
         except InvalidError as error:
             raise InvalidError("", f"{pair}: {error}") from error
-
-
-def _check_columns(block: Mapping, columns: set[str]) -> None:
-    """Check the columns, or the metric, that the axes, colours and panels show."""
-    keys = ["x", "colour", "facet"]
-    kind = registry.find("figures", block["kind"])
-    if kind.x_is_metric:
-        _check_cost(block)
-        keys.remove("x")
-    if kind.y_is_distance:
-        _check_distances(block)
-    if kind.compares_metrics:
-        _check_comparison(block)
-        keys.remove("x")
-    _check_normalised(block, kind.has_normalised_axis)
-    for key in keys:
-        allowed = columns | ({"metric", "split"} if key != "x" else set())
-        if (block[key] is not None or key == "x") and block[key] not in allowed:
-            raise InvalidError(key, messages.unknown("column", block[key], allowed))
-
-
-def _check_cost(block: Mapping) -> None:
-    """Check that x is a cost on a split, and that colours tell methods apart."""
-    if "/" not in (block["x"] or ""):
-        example = "as in wall_seconds/forget"
-        raise InvalidError("x", f"{block['x']} is no metric on a split, {example}")
-    cost = block["y"][-1]
-    allowed_costs = [name for name, metric in METRICS.items() if metric.is_frontier_cost]
-    if cost not in allowed_costs:
-        raise InvalidError("x", messages.unknown("cost", cost, allowed_costs))
-    _check_method_colour(block)
-
-
-def _check_distances(block: Mapping) -> None:
-    """Check that what stands against the cost are distances."""
-    allowed_distances = [name for name, metric in METRICS.items() if metric.is_distance]
-    for metric in block["y"][:-1]:
-        if metric not in allowed_distances:
-            raise InvalidError("y", messages.unknown("distance", metric, allowed_distances))
-
-
-def _check_comparison(block: Mapping) -> None:
-    """Check that there are metrics to compare, of methods, and no x axis."""
-    if block["x"] is not None:
-        raise InvalidError("x", f"{block['x']}: {block['kind']} has no x axis; allowed: null")
-    allowed = [name for name, row in METRICS.items() if row.is_quality]
-    for metric in block["y"]:
-        if metric in METRICS and metric not in allowed:
-            raise InvalidError("y", messages.unknown("metric of quality", metric, allowed))
-    if len(block["y"]) < 2 and len(block["split"]) == 1:
-        raise InvalidError(
-            "y", f"{block['y'][0]} is alone; allowed: two metrics or more, or several splits"
-        )
-    _check_method_colour(block)
-
-
-def _check_method_colour(block: Mapping) -> None:
-    """Check that colours tell methods apart."""
-    if block["colour"] not in ("variant", "method"):
-        raise InvalidError(
-            "colour", f"{block['colour']} tells no methods apart; allowed: variant, method"
-        )
-
-
-def _check_normalised(block: Mapping, has_normalised_axis: bool) -> None:
-    """Check that the metrics to normalise are metrics of the figure, and no cost.
-
-    `has_normalised_axis`: whether the kind of figure can draw them.
-    """
-    metrics = [metric for metric in block["y"][:-1] if metric in METRICS]
-    allowed = []
-    for metric in metrics:
-        pair = block["pairs"].get(metric)
-        splits = [pair] if pair else block["split"] or METRICS[metric].splits
-        allowed += [metric, *(f"{metric}/{split}" for split in splits)]
-    for name in block["normalised"]:
-        if not has_normalised_axis:
-            reason = f"{name}: {block['kind']} has no normalised axis; allowed: kind dots"
-            raise InvalidError("normalised", reason)
-        if name not in allowed:
-            raise InvalidError("normalised", messages.unknown("metric", name, allowed))
 
 
 def _setting(cell: Cell, draws: Mapping[str, str]) -> Cell:
@@ -218,31 +140,6 @@ def _check_models(metrics: Sequence[str], names: Collection[str], study: Study) 
                 f"{metric} needs {needed} models a side, the population has {max(sides)}; allowed: "
                 f"{{originals: {needed}, oracles: {2 * needed}, unlearned: {needed}}} or more",
             )
-
-
-def _check_points(block: Mapping, rows: Mapping[Cell, Mapping]) -> None:
-    """Check that each point of a line has one value: no two cells share one."""
-    cells_by_point: dict[tuple, Cell] = {}
-    lines_without_x: dict[tuple, bool] = {}
-    fields = [field for field in placement.panel_fields(block) if field in Cell._fields]
-    fields += [block["facet"]] if block["facet"] else []
-    for cell, row in rows.items():
-        name = placement.line_name(row, block)
-        panel = [placement.column_value(row, field) for field in fields]
-        line = (cell.fleet, name, *panel)
-        x = placement.column_value(row, block["x"])
-        first_cell = cells_by_point.setdefault((*line, x), cell)
-        if first_cell != cell:
-            raise InvalidError("", _shared_point_message(first_cell, cell))
-        if lines_without_x.setdefault(line, x is None) != (x is None):
-            raise InvalidError("x", f"only some cells of the line {name} have a {block['x']}")
-
-
-def _shared_point_message(first_cell: Cell, second_cell: Cell) -> str:
-    """How two cells of one point differ, and what to do about it."""
-    pairs = zip(first_cell, second_cell, strict=True)
-    differences = ", ".join(f"{first} and {second}" for first, second in pairs if first != second)
-    return f"{differences} would share one point; tell them apart by x, colour or facet"
 
 
 def _row(cell: Cell, setting: str, available: Mapping[str, Mapping], study: Study) -> dict:

@@ -242,10 +242,15 @@ class Jobs:
 
     def experiments(self) -> dict[str, Any]:
         """What the landing page says of every experiment."""
-        return {
-            name: {"description": experiment.description, "figure": experiment.figure}
-            for name, experiment in self.study.experiments.items()
-        }
+        blocks = {}
+        for name, experiment in self.study.experiments.items():
+            figure = {key: value for key, value in experiment.figure.items() if key != "labels"}
+            blocks[name] = {"description": experiment.description, "figure": figure}
+        return blocks
+
+    def sensitivity(self, experiment: str) -> dict[str, Any]:
+        """The labels of the methods of an experiment."""
+        return {"labels": self._experiment(experiment).figure["labels"]}
 
     def guarantees(self) -> dict[str, list[str]]:
         """How exact every variant is, and why; trials are versions of these."""

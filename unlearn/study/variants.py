@@ -46,6 +46,23 @@ def resolve_variants(
     return list(variants.values()), list(references.values())
 
 
+def method_labels(variants: Sequence[Variant]) -> dict[str, str]:
+    """The labels of methods in the names of variants, by the names they are registered under.
+
+    A method without a label of its own is not among them.
+    """
+    names = dict.fromkeys(name for variant in variants for name in _method_names(variant))
+    labels = {name: registry.find("methods", name).label for name in names}
+    return {name: label for name, label in labels.items() if label is not None}
+
+
+def _method_names(variant: Variant) -> Iterator[str]:
+    """The method of a variant, and those that are its parameters."""
+    yield variant.kind
+    values = variant.component.values().values()
+    yield from (value["name"] for value in values if isinstance(value, dict))
+
+
 def random_networks(resolver: Resolver) -> Variant:
     """The variant of networks that are not trained, which some audits compare with."""
     trainer = _trainer(resolver, "untrained", {}, "")

@@ -77,7 +77,7 @@ class AmnesiacTrainer(Trainer):
         """A model of the standard trainer and its log. ValueError for a log that is too large."""
         from unlearn.algorithms import update_log
 
-        return update_log.train(self, task, ids, seed)
+        return update_log.train(self.check_size, task, ids, seed)
 
     def retrain(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """The same model, without a log."""

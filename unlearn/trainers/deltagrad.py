@@ -68,7 +68,8 @@ class DeltagradTrainer(Trainer):
         """Train on `ids`, with the cache. ValueError if it is too large or training diverges."""
         from unlearn.algorithms.deltagrad import training
 
-        return training.train(self, task, ids, seed)
+        limits = training.CacheLimits(self.cache, self.max_cache_gb)
+        return training.train(limits, task, ids, seed)
 
     def retrain(self, task: Task, ids: np.ndarray, seed: int) -> State:
         """The same model, without a cache: the oracle is not charged for one."""

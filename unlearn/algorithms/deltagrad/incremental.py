@@ -7,7 +7,7 @@ References:
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,11 +18,27 @@ from unlearn.requests.request import Step
 from unlearn.training.state import State, Update, rows
 from unlearn.training.task import Task
 
-if TYPE_CHECKING:
-    from unlearn.methods.deltagrad import Deltagrad
+
+class ReplayParameters(Protocol):
+    """The hyper-parameters of DeltaGrad."""
+
+    period: int
+    """Iterations from one exact gradient to the next."""
+    burn_in: int
+    """Iterations at the start that are exact."""
+    history: int
+    """Pairs of the quasi-Newton model."""
+    variant: str
+    """What is trusted: `convex`, `nonconvex`, or `auto`, which depends on the model."""
+    smoothness: float
+    """The largest curvature that is believed; of `nonconvex`."""
+    mode: str
+    """`batch`, or `online`: every step rewrites the cache."""
 
 
-def unlearn(method: "Deltagrad", task: Task, original: State, request: Step, seed: int) -> Update:
+def unlearn(
+    method: ReplayParameters, task: Task, original: State, request: Step, seed: int
+) -> Update:
     """Parameters close to those of retraining on the retain set.
 
     Args:
@@ -56,7 +72,9 @@ def unlearn(method: "Deltagrad", task: Task, original: State, request: Step, see
 class Replayed:
     """The cached training, to be replayed for another training set."""
 
-    def __init__(self, method: "Deltagrad", replay: Replay, trained: State, retain_ids: np.ndarray):
+    def __init__(
+        self, method: ReplayParameters, replay: Replay, trained: State, retain_ids: np.ndarray
+    ):
         """ValueError if the cache is of another training."""
         self.method = method
         self.replay = replay

@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,9 +13,6 @@ from unlearn.algorithms.deltagrad.replay import Replay, replay_of
 from unlearn.training.state import State
 from unlearn.training.task import Task
 
-if TYPE_CHECKING:
-    from unlearn.trainers.deltagrad import DeltagradTrainer
-
 BOUND_POINTS = 1000
 """Points that the bound on the learning rate is estimated from."""
 
@@ -23,11 +20,21 @@ Record = Callable[[int, torch.Tensor, torch.Tensor], None]
 """Takes an iteration, the weights before it and its gradient."""
 
 
-def train(trainer: "DeltagradTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
+@dataclass(frozen=True)
+class CacheLimits:
+    """How the iterations of a training are kept."""
+
+    dtype: str
+    """`float32` or `float64`."""
+    max_gigabytes: float
+    """The most that a cache may take, in 1e9 bytes."""
+
+
+def train(limits: CacheLimits, task: Task, ids: np.ndarray, seed: int) -> State:
     """The weights of gradient descent on `ids`, and the cache of its iterations.
 
     Args:
-        trainer: The hyper-parameters of the cache.
+        limits: Those of the cache.
         task: Data, recipe and meter.
         ids: The training set.
         seed: Decides initial weights and minibatches.
@@ -37,11 +44,11 @@ def train(trainer: "DeltagradTrainer", task: Task, ids: np.ndarray, seed: int) -
     """
     replay = replay_of(task, seed)
     shape = (replay.schedule.iterations, replay.stack.size)
-    size = trajectories.cache_bytes(*shape, trainer.cache)
-    trajectories.check_size(size, trainer.max_cache_gb)
+    size = trajectories.cache_bytes(*shape, limits.dtype)
+    trajectories.check_size(size, limits.max_gigabytes)
     print(f"the cache of a model takes {size / 1e6:,.1f} MB", file=sys.stderr)
     _warn(replay, ids)
-    dtype = getattr(torch, trainer.cache)
+    dtype = getattr(torch, limits.dtype)
     weights = torch.zeros(shape, dtype=dtype)
     gradients = torch.zeros(shape, dtype=dtype)
 

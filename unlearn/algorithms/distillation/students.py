@@ -3,12 +3,12 @@
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
+from unlearn.algorithms.distillation.parameters import StudentParameters
 from unlearn.algorithms.influence.forget_weights import ForgetWeights, InfluencedModel
 from unlearn.algorithms.losses import Distance, Distillation, Push, cross_entropy
 from unlearn.core import seeding
@@ -17,9 +17,6 @@ from unlearn.requests.request import Step
 from unlearn.training.cyclic_batches import CyclicBatches
 from unlearn.training.state import State, Update, state_of
 from unlearn.training.task import Task, index_of
-
-if TYPE_CHECKING:
-    from unlearn.methods.influence_distillation import InfluenceDistillation
 
 MIN_DELETED_PER_BATCH = 8
 """Deleted points of a minibatch, at least."""
@@ -64,7 +61,7 @@ class Student:
 
 
 def unlearn(
-    method: "InfluenceDistillation", task: Task, original: State, request: Step, seed: int
+    method: StudentParameters, task: Task, original: State, request: Step, seed: int
 ) -> Update:
     """The student, and what the next request needs.
 
@@ -114,7 +111,7 @@ def unlearn(
 
 
 def _teacher(
-    method: "InfluenceDistillation", task: Task, original: State, request: Step, seed: int
+    method: StudentParameters, task: Task, original: State, request: Step, seed: int
 ) -> Teacher:
     """The teacher of a request.
 
@@ -137,7 +134,7 @@ def _teacher(
 
 
 def _filled_cache(
-    method: "InfluenceDistillation",
+    method: StudentParameters,
     task: Task,
     teacher: Teacher,
     retain_ids: np.ndarray,
@@ -162,7 +159,7 @@ def _filled_cache(
 
 
 def _learn(
-    method: "InfluenceDistillation",
+    method: StudentParameters,
     task: Task,
     model: nn.Module,
     lesson: Lesson,
@@ -234,7 +231,7 @@ def _learn(
 
 
 def _update(
-    method: "InfluenceDistillation",
+    method: StudentParameters,
     task: Task,
     original: State,
     student: Student,
@@ -270,7 +267,7 @@ def _update(
     return Update(tensors, remove=set(old_names) - set(tensors))
 
 
-def _reads_original_teacher(method: "InfluenceDistillation") -> bool:
+def _reads_original_teacher(method: StudentParameters) -> bool:
     """Whether students of later requests need the original teacher."""
     needs_teacher = method.alpha > 0 or method.weights != "none" or method.start == "teacher"
     return needs_teacher and method.teacher == "original"

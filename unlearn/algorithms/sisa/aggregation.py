@@ -5,7 +5,7 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,11 +13,19 @@ import torch
 from unlearn.algorithms.sisa import voting
 from unlearn.training.state import State
 
-if TYPE_CHECKING:
-    from unlearn.trainers.sisa import SisaTrainer
-
 ABSTENTION_LOGIT = -1e9
 """The logit of a class that the shard of a constituent does not have."""
+
+
+class AggregationParameters(Protocol):
+    """How the predictions of constituents become one."""
+
+    aggregation: str
+    """`mean_softmax` or `vote`."""
+    tie: str
+    """How tied votes are decided: `mean_softmax` or `lowest_class`."""
+    weights: str
+    """Of the constituents: `uniform`, or `shard_size`."""
 
 
 def weights(state: State, shard: int, slices: int) -> dict[str, np.ndarray]:
@@ -34,7 +42,7 @@ def present_shards(state: State) -> list[int]:
 
 
 def combine(
-    sisa: "SisaTrainer", member_logits: Sequence[torch.Tensor], state: State
+    sisa: AggregationParameters, member_logits: Sequence[torch.Tensor], state: State
 ) -> torch.Tensor:
     """The aggregated prediction, as log-probabilities N x classes."""
     logs = _log_probabilities(member_logits, state)

@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,11 +21,20 @@ from unlearn.training.loop import fit
 from unlearn.training.state import State, Update, state_of
 from unlearn.training.task import Task, index_of
 
-if TYPE_CHECKING:
-    from unlearn.trainers.sisa import SisaTrainer
+
+class PartitionParameters(Protocol):
+    """How points go to shards and slices."""
+
+    shards: int
+    """Constituents of the ensemble."""
+    slices: int
+    """Parts of a shard."""
+
+    def partition_options(self) -> Mapping[str, Any]:
+        """What `sharding.assignment` takes besides: the partition and its parameters."""
 
 
-def train(sisa: "SisaTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
+def train(sisa: PartitionParameters, task: Task, ids: np.ndarray, seed: int) -> State:
     """The state of an ensemble whose shards are all trained from scratch.
 
     Args:
@@ -48,7 +57,9 @@ def train(sisa: "SisaTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
     return state
 
 
-def update(sisa: "SisaTrainer", task: Task, trained: State, request: Step, seed: int) -> Update:
+def update(
+    sisa: PartitionParameters, task: Task, trained: State, request: Step, seed: int
+) -> Update:
     """Retrain every shard that a request hits, from the first slice that it hits.
 
     Args:
@@ -115,7 +126,7 @@ class Shard:
         return f"shard{self.index:03d}"
 
 
-def _assignment(sisa: "SisaTrainer", task: Task, ids: np.ndarray) -> np.ndarray:
+def _assignment(sisa: PartitionParameters, task: Task, ids: np.ndarray) -> np.ndarray:
     """Shard and slice of every id when `ids` are in the training set."""
     data = task.data
     points = sharding.PartitionedPoints(
@@ -135,7 +146,7 @@ def _count_expected(task: Task, layout: sharding.Layout, deleted_points: int) ->
     task.meter.count("expected_gradient_evaluations", expected)
 
 
-def _warn_of_gaps(sisa: "SisaTrainer", layout: sharding.Layout, epochs: int) -> None:
+def _warn_of_gaps(sisa: PartitionParameters, layout: sharding.Layout, epochs: int) -> None:
     """Warn of shards and slices without points, and of stages of less than an epoch."""
     empty_shards = [shard for shard, slices in enumerate(layout) if not any(map(len, slices))]
     if empty_shards:

@@ -99,9 +99,8 @@ def _grid(figure_blocks: Sequence[Block], columns: int) -> tuple[Figure, np.ndar
 
 def _row_labels(block: Block) -> list[str]:
     """The names of the methods of a block."""
-    labels = _labels.variant_labels(block.lines)
     notes = {line: f", {text}" for line, text in block.counts.items()}
-    texts = [labels[line] + notes.get(line, "") for line in block.lines]
+    texts = [block.labels[line] + notes.get(line, "") for line in block.lines]
     return [_labels.wrapped(text, LABEL_LETTERS) for text in texts]
 
 

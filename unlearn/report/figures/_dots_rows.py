@@ -67,6 +67,8 @@ class Block:
 
     title: str
     lines: Sequence[str]
+    labels: Mapping[str, str]
+    """The label of each line."""
     counts: Mapping[str, str]
     """How many models of each line failed, diverged or were refused, where others did not."""
     guarantees: Mapping[str, str]
@@ -122,7 +124,9 @@ def _block(
         for line, row in rows[rows["n"] > 0].drop_duplicates("line").set_index("line").iterrows()
         if (text := _counts(row))
     }
-    return Block(_title(place, rows, spec), lines, counts, guarantees, columns, controls)
+    labels = _labels.variant_labels(lines, spec.get("labels", {}))
+    title = _title(place, rows, spec)
+    return Block(title, lines, labels, counts, guarantees, columns, controls)
 
 
 def _title(place: Mapping, rows: pd.DataFrame, spec: Mapping) -> str:

@@ -3,8 +3,10 @@
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
+from unlearn.evaluation.placement import CONTROLS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.requests.base import PILOT_DRAW
 
@@ -12,19 +14,6 @@ PARAMETER = re.compile(r"-(?=[A-Za-z_][\w.]*=)")
 """The dash before a parameter in a canonical name; numbers can have dashes, too."""
 
 NAME_LABELS = {
-    "retrain": "retrained",
-    "original": "doing nothing",
-    "finetune": "fine-tuning",
-    "naive_finetuning": "naive fine-tuning",
-    "error_minimizing_noise": "error-minimising noise",
-    "neggrad_plus": "NegGrad+",
-    "salun_soft": "SalUn-soft",
-    "scrub_rewind": "SCRUB+R",
-    "cf_k": "CF-k",
-    "eu_k": "EU-k",
-    "l1_sparse": "l1-sparse",
-    "newton_step": "Newton step",
-    "bn_only": "batch normalisation only",
     "fine_tuning": "fine-tuning",
     "ascent": "gradient ascent",
     "label_swap": "exchanged labels",
@@ -35,33 +24,12 @@ NAME_LABELS = {
     "logistic": "logistic regression",
     "random": "random points",
 }
-"""Labels of whole names of methods, data sets, models and requests."""
+"""Labels of whole names of data sets, models and requests, and of variants that studies name."""
 
 WORD_LABELS = {
     "auc": "AUC",
-    "amun": "AMUN",
-    "cfw": "CFW",
-    "ct": "CT",
-    "delete": "DELETE",
-    "dmm": "DMM",
-    "fcs": "FCS",
-    "fisher": "Fisher",
-    "iu": "IU",
-    "kde": "KDE",
-    "lfssd": "LFSSD",
-    "lotus": "LoTUS",
-    "msg": "MSG",
-    "prmq": "PRMQ",
-    "rni": "RNI",
-    "rum": "RUM",
-    "salun": "SalUn",
-    "scrub": "SCRUB",
-    "sfron": "SFRon",
-    "ssd": "SSD",
-    "unsir": "UNSIR",
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
-    "deltagrad": "DeltaGrad",
     "js": "Jensen-Shannon",
     "kl": "KL",
     "klom": "KLoM",
@@ -73,7 +41,6 @@ WORD_LABELS = {
     "resnet9": "ResNet-9",
     "resnet18": "ResNet-18",
     "rmia": "RMIA",
-    "sisa": "SISA",
     "ulira": "U-LiRA",
 }
 """Labels of words in all other names, those of metrics included."""
@@ -93,6 +60,8 @@ EXACT_LABELS = {
     f"seed={PILOT_DRAW}": "pilot draw",
 }
 """Labels of parameters with these values."""
+
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 SHAM_DEFAULT = "finetune"
 """The method whose change `sham` copies in size where its name does not say which."""
@@ -132,9 +101,14 @@ def distinct_parts(names: Iterable[str]) -> list[list[str]]:
     ]
 
 
-def variant_labels(names: Sequence[str]) -> dict[str, str]:
-    """The label of each variant; those that would share one keep their names."""
-    labels = [capitalised(_parts_label(parts)) for parts in distinct_parts(names)]
+def variant_labels(names: Sequence[str], method_labels: Mapping[str, str]) -> dict[str, str]:
+    """The label of each variant; those that would share one keep their names.
+
+    Args:
+        names: the names of the variants.
+        method_labels: the labels of methods, by the names that they are registered under.
+    """
+    labels = [capitalised(_parts_label(parts, method_labels)) for parts in distinct_parts(names)]
     counts = Counter(labels)
     pairs = zip(names, labels, strict=True)
     return {name: label if counts[label] == 1 else str(name) for name, label in pairs}
@@ -142,12 +116,13 @@ def variant_labels(names: Sequence[str]) -> dict[str, str]:
 
 def part_label(name: str) -> str:
     """The label of a data set, model or request, without a capital of its own."""
-    return _parts_label(PARAMETER.split(str(name)))
+    return _parts_label(PARAMETER.split(str(name)), NO_LABELS)
 
 
 def metric_label(metric: str, split: str) -> str:
     """A metric on a split, as the title of a panel."""
-    words = [_name_label(METRICS[metric].title.replace(" ", "_")), SPLIT_LABELS.get(split, split)]
+    title = METRICS[metric].title.replace(" ", "_")
+    words = [_name_label(title, NO_LABELS), SPLIT_LABELS.get(split, split)]
     if METRICS[metric].splits == (split,):
         words.pop()
     return capitalised(", ".join(filter(None, words)))
@@ -158,18 +133,19 @@ def wrapped(label: str, letters: int) -> str:
     return "\n".join(textwrap.wrap(label, letters)) or label
 
 
-def _parts_label(parts: Sequence[str]) -> str:
+def _parts_label(parts: Sequence[str], method_labels: Mapping[str, str]) -> str:
     """Head and parameters in words; what is behind an @ is in brackets."""
     head, *parameters = parts
     method, _, trainer = head.partition("@")
     if trainer:
-        return f"{_name_label(method)} ({_parts_label([trainer, *parameters])})"
+        trainer_label = _parts_label([trainer, *parameters], method_labels)
+        return f"{_name_label(method, method_labels)} ({trainer_label})"
     if head == "sham":
-        return _sham_label(parameters)
+        return _sham_label(parameters, method_labels)
     texts = [_parameter_label(parameter) for parameter in parameters]
     if head == "by_class" and texts:
         return ", ".join(texts)
-    return ", ".join([_name_label(head), *texts])
+    return ", ".join([_name_label(head, method_labels), *texts])
 
 
 def _is_of(head: str, parameter: str) -> bool:
@@ -177,19 +153,24 @@ def _is_of(head: str, parameter: str) -> bool:
     return head == "sham" and parameter.startswith("of=")
 
 
-def _sham_label(parameters: Sequence[str]) -> str:
+def _sham_label(parameters: Sequence[str], method_labels: Mapping[str, str]) -> str:
     """A sham with the method that it is of; the other parameters are behind."""
     methods = [parameter.partition("=")[2] for parameter in parameters if _is_of("sham", parameter)]
     method = methods[0] if methods else SHAM_DEFAULT
     texts = [_parameter_label(p) for p in parameters if not _is_of("sham", p)]
-    return ", ".join([f"sham of {GERUND_LABELS.get(method) or _name_label(method)}", *texts])
+    label = GERUND_LABELS.get(method) or _name_label(method, method_labels)
+    return ", ".join([f"sham of {label}", *texts])
 
 
-def _name_label(name: str) -> str:
-    """The label of a name without parameters."""
+def _name_label(name: str, method_labels: Mapping[str, str]) -> str:
+    """The label of a name without parameters; words of a study's own names can be methods."""
+    if name in method_labels:
+        return method_labels[name]
     if name in NAME_LABELS:
         return NAME_LABELS[name]
-    return " ".join(WORD_LABELS.get(word, word) for word in name.split("_"))
+    words = {word: label for word, label in method_labels.items() if word not in CONTROLS}
+    words |= WORD_LABELS
+    return " ".join(words.get(word, word) for word in name.split("_"))
 
 
 def _parameter_label(parameter: str) -> str:
