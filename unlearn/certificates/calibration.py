@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from unlearn.certificates.chains import Descent
 from unlearn.certificates.contraction import Bound
-from unlearn.certificates.limits import at_least_zero
+from unlearn.certificates.limits import check_nonnegative
 from unlearn.certificates.privacy import mu_of
 
 
@@ -21,7 +21,7 @@ def langevin_closed_form(descent: Descent, sigma: float) -> Bound:
     Raises:
         ValueError: rho is above 1.
     """
-    at_least_zero("sigma", sigma)
+    check_nonnegative("sigma", sigma)
     rho = _convex_rho(descent)
     steps = descent.learning_steps + sum(deletion.steps for deletion in descent.ledger)
     variance = 2 * descent.rate * sigma**2 * _powers(rho**2, steps)
@@ -30,7 +30,7 @@ def langevin_closed_form(descent: Descent, sigma: float) -> Bound:
 
 def descent_to_delete_closed_form(descent: Descent, sigma: float) -> Bound:
     """`chains.descent_to_delete` in closed form, for losses that are convex."""
-    at_least_zero("sigma", sigma)
+    check_nonnegative("sigma", sigma)
     return _hidden(closed_gap(descent), sigma)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from unlearn.certificates.constants import Constants, contraction_factor
 from unlearn.certificates.contraction import Bound, contraction
-from unlearn.certificates.limits import above_zero, at_least_zero
+from unlearn.certificates.limits import check_count, check_nonnegative, check_positive
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,16 @@ class Deletion:
     """What it adds to the bound on the residual gradient, one number a classifier."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.deleted_points < self.points:
-            raise ValueError(
-                f"deleted_points: {self.deleted_points} is not allowed; "
-                f"allowed: whole numbers from 1 to {self.points - 1}, one less than the points"
-            )
-        at_least_zero("steps", self.steps)
+        check_count("points", self.points, least=2)
+        check_count("deleted_points", self.deleted_points, least=1, most=self.points - 1)
+        check_count("steps", self.steps)
         for beta in self.beta:
-            at_least_zero("beta", beta)
+            check_nonnegative("beta", beta)
+
+    @property
+    def retained_points(self) -> int:
+        """The training points after the request."""
+        return self.points - self.deleted_points
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,20 @@ class Descent:
 
     constants: Constants
     rate: float
-    """eta: the learning rate of all steps."""
+    """eta: the learning rate of all steps; public, not chosen by the deleted points."""
     learning_steps: int
     """T: the steps on all points."""
     ledger: tuple[Deletion, ...]
 
     def __post_init__(self) -> None:
-        above_zero("rate", self.rate)
-        at_least_zero("learning_steps", self.learning_steps)
+        check_positive("rate", self.rate)
+        check_count("learning_steps", self.learning_steps)
         for j in range(1, len(self.ledger)):
-            rest = self.ledger[j - 1].points - self.ledger[j - 1].deleted_points
-            if self.ledger[j].points != rest:
+            retained_points = self.ledger[j - 1].retained_points
+            if self.ledger[j].points != retained_points:
                 raise ValueError(
                     f"points of request {j + 1}: {self.ledger[j].points} is not allowed; "
-                    f"allowed: {rest}, what request {j} leaves"
+                    f"allowed: {retained_points}, what request {j} leaves"
                 )
 
     @property
@@ -72,23 +74,26 @@ class Descent:
         """The points that all requests delete."""
         return sum(deletion.deleted_points for deletion in self.ledger)
 
-    def shift(self, strangers: int, points: int) -> float:
+    def shift(self, absent_points: int, points: int) -> float:
         """2 eta M s / n: how far a step on n points, s of which the reference lacks, can deviate.
 
         The mean gradients differ by s/n times the difference of two means over points.
         """
-        return 2 * self.rate * self.constants.gradient_bound.value * strangers / points
+        return 2 * self.rate * self.constants.gradient_bound.value * absent_points / points
 
     def phases(self) -> Iterator[tuple[int, float]]:
         """Number of steps and shift of a step: of learning, then of each request."""
         if not self.ledger:
             yield self.learning_steps, 0.0
             return
-        strangers = self.deleted_points
-        yield self.learning_steps, self.shift(strangers, self.ledger[0].points)
+        absent_points = self.deleted_points
+        yield self.learning_steps, self.shift(absent_points, self.ledger[0].points)
         for deletion in self.ledger:
-            strangers -= deletion.deleted_points
-            yield deletion.steps, self.shift(strangers, deletion.points - deletion.deleted_points)
+            absent_points -= deletion.deleted_points
+            yield (
+                deletion.steps,
+                self.shift(absent_points, deletion.retained_points),
+            )
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,11 @@ class NoisySteps:
     steps: int
     """T: steps with noise."""
 
+    def __post_init__(self) -> None:
+        check_positive("rate", self.rate)
+        check_nonnegative("weight_decay", self.weight_decay)
+        check_count("steps", self.steps)
+
 
 def langevin(descent: Descent, sigma: float) -> Bound:
     """Noise of standard deviation sqrt(2 eta) sigma in every step of learning and of requests.
@@ -111,7 +121,7 @@ def langevin(descent: Descent, sigma: float) -> Bound:
     References:
         Chien, Wang, Chen, Li, Langevin unlearning, 2024.
     """
-    at_least_zero("sigma", sigma)
+    check_nonnegative("sigma", sigma)
     shift = _shifts(descent)
     rho = np.full(len(shift), descent.rho)
     return contraction(rho, shift, np.full(len(shift), math.sqrt(2 * descent.rate) * sigma))
@@ -123,7 +133,7 @@ def descent_to_delete(descent: Descent, sigma: float) -> Bound:
     References:
         Neel, Roth, Sharifi-Malvajerdi, Descent-to-Delete, 2021.
     """
-    at_least_zero("sigma", sigma)
+    check_nonnegative("sigma", sigma)
     shift = _shifts(descent)
     return contraction(np.full(len(shift), descent.rho), shift, _last(len(shift), sigma))
 
@@ -136,15 +146,11 @@ def rewind(descent: Descent, sigma: float) -> Bound:
     References:
         Mu, Klabjan, Rewind-to-Delete, 2025.
     """
-    at_least_zero("sigma", sigma)
+    check_nonnegative("sigma", sigma)
     if not descent.ledger:
         return Bound(0.0, 0.0)
     repeated_steps = descent.ledger[-1].steps
-    if repeated_steps > descent.learning_steps:
-        raise ValueError(
-            f"steps: {repeated_steps} is not allowed; allowed: at most {descent.learning_steps}, "
-            "the learning steps"
-        )
+    check_count("steps", repeated_steps, most=descent.learning_steps)
     shift = np.zeros(descent.learning_steps)
     first_steps = descent.learning_steps - repeated_steps
     shift[:first_steps] = descent.shift(descent.deleted_points, descent.ledger[0].points)
@@ -168,9 +174,9 @@ def gradient_clipping(
     References:
         Koloskova et al., Certified unlearning for neural networks, 2025.
     """
-    at_least_zero("start_radius", start_radius)
-    at_least_zero("gradient_radius", gradient_radius)
-    at_least_zero("sigma", sigma)
+    check_nonnegative("start_radius", start_radius)
+    check_nonnegative("gradient_radius", gradient_radius)
+    check_nonnegative("sigma", sigma)
     rho = abs(1 - noisy_steps.rate * noisy_steps.weight_decay)
     shift = 2 * noisy_steps.rate * gradient_radius
     steps = (np.full(noisy_steps.steps, value) for value in (rho, shift, sigma))
@@ -190,8 +196,8 @@ def model_clipping(model_radius: float, sigma: float) -> Bound:
 
 def output_noise(start_radius: float, sigma: float) -> Bound:
     """clip(w, C0) + N(0, sigma^2 I), the Gaussian mechanism."""
-    at_least_zero("start_radius", start_radius)
-    at_least_zero("sigma", sigma)
+    check_nonnegative("start_radius", start_radius)
+    check_nonnegative("sigma", sigma)
     return contraction(np.ones(1), np.zeros(1), np.full(1, sigma), gap=2 * start_radius)
 
 
@@ -211,9 +217,11 @@ def removal(beta: tuple[float, ...], sigma: float) -> Bound:
     References:
         Guo, Goldstein, Hannun, van der Maaten, Certified data removal, 2020.
     """
+    if not beta:
+        raise ValueError("beta: no classifier; allowed: at least 1")
     for bound in beta:
-        at_least_zero("beta", bound)
-    at_least_zero("sigma", sigma)
+        check_nonnegative("beta", bound)
+    check_nonnegative("sigma", sigma)
     return contraction(np.ones(1), np.zeros(1), np.full(1, sigma), gap=math.hypot(*beta))
 
 

@@ -6,7 +6,7 @@ The loss of a data set is the mean over its points plus weight decay. Bounds hol
 import math
 from dataclasses import dataclass
 
-from unlearn.certificates.limits import above_zero, at_least_zero
+from unlearn.certificates.limits import check_nonnegative, check_positive
 
 SOURCES = ("proved", "clipped", "estimated")
 """From architecture and recipe; enforced by clipping; seen on data. From the surest on."""
@@ -39,8 +39,8 @@ class Constants:
     """m: the loss less m/2 |w|^2 is convex. Weight decay counts; 0 if convex, -L in general."""
 
     def __post_init__(self) -> None:
-        at_least_zero("gradient_bound", self.gradient_bound.value)
-        above_zero("smoothness", self.smoothness.value)
+        check_nonnegative("gradient_bound", self.gradient_bound.value)
+        check_positive("smoothness", self.smoothness.value)
         if not abs(self.convexity.value) <= self.smoothness.value:
             raise ValueError(
                 f"convexity: {self.convexity.value!r} is not allowed; allowed: numbers from "
@@ -55,7 +55,7 @@ def logistic_constants(radius: float, weight_decay: float) -> Constants:
         radius: R, the largest norm of an input; a bias is one more input of value 1.
         weight_decay: m, the factor of |w|^2 / 2; it bounds the curvature from below.
     """
-    above_zero("radius", radius)
+    check_positive("radius", radius)
     return _decayed_constants(radius, radius**2 / 4, weight_decay)
 
 
@@ -69,7 +69,7 @@ def softmax_constants(radius: float, weight_decay: float) -> Constants:
         radius: R, the largest norm of an input; a bias is one more input of value 1.
         weight_decay: m, the factor of |w|^2 / 2; it bounds the curvature from below.
     """
-    above_zero("radius", radius)
+    check_positive("radius", radius)
     return _decayed_constants(math.sqrt(2) * radius, radius**2 / 2, weight_decay)
 
 
@@ -80,7 +80,7 @@ def contraction_factor(constants: Constants, rate: float) -> Constant:
     1 - rate m where m > 0 and rate <= 2 / (L + m); 1 where m = 0 and rate <= 2 / L; and
     1 + rate L where m = -L, for losses that are not convex.
     """
-    above_zero("rate", rate)
+    check_positive("rate", rate)
     m = constants.convexity
     smoothness = constants.smoothness
     rho = max(abs(1 - rate * m.value), abs(1 - rate * smoothness.value))
@@ -94,7 +94,7 @@ def fastest_rate(constants: Constants) -> float:
 
 def _decayed_constants(gradient_bound: float, curvature: float, weight_decay: float) -> Constants:
     """Proved constants of a convex loss of this curvature and weight decay."""
-    at_least_zero("weight_decay", weight_decay)
+    check_nonnegative("weight_decay", weight_decay)
     return Constants(
         gradient_bound=Constant(gradient_bound, "proved"),
         smoothness=Constant(curvature + weight_decay, "proved"),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unlearn.certificates.limits import at_least_zero
+from unlearn.certificates.limits import check_nonnegative
 
 MIN_NOISE_SHARE = 1e-200
 """Noise with less than this share of the variance counts as none, so that no ratio overflows."""
@@ -53,7 +53,7 @@ def contraction(rho: np.ndarray, shift: np.ndarray, sd: np.ndarray, gap: float =
         Dong, Roth, Su, Gaussian differential privacy, 2022: corollary 3.3.
     """
     rho, shift, sd = _steps(rho, shift, sd)
-    at_least_zero("gap", gap)
+    check_nonnegative("gap", gap)
     with np.errstate(divide="ignore"):
         log_c = np.append(np.cumsum(np.log(rho[::-1]))[::-1], 0.0)
     log_scale = float(log_c.max())
@@ -84,7 +84,7 @@ def _steps(rho: np.ndarray, shift: np.ndarray, sd: np.ndarray) -> tuple[np.ndarr
         wrong = ~((values >= 0) & np.isfinite(values))
         if wrong.any():
             step = int(np.flatnonzero(wrong)[0])
-            at_least_zero(f"{name} of step {step + 1}", float(values[step]))
+            check_nonnegative(f"{name} of step {step + 1}", float(values[step]))
     return tuple(steps.values())
 
 

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from unlearn.certificates.limits import at_least_zero, probability
+from unlearn.certificates.limits import check_nonnegative, check_probability
 
 QUADRATURE_NODES = 20
 """Nodes of Gauss and Legendre on an interval of at most `QUADRATURE_MU`."""
@@ -43,8 +43,8 @@ def delta_of(epsilon: float, mu: float) -> float:
     """
     from scipy.special import erfcx, ndtr
 
-    at_least_zero("epsilon", epsilon)
-    at_least_zero("mu", mu, infinite=True)
+    check_nonnegative("epsilon", epsilon)
+    check_nonnegative("mu", mu, infinite=True)
     if mu == 0 or math.isinf(mu):
         return float(mu > 0)
     a = mu / 2 - epsilon / mu
@@ -73,18 +73,18 @@ def epsilon_of(mu: float, delta: float) -> float:
     from scipy.optimize import brentq
     from scipy.special import ndtri
 
-    at_least_zero("mu", mu, infinite=True)
-    probability("delta", delta)
-    if math.isinf(mu):
-        return math.inf
+    check_nonnegative("mu", mu, infinite=True)
+    check_probability("delta", delta)
     if delta_of(0, mu) <= delta:
         return 0.0
+    # delta_of is at most Phi(a), so Phi(a) = delta gives an upper end; twice it, against rounding
+    high = mu * mu - 2 * mu * float(ndtri(delta))
+    if math.isinf(high):
+        return math.inf
 
     def excess(epsilon: float) -> float:
         return delta_of(epsilon, mu) / delta - 1
 
-    # delta_of is at most Phi(a), so Phi(a) = delta gives an upper end; twice it, against rounding
-    high = 2 * (mu * mu / 2 - mu * float(ndtri(delta)))
     return brentq(excess, 0, high, xtol=ROOT_ABSOLUTE_TOLERANCE, rtol=ROOT_TOLERANCE)
 
 
@@ -100,8 +100,8 @@ def mu_of(epsilon: float, delta: float) -> float:
     """
     from scipy.optimize import brentq
 
-    at_least_zero("epsilon", epsilon)
-    probability("delta", delta)
+    check_nonnegative("epsilon", epsilon)
+    check_probability("delta", delta)
 
     def excess(mu: float) -> float:
         return delta_of(epsilon, mu) / delta - 1

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from unlearn.certificates import chains
 from unlearn.certificates.amplification import amplified_epsilon
 from unlearn.certificates.chains import Deletion, Descent, NoisySteps
 from unlearn.certificates.constants import Constant, Constants
 from unlearn.certificates.contraction import Bound
-from unlearn.certificates.limits import at_least_zero, probability
+from unlearn.certificates.limits import check_count, check_nonnegative, check_probability
 from unlearn.certificates.privacy import epsilon_of
 
 LEVELS = ("certified", "approximate")
@@ -61,7 +63,7 @@ class Certificate:
     noise: float
     """sigma, the standard deviation of the rule's noise."""
     ledger: tuple[Deletion, ...]
-    """The requests so far."""
+    """The requests since the weights were last trained from scratch."""
     gap: float
     mu: float
     epsilon: float
@@ -79,19 +81,21 @@ class Certificate:
     def __post_init__(self) -> None:
         _one_of("rule", self.rule, RULES)
         _one_of("level", self.level, LEVELS)
-        probability("delta", self.delta)
-        at_least_zero("noise", self.noise)
-        at_least_zero("learning_steps", self.learning_steps)
+        check_probability("delta", self.delta)
+        check_nonnegative("noise", self.noise)
+        check_count("learning_steps", self.learning_steps)
         for name in Claims._fields:
-            at_least_zero(name, getattr(self, name), infinite=True)
+            check_nonnegative(name, getattr(self, name), infinite=True)
 
     def to_json(self) -> str:
-        """The record as JSON with sorted keys; floats are exact, and infinity is a text."""
+        """The record as JSON with sorted keys; floats are exact, and infinity is the text "inf"."""
         record = dataclasses.asdict(self)
         for name in Claims._fields:
             if math.isinf(record[name]):
                 record[name] = str(record[name])
-        return json.dumps(record, sort_keys=True, indent=2, allow_nan=False)
+        return json.dumps(
+            record, sort_keys=True, indent=2, allow_nan=False, default=np.generic.item
+        )
 
     @classmethod
     def from_json(cls, text: str) -> "Certificate":
@@ -186,10 +190,10 @@ def _removal(certificate: Certificate) -> Bound:
     betas = [certificate.learning_beta, *(deletion.beta for deletion in certificate.ledger)]
     if any(deletion.steps for deletion in certificate.ledger):
         raise ValueError("steps: a removal takes none; allowed: 0")
-    if not betas[0] or any(len(beta) != len(betas[0]) for beta in betas):
+    if any(len(beta) != len(betas[0]) for beta in betas):
         raise ValueError(
             f"beta: {[len(beta) for beta in betas]} classifiers; "
-            "allowed: the same number, at least 1, after learning and in every request"
+            "allowed: the same number after learning and in every request"
         )
     totals = tuple(math.fsum(column) for column in zip(*betas, strict=True))
     return chains.removal(totals, certificate.noise)
