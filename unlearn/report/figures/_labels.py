@@ -16,6 +16,7 @@ NAME_LABELS = {
     "original": "doing nothing",
     "finetune": "fine-tuning",
     "naive_finetuning": "naive fine-tuning",
+    "noisy_finetuning": "noisy fine-tuning",
     "error_minimizing_noise": "error-minimising noise",
     "neggrad_plus": "NegGrad+",
     "salun_soft": "SalUn-soft",
