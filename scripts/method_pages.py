@@ -38,6 +38,8 @@ LONGER_PAGES = {
     "influence_distillation": "distillation.md",
     "error_minimizing_noise": "noise.md",
     "naive_finetuning": "distillation.md",
+    "noise_start": "noisy_finetuning.md",
+    "noisy_finetuning": "noisy_finetuning.md",
     "retrain": "concepts.md",
 }
 """Methods with more to read, in the folder above."""

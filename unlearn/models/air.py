@@ -29,6 +29,7 @@ class Air(Architecture):
         Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024 (the whitened layer).
     """
 
+    has_batch_normalisation = True
     size_name = "width"
 
     width: int = parameter(
