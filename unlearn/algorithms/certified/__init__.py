@@ -1,0 +1,1 @@
+"""Procedures whose weights carry a certificate."""
