@@ -90,8 +90,8 @@ def removal_bounds(kind: str, retained: SummedLoss, removal: Removal, norm: floa
     The step leaves sum_i x_i e_i with e_i = l'(z_i + u_i) - l'(z_i) - l''(z_i) u_i and u_i = v.x_i,
     so at most |X|_2 |e|, and what rounding leaves of the system.
 
-    `paper`: |e_i| <= L |v| |u_i|, for |x_i| <= 1, with the Lipschitz constant L = 1/4 that the paper
-    takes. `taylor`: |e_i| <= max|l'''| / 2 u_i^2, which is 1 / (12 sqrt 3) u_i^2.
+    `paper`: |e_i| <= L |v| |u_i|, for |x_i| <= 1, with the Lipschitz constant L = 1/4 of the paper.
+    `taylor`: |e_i| <= max|l'''| / 2 u_i^2, which is 1 / (12 sqrt 3) u_i^2.
 
     Args:
         kind: `paper` or `taylor`.
@@ -140,7 +140,7 @@ def unlearn(
     ledger = RemovalLedger.read(original)
     restarts = ledger.restarts
     (name,) = task.trainer.compared(task)
-    weights = torch.as_tensor(np.array(original[name])).to(retained.rows)
+    weights = torch.as_tensor(original[name]).to(retained.rows).clone()
     if len(request.deleted_ids):
         if not retained.points:
             raise ValueError("no training data left")

@@ -48,11 +48,11 @@ class RemovalLedger:
 
     @classmethod
     def read(cls, state: Mapping) -> RemovalLedger:
-        """The ledger of a state."""
+        """The ledger of a state, copied."""
         return cls(
-            residual=np.asarray(state["removal/residual"]),
-            beta=np.asarray(state["removal/beta"]),
-            points=np.asarray(state["removal/points"]),
+            residual=np.asarray(state["removal/residual"]).copy(),
+            beta=np.asarray(state["removal/beta"]).copy(),
+            points=np.asarray(state["removal/points"]).copy(),
             norm=float(state["removal/norm"]),
             restarts=int(state["removal/restarts"]),
         )
