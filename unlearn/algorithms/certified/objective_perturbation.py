@@ -63,8 +63,10 @@ def minimum(loss: SummedLoss, term: torch.Tensor) -> torch.Tensor:
 
 
 def solve(hessian: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
-    """hessian^-1 vector, by the Cholesky factor."""
-    factor = torch.linalg.cholesky(hessian)
+    """hessian^-1 vector, by the Cholesky factor; ValueError where rounding makes it singular."""
+    factor, failure = torch.linalg.cholesky_ex(hessian)
+    if int(failure):
+        raise ValueError("the Hessian of the loss is singular; raise weight_decay")
     return torch.cholesky_solve(vector[:, None], factor)[:, 0]
 
 
