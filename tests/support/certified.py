@@ -44,7 +44,9 @@ def perturbed_loss(
 
     Of two classes it is the cross-entropy of the network itself.
     """
-    network = task.new_model(0).double()
+    if "network" not in task.cache:  # not to be made within torch.func
+        task.cache["network"] = task.bare_model({WEIGHT: torch.zeros_like(weights)}).double()
+    network = task.cache["network"]
     images = task.data.images(ids).double()
     labels = task.data.labels(ids)
     outputs = torch.func.functional_call(network, {WEIGHT: weights}, (images,))

@@ -46,13 +46,14 @@ def train(trainer: "RemovalTrainer", task: Task, ids: np.ndarray, seed: int) -> 
     loss.charge_hessian()  # the Gram matrix of the norm
     residual = residual_norms(loss, term, weights)
     ledger = RemovalLedger.of_training(residual, loss.points, loss.norm())
-    return _named(task, weights) | ledger.tensors()
+    return {loss.weight_name: weights.cpu()} | ledger.tensors()
 
 
 def retrain(trainer: "RemovalTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
     """The same weights, without a ledger."""
     loss = SummedLoss(task, ids)
-    return _named(task, minimum(loss, random_term(loss, trainer.sigma, seed, restarts=0)))
+    term = random_term(loss, trainer.sigma, seed, restarts=0)
+    return {loss.weight_name: minimum(loss, term).cpu()}
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,7 @@ def unlearn(
     retained = SummedLoss(task, request.retain_ids)
     ledger = RemovalLedger.read(original)
     restarts = ledger.restarts
-    (name,) = task.trainer.compared(task)
-    weights = torch.as_tensor(original[name]).to(retained.rows).clone()
+    weights = torch.as_tensor(original[retained.weight_name]).to(retained.rows).clone()
     if len(request.deleted_ids):
         if not retained.points:
             raise ValueError("no training data left")
@@ -159,7 +159,7 @@ def unlearn(
     _check_budget(ledger, budget)
     task.meter.count("restarts", restarts - RemovalLedger.read(original).restarts)
     _measure_residual(task, retained, weights, ledger, seed)
-    tensors = _named(task, weights) | ledger.tensors()
+    tensors = {retained.weight_name: weights} | ledger.tensors()
     return Update(tensors, certificate=ledger.certificate(sigma, method.delta))
 
 
@@ -188,9 +188,3 @@ def _measure_residual(
         )
     task.meter.count("residual", float(np.linalg.norm(residual)))
     task.meter.count("residual_bound", ledger.total())
-
-
-def _named(task: Task, weights: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Weights C x d under the name that they have in networks."""
-    (name,) = task.trainer.compared(task)
-    return {name: weights.cpu()}

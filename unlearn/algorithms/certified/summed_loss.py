@@ -43,6 +43,12 @@ class SummedLoss:
         """decay n: the curvature that weight decay adds to the sum."""
 
     @property
+    def weight_name(self) -> str:
+        """The name of the weights in networks and states."""
+        (name,) = dict(self.network.named_parameters())
+        return name
+
+    @property
     def points(self) -> int:
         """The number of points, n."""
         return len(self.rows)
