@@ -83,10 +83,12 @@ def test_a_batch_is_one_newton_step_on_the_loss_of_the_rest():
     weights = torch.as_tensor(trained_state()[WEIGHT])
     kept = retained_ids(ids)
 
-    def loss(vector):
-        return perturbed_loss(task, kept, vector[None], term_of(task))
+    term = term_of(task)
 
-    gradient = perturbed_gradient(task, kept, weights, term_of(task))[0]
+    def loss(vector):
+        return perturbed_loss(task, kept, vector[None], term)
+
+    gradient = perturbed_gradient(task, kept, weights, term)[0]
     hessian = torch.func.hessian(loss)(weights[0])
     expected = weights[0] - torch.linalg.solve(hessian, gradient)
     assert float((expected - weights[0]).norm()) > 0.1
