@@ -7,7 +7,7 @@ from torch.nn import functional
 from torch.nn.utils import parameters_to_vector
 
 from tests.support.conformance import Subject, checksum, instance, ninth_ids, ninth_step, request
-from tests.support.jobs import job
+from tests.support.jobs import build, job
 from tests.support.streams import served, with_pixels
 from tests.support.study import load
 from unlearn.algorithms.newton import ConjugateGradients, SoftmaxRegression, is_linear
@@ -21,8 +21,8 @@ DECAY = 0.01
 EXACT = ConjugateGradients(1e-11, 3000)
 
 
-def task_of(digits, **recipe):
-    return new_task(digits, job("logistic", **{"weight_decay": DECAY} | recipe))
+def task_of(digits, model="logistic", **recipe):
+    return new_task(digits, job(model, **{"weight_decay": DECAY} | recipe))
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +35,21 @@ def vector(state):
     return np.concatenate([np.asarray(value).ravel() for value in state.values()])
 
 
-def dense_step(digits, trained, ids, smoothing=0.0, damping=0.0):
+def dense_step(digits, trained, ids, smoothing=0.0, damping=0.0, model="logistic"):
     """By the Hessian that autograd gives, as a matrix."""
-    task = task_of(digits)
-    model = task.bare_model(trained).double()
-    shapes = {name: p.shape for name, p in model.named_parameters()}
+    task = task_of(digits, model)
+    network = task.bare_model(trained).double()
+    shapes = {name: p.shape for name, p in network.named_parameters()}
     images, labels = task.data.images(ids).double(), task.data.labels(ids)
 
     def loss(weights):
         parts = weights.split([shape.numel() for shape in shapes.values()])
         named = {n: p.view(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}
-        logits = torch.func.functional_call(model, named, (images,))
+        logits = torch.func.functional_call(network, named, (images,))
         value = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
         return value + DECAY / 2 * weights.square().sum()
 
-    weights = parameters_to_vector(model.parameters()).detach()
+    weights = parameters_to_vector(network.parameters()).detach()
     hessian = torch.func.hessian(loss)(weights) + damping * torch.eye(len(weights)).double()
     return (weights - torch.linalg.solve(hessian, torch.func.grad(loss)(weights))).numpy()
 
@@ -62,6 +62,22 @@ def test_one_step_solves_the_system_of_the_exact_hessian(smoothing, damping, dig
     method = instance("newton_step", tolerance=1e-10, damping=damping)
     state = served(method, task, trained, request(digits, ids))
     expected = dense_step(digits, trained, retained, smoothing, damping)
+    assert vector(state) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("labels", [None, [3, 8]], ids=["ten classes", "two classes"])
+def test_one_step_on_rows_of_norm_one_solves_the_system_of_the_exact_hessian(labels, smoothing):
+    """Two classes share one score, whose halves are their logits."""
+    data = build("digits", labels=labels, validation=0, subset=200)
+    task = task_of(data, "bounded_logistic", label_smoothing=smoothing)
+    trained = task.trainer.train(task, data.base_ids, 0)
+    ids = ninth_ids(data)
+    retained = np.setdiff1d(data.base_ids, ids)
+    method = instance("newton_step", tolerance=1e-10, damping=0.0)
+    state = served(method, task, trained, request(data, ids))
+    expected = dense_step(data, trained, retained, smoothing, model="bounded_logistic")
+    assert np.abs(expected - vector(trained)).max() > 0.1
     assert vector(state) == pytest.approx(expected, abs=1e-5)
 
 
@@ -147,10 +163,12 @@ def test_damping_shortens_the_step(digits, trained):
 
 def test_a_model_that_is_not_convex_is_refused(digits):
     message = "model: newton_step, mlp on digits: the loss of Mlp is not convex in its weights; "
-    with pytest.raises(StudyError, match=message + "allowed: logistic"):
+    with pytest.raises(StudyError, match=message + "allowed: logistic, bounded_logistic"):
         load(lambda _, experiment: experiment.update(method="newton_step", model="mlp"))
     subject = Subject(instance("newton_step"), digits)
-    with pytest.raises(ValueError, match="not one linear layer; allowed: logistic"):
+    with pytest.raises(
+        ValueError, match="not one linear layer; allowed: logistic, bounded_logistic"
+    ):
         subject.serve(subject.trained())
 
 
@@ -161,6 +179,9 @@ def test_a_linear_model_is_told_by_its_layers():
     assert not is_linear(registry.find("models", "mlp")().build(*shape))
     assert not is_linear(torch.nn.Sequential(linear, torch.nn.ReLU()))
     assert not is_linear(torch.nn.Sequential(torch.nn.BatchNorm2d(1), linear))
+    two_classes = registry.find("models", "bounded_logistic")().build((8, 8, 1), 2)
+    assert is_linear(two_classes)
+    assert not is_linear(torch.nn.Sequential(two_classes, torch.nn.ReLU()))
 
 
 def test_no_point_left_is_refused(digits, trained):

@@ -32,8 +32,12 @@ pytestmark = [
 
 
 def fleet_job(name, **keywords):
-    """A small job with a trainer."""
-    return job("mlp", trainer={"kind": name}, size={"hidden": 16}, **keywords)
+    """A small job with a trainer, of the first model that it supports."""
+    for model, size in (("mlp", {"hidden": 16}), ("bounded_logistic", {})):
+        architecture = registry.find("models", model)()
+        if registry.find("trainers", name)().supports(Setting(model=architecture)) is None:
+            return job(model, trainer={"kind": name}, size=size, **keywords)
+    raise AssertionError(f"{name}: supports none of the models of these tests")
 
 
 def task_of(digits, name):

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from unlearn.algorithms.charged_gradients import MAX_BATCH_POINTS, chunks, mean_gradient
 from unlearn.algorithms.per_sample_gradients import Loss
+from unlearn.models.layers import OppositeHalves
 from unlearn.training.task import Task
 
 
@@ -54,6 +55,8 @@ class SoftmaxRegression:
         self.decay = decay
         self.weights = {name: p.detach() for name, p in self.model.named_parameters()}
         self.layer = linear_layers(model)[0]
+        self.has_one_score = any(isinstance(m, OppositeHalves) for m in model.modules())
+        """Whether the layer gives one score z for two classes, with the logits -z / 2 and z / 2."""
         self.batches = []
         """Inputs of the layer, N x inputs, and probabilities, N x classes, a few points each."""
         layer_inputs: list[torch.Tensor] = []
@@ -74,16 +77,21 @@ class SoftmaxRegression:
     def hessian_product(self, vector: torch.Tensor) -> torch.Tensor:
         """The Hessian times a vector, as much work as one gradient of each point.
 
-        A change of the weights moves the logits of a point by u, and its error at the outputs by
-        p (u - p'u), with its probabilities p.
+        A change of the weights moves the logits of a point by u, and its error at the logits by
+        p (u - p'u), with its probabilities p. The error at a score is half the difference of those
+        at the two logits that it gives.
         """
         direction = dict(zip(self._layer_names(), self._parts(vector).values(), strict=True))
         total = {name: torch.zeros_like(part) for name, part in direction.items()}
         for inputs, probabilities in self.batches:
             points = inputs.double()
             logit_change = functional.linear(points, direction["weight"], direction.get("bias"))
+            if self.has_one_score:
+                logit_change = OppositeHalves()(logit_change)
             mean_change = (probabilities * logit_change).sum(1, keepdim=True)
             errors = probabilities * (logit_change - mean_change)
+            if self.has_one_score:
+                errors = (errors[:, 1:] - errors[:, :1]) / 2
             total["weight"] += errors.t() @ points
             if "bias" in total:
                 total["bias"] += errors.sum(0)
@@ -129,7 +137,12 @@ def linear_layers(model: nn.Module) -> list[nn.Linear]:
 
 
 def is_linear(model: nn.Module) -> bool:
-    """Whether a network ends in its only layer with weights, a linear one: its loss is convex."""
+    """Whether a network ends in its only layer with weights, a linear one: its loss is convex.
+
+    The one score of such a layer may be made the logits of two classes, -z / 2 and z / 2.
+    """
     layers = [module for module in model.modules() if not list(module.children())]
+    if isinstance(layers[-1], OppositeHalves):
+        layers = layers[:-1]
     weighted = [layer for layer in layers if list(layer.parameters())]
     return weighted == linear_layers(model) == layers[-1:]

@@ -30,6 +30,7 @@ MODELS = {
     "resnet9": "float32",
     "air": "float32",
     "logistic": "float32",
+    "bounded_logistic": "float32",
 }
 """Architecture -> its precision. A method runs on the first that it supports."""
 

@@ -57,7 +57,8 @@ class NewtonStep(Method):
         if setting.model is None or setting.model.is_convex is not False:
             return None
         name = type(setting.model).__name__
-        return f"the loss of {name} is not convex in its weights; allowed: logistic"
+        allowed = "logistic, bounded_logistic"
+        return f"the loss of {name} is not convex in its weights; allowed: {allowed}"
 
     def unlearn(self, task, original, request, seed):
         """The trained model after one step.
@@ -71,7 +72,8 @@ class NewtonStep(Method):
 
         model = task.bare_model(original)
         if not is_linear(model):
-            raise ValueError("the network is not one linear layer; allowed: logistic")
+            allowed = "logistic, bounded_logistic"
+            raise ValueError(f"the network is not one linear layer; allowed: {allowed}")
         loss = partial(functional.cross_entropy, label_smoothing=task.recipe.label_smoothing)
         decay = task.recipe.weight_decay
         regression = SoftmaxRegression(task, model, request.retain_ids, loss, decay)

@@ -112,6 +112,23 @@ CERTIFICATES = (
         better="low",
         over_steps="last",
     ),
+    row(
+        _FACT,
+        "residual",
+        "Gradient that removal leaves",
+        unit="norm",
+        better="low",
+        over_steps="last",
+    ),
+    row(
+        _FACT,
+        "residual_bound",
+        "Certified bound of the gradient that removal leaves",
+        unit="norm",
+        better="low",
+        over_steps="last",
+    ),
+    row(_COUNTER, "restarts", "Retrainings because the noise was used up"),
 )
 
 FLAGS = (
