@@ -94,7 +94,7 @@ class Chain:
 
     def vector(self, tensor: torch.Tensor | np.ndarray) -> np.ndarray:
         """The tensor of weights of one model as float64 1 x p, a copy."""
-        return np.array(tensor, dtype=np.float64).reshape(1, -1)
+        return np.asarray(tensor).astype(np.float64).reshape(1, -1)
 
     def tensor(self, weights: np.ndarray) -> torch.Tensor:
         """The inverse of `vector`."""

@@ -115,7 +115,7 @@ def langevin(method: "Langevin", task: Task, original: State, request: Step, see
         return claim("langevin", descent, sigma, bound, method.delta)
 
     if service.is_empty:
-        return unchanged(service, certificate)
+        return unchanged(service, None if method.start == "retrained" else certificate)
     steps = method.steps
     if steps is None:
         mu = mu_of(method.epsilon, method.delta)
@@ -146,7 +146,7 @@ def descent_to_delete(
         return claim("descent_to_delete", descent, sigma(descent), bound, method.delta, memory)
 
     if service.is_empty:
-        return unchanged(service, certificate)
+        return unchanged(service, None if method.start == "retrained" else certificate)
     descent = service.descent(method.steps)
     secret = f"secret/{service.name}"
     if method.start == "retrained":
@@ -173,7 +173,7 @@ def rewind(method: "Rewind", task: Task, original: State, request: Step, seed: i
         return claim("rewind", descent, sigma(descent), bound, method.delta, memory)
 
     if service.is_empty:
-        return unchanged(service, certificate)
+        return unchanged(service, None if method.start == "retrained" else certificate)
     descent = service.descent(task.trainer.kept_steps(task.recipe))
     if method.start == "retrained":
         weights, _ = service.chain.learn([request.retain_ids], [seed])
@@ -185,9 +185,10 @@ def rewind(method: "Rewind", task: Task, original: State, request: Step, seed: i
     return service.update({service.name: published}, descent, certificate(descent))
 
 
-def unchanged(service: Service, certificate: Callable[[Descent], Certificate]) -> Update:
-    """No change, with the claim of the last step that deleted points where there was one."""
-    return Update(certificate=certificate(service.descent(0)) if service.past else None)
+def unchanged(service: Service, certificate: Callable[[Descent], Certificate] | None) -> Update:
+    """No change; the claim of the last step that deleted points still holds, if it has one."""
+    has_claim = service.past and certificate is not None
+    return Update(certificate=certificate(service.descent(0)) if has_claim else None)
 
 
 def claim(
