@@ -176,16 +176,16 @@ def test_the_gap_of_a_stream_is_that_of_its_recursion():
 
 def test_the_steps_are_the_fewest_that_certify():
     data = few_digits()
-    task = certified_task(data, "langevin", {"sigma": 0.5})
+    task = certified_task(data, "langevin", {"sigma": 0.1})
     claims, _ = updates(task, "langevin", stream(data), epsilon=0.7, delta=1e-4)
     ledger = claims[-1].certificate.ledger
-    assert [entry.steps for entry in ledger] != [0, 0, 0]
+    assert all(entry.steps > 0 for entry in ledger)
     for requests in (1, 2, 3):
         *past, last = ledger[:requests]
         epsilons = []
         for steps in (last.steps - 1, last.steps):
             descent = descent_of(data, [*past, dataclasses.replace(last, steps=steps)])
-            mu = chains.langevin(descent, 0.5).mu
+            mu = chains.langevin(descent, 0.1).mu
             epsilons.append(record.epsilon_of(mu, 1e-4))
         assert epsilons[1] <= 0.7 < epsilons[0]
 
