@@ -39,6 +39,9 @@ LONGER_PAGES = {
     "error_minimizing_noise": "noise.md",
     "naive_finetuning": "distillation.md",
     "retrain": "concepts.md",
+    "langevin": "certified.md",
+    "descent_to_delete": "certified.md",
+    "rewind": "certified.md",
 }
 """Methods with more to read, in the folder above."""
 

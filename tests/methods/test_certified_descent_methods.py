@@ -30,6 +30,7 @@ from unlearn.jobs.train import train_fleet
 from unlearn.jobs.unlearn import unlearn_fleet
 from unlearn.models.bounded_logistic import BoundedLogistic
 from unlearn.requests.request import NO_IDS, Request
+from unlearn.study.load import load_study
 from unlearn.training.fleet import Member
 from unlearn.training.meter import Meter
 from unlearn.training.recipe import Recipe
@@ -370,6 +371,34 @@ def test_additions_and_the_deletion_of_all_points_are_refused(method):
         task = certified_task(data, method)
         with pytest.raises(ValueError, match=message):
             updates(task, method, request, **OPTIONS[method])
+
+
+# -- studies -----------------------------------------------------------------------------------
+
+
+def test_a_twin_descends_by_the_trainer_of_its_variant():
+    """Also where an experiment has several trainers."""
+    study = {
+        "study": "twins",
+        "recipes": {"plain": PLAIN},
+        "datasets": {"two": {"name": "digits", "labels": [3, 8], "recipe": "plain"}},
+        "experiments": {
+            "noises": {
+                "dataset": "two",
+                "model": "bounded_logistic",
+                "method": {"name": "langevin", "sigma": [0.1, 0.2]},
+                "request": {"name": "random", "rate": 0.1},
+                "figure": {"x": "variant", "y": "l2_twin/weights"},
+            }
+        },
+    }
+    plan = load_study(study)
+    for name, references in plan.references.items():
+        variant = plan.variants[name]
+        twin = plan.variants[references["twin"]]
+        assert twin.trainer == variant.trainer and twin.parameters["start"] == "retrained"
+        assert (variant.guarantee.level, twin.guarantee.level) == ("certified", "exact")
+    assert len({references["twin"] for references in plan.references.values()}) == 2
 
 
 # -- published numbers -------------------------------------------------------------------------
