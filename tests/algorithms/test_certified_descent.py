@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from tests.support.certified import certified_task, few_digits
-from unlearn.algorithms.certified.descent import Step, descend, projection
+from unlearn.algorithms.certified.descent import DescentStep, descend, projection
 from unlearn.algorithms.certified.regression import Regression
 from unlearn.certificates.calibration import (
     descent_to_delete_closed_form,
@@ -27,7 +27,7 @@ def test_a_step_is_that_of_the_paper():
     weights = np.array([[1.0, -2.0], [0.5, 0.0]])
     gradients = np.array([[0.25, 1.0], [0.0, -1.0]])
     numbers = np.array([[1.0, 2.0], [-1.0, 0.0]])
-    step = Step(rate=0.5, weight_decay=0.2, noise_sd=0.1)
+    step = DescentStep(rate=0.5, weight_decay=0.2, noise_sd=0.1)
     result = descend(lambda _: gradients, weights, step, 1, lambda: numbers)
     np.testing.assert_allclose(result, [[0.875, -2.1], [0.35, 0.5]], rtol=1e-15)
     assert weights[0, 0] == 1.0
@@ -36,10 +36,10 @@ def test_a_step_is_that_of_the_paper():
 def test_steps_follow_each_other():
     """On |w|^2 / 2 a step of rate 1/2 halves; the radius holds after the noise of each step."""
     draws = iter([np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]])])
-    step = Step(rate=0.5, weight_decay=0.0, noise_sd=1.0, radius=1.0)
+    step = DescentStep(rate=0.5, weight_decay=0.0, noise_sd=1.0, radius=1.0)
     result = descend(lambda w: w, np.zeros((1, 2)), step, 2, lambda: next(draws))
     np.testing.assert_allclose(result, [[0.3, 0.4]], rtol=1e-15)
-    plain = Step(rate=0.5, weight_decay=0.0)
+    plain = DescentStep(rate=0.5, weight_decay=0.0)
     assert descend(lambda w: w, np.full((1, 2), 8.0), plain, 3)[0, 0] == 1.0
 
 
@@ -50,7 +50,7 @@ def test_a_projection_moves_only_what_is_outside():
 
 def test_weights_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="not finite after 1 steps"):
-        descend(lambda w: w * np.inf, np.ones((1, 2)), Step(rate=1.0, weight_decay=0.0), 1)
+        descend(lambda w: w * np.inf, np.ones((1, 2)), DescentStep(rate=1.0, weight_decay=0.0), 1)
 
 
 @pytest.mark.parametrize("classes", CLASSES)
@@ -101,7 +101,7 @@ def last_weights(deleted_points: int, noise_sd: float, seed: int) -> np.ndarray:
     def noise() -> np.ndarray:
         return generator.standard_normal((RUNS, 1))
 
-    step = Step(RATE, DECAY, noise_sd)
+    step = DescentStep(RATE, DECAY, noise_sd)
     pull = (2 * deleted_points - POINTS) / POINTS if deleted_points else -1.0
     learned = descend(lambda w: np.full_like(w, pull), np.zeros((RUNS, 1)), step, 12, noise)
     return descend(lambda w: -np.ones_like(w), learned, step, STEPS, noise)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from unlearn.algorithms.certified import full_batch
-from unlearn.algorithms.certified.descent import Noise, Step, descend
+from unlearn.algorithms.certified.descent import DescentStep, Noise, descend
 from unlearn.algorithms.certified.regression import regression_of
 from unlearn.core import seeding
 from unlearn.training.task import Task
@@ -39,7 +39,7 @@ class Chain:
         self.task = task
         self.law = law
         self.regression = regression_of(task)
-        self.step = Step(
+        self.step = DescentStep(
             rate=task.recipe.lr,
             weight_decay=task.recipe.weight_decay,
             noise_sd=np.sqrt(2 * task.recipe.lr) * law.sigma,

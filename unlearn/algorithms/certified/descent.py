@@ -17,7 +17,7 @@ Noise = Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Step:
+class DescentStep:
     """One step of descent: w <- P(w - rate (gradient + weight_decay w) + noise_sd N(0, I))."""
 
     rate: float
@@ -31,7 +31,11 @@ class Step:
 
 
 def descend(
-    gradient: Gradient, weights: np.ndarray, step: Step, steps: int, noise: Noise | None = None
+    gradient: Gradient,
+    weights: np.ndarray,
+    step: DescentStep,
+    steps: int,
+    noise: Noise | None = None,
 ) -> np.ndarray:
     """The weights of K models after so many steps, K x p; the argument stays as it is.
 
