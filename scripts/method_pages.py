@@ -41,6 +41,9 @@ LONGER_PAGES = {
     "noise_start": "noisy_finetuning.md",
     "noisy_finetuning": "noisy_finetuning.md",
     "retrain": "concepts.md",
+    "langevin": "certified.md",
+    "descent_to_delete": "certified.md",
+    "rewind": "certified.md",
 }
 """Methods with more to read, in the folder above."""
 

@@ -196,7 +196,9 @@ def _references(
         if reference is None:
             method = registry.find("methods", variant.kind)
             values = method(**parameters).values()
-            name = canonical_name(variant.kind, values, method().values())
+            trainer = variant.trainer
+            defaults = registry.find("trainers", trainer.kind)().values() | method().values()
+            name = canonical_name(variant.kind, dict(trainer.parameters) | values, defaults)
             part = Part(name, variant.kind, values)
             reference = _new_variant(resolver, part, variant.trainer, path)
         resolver.study.references.setdefault(variant.name, {})[suffix] = reference.name
