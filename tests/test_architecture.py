@@ -15,7 +15,7 @@ from unlearn.study import codehash
 PACKAGE = ROOT / "unlearn"
 
 FLOORS = (
-    {"core", "metrics"},
+    {"core", "metrics", "certificates"},
     {"models", "partitions"},
     {"requests", "training"},
     {"storage", "algorithms", "evaluation"},
