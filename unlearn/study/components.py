@@ -9,7 +9,7 @@ from typing import Any
 
 from unlearn.core.guarantee import Guarantee
 from unlearn.core.parameters import Parameters
-from unlearn.core.setting import DataFacts
+from unlearn.core.setting import DataFacts, Setting
 from unlearn.evaluation import placement
 from unlearn.study.grid import NO_GRID, Cell, Grid
 from unlearn.study.populations import Population
@@ -170,6 +170,20 @@ class Study:
     """Request -> the one that methods are tuned on for it."""
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variant -> name of a reference -> the variant that its models are compared with, too."""
+
+    def guarantee(self, cell: Cell) -> Guarantee:
+        """How exact the method of a cell is in the setting of the cell, and why."""
+        variant = self.variants[cell.variant]
+        model = self.models[cell.dataset, cell.model]
+        setting = Setting(
+            data=self.datasets[cell.dataset].facts,
+            model=model.component,
+            recipe=model.recipe.component,
+            trainer=variant.trainer.component,
+            method=variant.component,
+            request=self.requests[cell.request].component,
+        )
+        return variant.component.guarantee_for(setting)
 
 
 def canonical_name(name: str, parameters: Mapping, base: Mapping) -> str:

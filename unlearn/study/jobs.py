@@ -195,8 +195,13 @@ class Jobs:
         }
 
     def score(self, cell: Cell, references: Mapping[str, str]) -> dict[str, Any]:
-        """The columns that identify a cell's scores, and the names of the references."""
-        return {"cell": self._cell_columns(cell), "references": list(references)}
+        """The columns that identify a cell's scores, its guarantee, names of the references."""
+        guarantee = self.study.guarantee(cell)
+        return {
+            "cell": self._cell_columns(cell),
+            "guarantee": {"level": guarantee.level, "reason": guarantee.reason},
+            "references": list(references),
+        }
 
     def _cell_columns(self, cell: Cell) -> dict[str, Any]:
         """The columns that identify a cell; the rate is left out where the sampler has none."""
