@@ -49,6 +49,7 @@ CELL = "{dataset}/{model}/{variant}/{request}/{fleet}"
 UNLEARNED = f"{RESULTS}/unlearned/{CELL}"
 RELEARNED = f"{RESULTS}/relearned/{{relearning}}/{CELL}"
 SCORED = f"{RESULTS}/scores/{CELL}"
+CERTIFIED = f"{RESULTS}/certificates/{CELL}"
 ORACLES = f"{RESULTS}/oracles/{CELL}"
 AUDITED = f"{RESULTS}/audits/{CELL}".replace("{fleet}", "{population}")
 SCORES = f"{RESULTS}/scores.csv"

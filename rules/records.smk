@@ -34,6 +34,7 @@ def _made_for_jobs():
         yield "train", fleet | {"trainer": trainer}
         yield "unlearn", names
         yield "score", names
+        yield "certificate", names
     for experiment in STUDY.experiments.values():
         if experiment.relearning is not None:
             for cell in experiment.cells:

@@ -14,12 +14,19 @@ from unlearn.study import structure
 from unlearn.study.messages import InvalidError, explanation
 
 FILE = Path(__file__).with_name("study.schema.yaml")
+CERTIFICATE_FILE = Path(__file__).with_name("certificate.schema.yaml")
 
 
 @cache
 def study_schema() -> dict:
     """The schema of the top level of a study."""
     return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+@cache
+def certificate_schema() -> dict:
+    """The schema of a deletion certificate."""
+    return yaml.safe_load(CERTIFICATE_FILE.read_text(encoding="utf-8"))
 
 
 def definition(name: str) -> dict:
