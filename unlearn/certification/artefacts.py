@@ -169,7 +169,8 @@ def _publications(artefacts: CellArtefacts, measured: Rows) -> Iterator[Publicat
                 remnants=[*remnants, *artefacts.private_remnants(member, position)],
             )
             parent = state_digest(weights)
-            remnants.append(Remnant(f"unlearned/step {step.index}", parent, "superseded"))
+            if parent is not None:
+                remnants.append(Remnant(f"unlearned/step {step.index}", parent, "superseded"))
 
 
 def _served(fleet: Fleet) -> list[str]:

@@ -3,7 +3,8 @@
     unlearn certify CELL --output FILE [--tuned-on REQUEST]
     unlearn verify CERTIFICATE [--results DIR]
 
-A cell is its folder below `unlearned`, `scores` or `certificates` of the results.
+A cell is its folder below `unlearned`, `scores` or `certificates` of the results. Without
+installation it is `python -m unlearn`.
 """
 
 import argparse
@@ -65,7 +66,3 @@ def _parser() -> argparse.ArgumentParser:
     verifier.add_argument("--results", type=Path, help="those of the study; default: where it lies")
     verifier.set_defaults(run=verify)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -32,9 +32,9 @@ class Publication:
     steps: Sequence[Step]
     """All steps so far; the last is the one that was served."""
     weights: Mapping[str, np.ndarray]
-    """The published tensors."""
-    parent_sha256: str
-    """The digest of the weights that the step started from."""
+    """The published tensors; none where no artefact has them, as of ensembles in a stream."""
+    parent_sha256: str | None
+    """The digest of the weights that the step started from; None where no artefact has them."""
     claim: str | None
     """The record of a certified method, as JSON."""
     measured: Mapping[str, float] = field(default_factory=dict)

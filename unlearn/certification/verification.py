@@ -97,8 +97,7 @@ def checks_of_file(path: Path, results: Path | None = None) -> Iterator[Check]:
         yield Check("cell", "it is of a model of a notebook; verify it by api.verify there")
         return
     cell = Cell(**certificate["cell"])
-    folder = Path(path).resolve().parents[len(Cell._fields)]
-    if folder.name == FOLDER:
+    if FOLDER in Path(path).resolve().parts[: -len(Cell._fields) - 1][-1:]:
         place, folder_cell = cell_of(path)
         results = results or place
         yield Check("folder", _difference("cell", cell._asdict(), folder_cell._asdict()))

@@ -37,8 +37,10 @@ def write_fleet(path: Path, states: list[Mapping[str, np.ndarray]], identity: Ma
         save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(dict(identity))})
 
 
-def state_digest(tensors: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over name, dtype, shape and bytes of tensors, in the order of their names."""
+def state_digest(tensors: Mapping[str, np.ndarray]) -> str | None:
+    """SHA-256 over name, dtype, shape and bytes of tensors, by name; None without tensors."""
+    if not tensors:
+        return None
     sha = hashlib.sha256()
     for name in sorted(tensors):
         tensor = np.ascontiguousarray(tensors[name])
