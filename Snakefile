@@ -52,6 +52,7 @@ wildcard_constraints:
     relearning=one_of(STUDY.relearnings),
     experiment=one_of(STUDY.experiments),
     picture=one_of(STUDY.pictures),
+    certificate_audit=one_of(STUDY.certificate_audits),
 
 
 onstart:
@@ -74,6 +75,7 @@ rule all:
         summaries=summaries(),
         trials=[*trial_tables(), *trial_figures()],
         pictures=pictures(),
+        certificate_audits=certificate_audit_files(),
         scores=SCORES,
         report=REPORT,
         complete=COMPLETE,

@@ -78,6 +78,9 @@ def _made_for_people():
     for name in STUDY.pictures:
         yield "picture_table", {"picture": name}
         yield "picture", {"picture": name}
+    for name in STUDY.certificate_audits:
+        yield "certified_audit", {"certificate_audit": name}
+        yield "certified_audit_figure", {"certificate_audit": name}
     for rule_name in ("scores", "report", "complete"):
         yield rule_name, {}
 

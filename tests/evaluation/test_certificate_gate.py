@@ -138,3 +138,4 @@ def test_points_that_are_added_are_not_certified():
 
 def test_a_step_that_deletes_nothing_has_no_entry():
     assert violation([STREAM[0], STREAM[0]], steps(5, 0)) is None
+    assert violation([STREAM[0], None], steps(5, 0)) is None

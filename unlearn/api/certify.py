@@ -9,7 +9,7 @@ import numpy as np
 
 from unlearn.api.models import Model, setting_of, weights_digest, weights_of
 from unlearn.api.scores import evaluate
-from unlearn.certification.artefacts import PRIVATE_MARK, code_digest
+from unlearn.certification.artefacts import code_digest
 from unlearn.certification.document import document
 from unlearn.certification.subject import Publication, Remnant, Subject
 from unlearn.certification.verification import checks_of_subject, checks_of_text
@@ -98,8 +98,9 @@ def _measured(model: Model, oracle: Model) -> dict[str, float]:
 def _remnants(model: Model) -> list[Remnant]:
     """The trained weights, and the tensors of the states that later requests need."""
     remnants = [Remnant("trained", weights_digest(model.original), "superseded")]
+    served = model.task.trainer.served
     for place, state in (("trained", model.original.state), ("state", model.state)):
-        for name in sorted(name for name in state if PRIVATE_MARK in name):
+        for name in sorted({*state} - {*served(state)}):
             remnants.append(Remnant(f"{place}/{name}", digest(np.asarray(state[name])), "stored"))
     return remnants
 

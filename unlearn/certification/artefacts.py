@@ -12,6 +12,7 @@ import numpy as np
 
 from unlearn.certification.layout import cell_folder
 from unlearn.certification.subject import Publication, Remnant, Subject
+from unlearn.core import registry
 from unlearn.core.guarantee import Guarantee
 from unlearn.data import dataset
 from unlearn.data.dataset import Dataset
@@ -28,9 +29,6 @@ IDENTITY_KEYS = ("dataset", "fleet", "trainer")
 
 TRAINING_KEYS = ("model", "recipe", "trainer", "checkpoint", "device", "precision", "torch")
 """What the description of a job says of training."""
-
-PRIVATE_MARK = "/"
-"""In the name of a tensor that predictions do not need: it is stored for later requests."""
 
 TRAINED_FILES = ("trained.safetensors", "constituents.safetensors", "logits.npy", "votes.npy")
 """Files of the trained fleet, which has seen all points; there may be fewer."""
@@ -49,6 +47,8 @@ class CellArtefacts:
     unlearned: Fleet
     costs: Mapping[str, Any]
     """The `costs.json` of the unlearned fleet."""
+    trained_names: frozenset[str]
+    """The tensors of a trained model that predictions need."""
 
     def weights(self, member: int, position: int) -> dict[str, np.ndarray]:
         """The published tensors of a member after a step.
@@ -68,14 +68,13 @@ class CellArtefacts:
             replaced_names = {*changed_names, *self.costs["superseded"]}
             weights |= {
                 name: self.trained.tensor(name, member)
-                for name in _served(self.trained)
-                if name not in replaced_names
+                for name in self.trained_names - replaced_names
             }
         return weights
 
     def trained_weights(self, member: int) -> dict[str, np.ndarray]:
         """The tensors of the trained model that predictions need."""
-        return {name: self.trained.tensor(name, member) for name in _served(self.trained)}
+        return {name: self.trained.tensor(name, member) for name in self.trained_names}
 
     def trained_remnants(self, member: int) -> list[Remnant]:
         """The tensors of the trained model that were replaced, or that serve later requests."""
@@ -87,7 +86,7 @@ class CellArtefacts:
                 "superseded" if name in superseded_names else "stored",
             )
             for name in self.trained.names
-            if name in superseded_names or PRIVATE_MARK in name
+            if name in superseded_names or name not in self.trained_names
         ]
 
     def private_remnants(self, member: int, position: int) -> list[Remnant]:
@@ -122,7 +121,9 @@ def read_subject(results: Path, cell: Cell, tuned_on: str | None = None) -> Subj
     identity = {"dataset": data.fingerprint, "request": request_digest(request)}
     unlearned = Fleet(unlearned_folder / "unlearned.safetensors", identity)
     trained = _trained_fleet(results, cell, unlearned)
-    artefacts = CellArtefacts(data, request, trained, unlearned, costs)
+    trainer = registry.create("trainers", job["trainer"])
+    trained_names = frozenset(trainer.served(trained.names))
+    artefacts = CellArtefacts(data, request, trained, unlearned, costs, trained_names)
     guarantee = read_json(scores_folder / "record.json")["parameters"]["job"]["guarantee"]
     measured = _measured(scores_folder / "scores.csv")
     return Subject(
@@ -171,11 +172,6 @@ def _publications(artefacts: CellArtefacts, measured: Rows) -> Iterator[Publicat
             parent = state_digest(weights)
             if parent is not None:
                 remnants.append(Remnant(f"unlearned/step {step.index}", parent, "superseded"))
-
-
-def _served(fleet: Fleet) -> list[str]:
-    """The tensors of a trained fleet that predictions need."""
-    return [name for name in fleet.names if PRIVATE_MARK not in name]
 
 
 def _trained_fleet(results: Path, cell: Cell, unlearned: Fleet) -> Fleet:

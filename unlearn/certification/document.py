@@ -20,7 +20,7 @@ RETRAINED = "the model that was trained without the deleted points, in the same 
 PAIRED_GAP = "l2_twin/weights"
 """The measured distance from the reference at equal noise."""
 
-RESIDUAL = "largest_residual/forget"
+RESIDUAL = "residual/forget"
 """The measured residual of the equations that a method solves."""
 
 COVERED = (

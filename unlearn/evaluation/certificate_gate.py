@@ -44,8 +44,8 @@ def claim_violation(claim: str | None, steps: Sequence[Step], promised_level: st
         steps: the steps of the request so far, at least one.
         promised_level: as of `violation`.
     """
-    if claim is None:
-        is_promised = promised_level == CERTIFIED and len(steps[-1].forget_ids)
+    if claim is None:  # a step that deletes nothing may leave the model and the earlier claim
+        is_promised = promised_level == CERTIFIED and len(steps[-1].deleted_ids)
         return f"the plan says {CERTIFIED}, the method claims nothing" if is_promised else None
     try:
         certificate = Certificate.from_json(claim)

@@ -138,6 +138,18 @@ class Picture:
     classes: int
 
 
+@dataclass(frozen=True)
+class CertificateAudit:
+    """Methods whose certificates are audited from below."""
+
+    name: str
+    description: str
+    methods: tuple[Part, ...]
+    runs: int
+    noise_scales: tuple[float, ...]
+    seed: int
+
+
 @dataclass
 class Study:
     """Everything a study computes. Parts by canonical name; models by (data set, model)."""
@@ -154,6 +166,7 @@ class Study:
     relearnings: dict[str, Part] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
+    certificate_audits: dict[str, CertificateAudit] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
     populations: dict[str, Population] = field(default_factory=dict)
     trained_fleets: dict[str, str] = field(default_factory=dict)

@@ -245,6 +245,22 @@ class Jobs:
         """The figure block."""
         return self._experiment(experiment).figure
 
+    def certificate_audit(self, name: str) -> dict[str, Any]:
+        """The methods whose certificates are audited, and how often they run."""
+        audit = self.study.certificate_audits[name]
+        methods = [{"variant": part.name, "block": part.block()} for part in audit.methods]
+        return {
+            "methods": methods,
+            "runs": audit.runs,
+            "noise_scales": list(audit.noise_scales),
+            "seed": audit.seed,
+        }
+
+    def certificate_audit_modules(self, name: str) -> list[str]:
+        """The code of these methods."""
+        blocks = [part.block() for part in self.study.certificate_audits[name].methods]
+        return [module for block in blocks for module in registry.modules("methods", block)]
+
     def experiments(self) -> dict[str, Any]:
         """What the landing page says of every experiment."""
         return {

@@ -58,10 +58,15 @@ def validate(config: Mapping) -> dict:
         name: with_defaults(block, definition("picture"))
         for name, block in filled["pictures"].items()
     }
-    for section, blocks in (("experiments", experiments), ("pictures", pictures)):
+    audits = {
+        name: with_defaults(block, definition("certificate_audit"))
+        for name, block in filled["certificate_audits"].items()
+    }
+    sections = {"experiments": experiments, "pictures": pictures, "certificate_audits": audits}
+    for section, blocks in sections.items():
         for name, block in blocks.items():
             structure.check_description(block["description"], f"{section}.{name}.description")
-    return filled | {"experiments": experiments, "pictures": pictures}
+    return filled | sections
 
 
 def extended(config: Mapping, path: str = "") -> dict:
