@@ -141,7 +141,7 @@ def test_the_figure_has_the_certificate_and_every_bound():
     "block, message",
     [
         ({"method": "finetune"}, "leakage.method: finetune offers no loop to audit; allowed: "),
-        ({"method": "nothing"}, "leakage.method: nothing"),
+        ({"method": "nothing"}, "leakage.method: unknown method 'nothing'"),
         ({"method": "finetune", "runs": 2}, "leakage.runs: 2 "),
         ({"method": "finetune", "noise_scales": [0]}, "leakage.noise_scales.0: 0 "),
     ],
