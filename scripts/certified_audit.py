@@ -6,11 +6,11 @@ import io
 import json
 
 from scripts import command
-from unlearn.certification.audit import AuditRow, audit
+from unlearn.certification.audit import CertificateAuditRow, audit
 from unlearn.core import registry
 from unlearn.storage.files import write_text
 
-COLUMNS = ("method", "variant", *AuditRow._fields)
+COLUMNS = ("method", "variant", *CertificateAuditRow._fields)
 
 
 def main(arguments: argparse.Namespace) -> None:

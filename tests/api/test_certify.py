@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.certified import METHOD
+from tests.support.clipped_noise import METHOD
 from unlearn import api
 from unlearn.methods.finetune import Finetune
 from unlearn.models.mlp import Mlp

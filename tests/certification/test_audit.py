@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support import certified
+from tests.support import clipped_noise
 from tests.support.study import load
 from unlearn.certificates import chains
 from unlearn.certificates.calibration import descent_to_delete_closed_form, sigma_for
 from unlearn.certificates.contraction import Bound
 from unlearn.certificates.record import Certificate, recompute
-from unlearn.certificates.worst_case import Runs, WorstCase
-from unlearn.certification.audit import AuditRow, audit
+from unlearn.algorithms.certified.worst_case import Runs, WorstCase
+from unlearn.certification.audit import CertificateAuditRow, audit
 from unlearn.report.figures import _certified_audit
 from unlearn.study.resolve import StudyError
 
@@ -62,7 +62,7 @@ class DescentLoop:
         return weights + self.noise_factor * noise * next(runs.noise("publication"))
 
 
-def rows(loop, runs=2000, scales=SCALES, seed=0) -> dict[float, AuditRow]:
+def rows(loop, runs=2000, scales=SCALES, seed=0) -> dict[float, CertificateAuditRow]:
     return {row.noise_scale: row for row in audit(loop, runs, scales, seed)}
 
 
@@ -165,14 +165,16 @@ def test_an_audit_shares_no_name_with_an_experiment():
 
 
 def test_a_study_audits_its_methods(project):
-    certified.install(project)
+    clipped_noise.install(project)
     project.run("figures/leakage.png")
     table = pd.read_csv(project.results("tables/leakage.csv"))
-    assert table["method"].tolist() == [certified.NAME] * 2
+    assert table["method"].tolist() == [clipped_noise.NAME] * 2
     assert table["is_refuted"].tolist() == [0, 1]
     assert table["mu"].tolist() == pytest.approx([0.2680511232] * 2)
     assert not project.planned("results/tiny/figures/leakage.png")
-    study = certified.STUDY | {"certificate_audits": {"leakage": {"method": certified.NAME}}}
+    study = clipped_noise.STUDY | {
+        "certificate_audits": {"leakage": {"method": clipped_noise.NAME}}
+    }
     project.write_study(study)
     jobs = project.planned("results/tiny/figures/leakage.png")
     assert jobs == ["certified_audit", "certified_audit_figure"]

@@ -13,7 +13,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from tests.support import certified
+from tests.support import clipped_noise
 from tests.support.project import ROOT, Project, new_project
 from unlearn.certificates.record import Certificate, recompute
 from unlearn.certification.artefacts import read_subject
@@ -34,7 +34,7 @@ VARIANTS = ("clipped_noise", "finetune", "sisa-shards=2", "retrain")
 def certified_once(tmp_path_factory) -> Project:
     """A finished study of a certified method, of its cheats, of exact and of uncertified ones."""
     project = new_project(tmp_path_factory.mktemp("certified") / "project")
-    certified.install(project)
+    clipped_noise.install(project)
     process = project.snakemake("--cores", "1", check=False)
     (project.root / "run.log").write_text(process.stdout + process.stderr)
     project.run(*map(certificate_name, VARIANTS))
@@ -48,10 +48,10 @@ def results(certified_once, tmp_path) -> Path:
 
 
 def certificate_name(variant: str) -> str:
-    return f"certificates/{certified.cell(variant)}/certificate.json"
+    return f"certificates/{clipped_noise.cell(variant)}/certificate.json"
 
 
-def read(results: Path, variant: str = certified.NAME) -> dict:
+def read(results: Path, variant: str = clipped_noise.NAME) -> dict:
     return json.loads((results / certificate_name(variant)).read_text())
 
 
@@ -60,7 +60,7 @@ def names(entry: dict) -> set[str]:
     return {remnant["name"] for remnant in entry["remnants"]}
 
 
-def write(results: Path, content: dict, variant: str = certified.NAME) -> Path:
+def write(results: Path, content: dict, variant: str = clipped_noise.NAME) -> Path:
     """A certificate as somebody has edited it, its job's record with it."""
     path = results / certificate_name(variant)
     path.write_text(json.dumps(content))
@@ -95,20 +95,22 @@ def check_caught(capsys, path: Path, *parts: str) -> None:
     ],
 )
 def test_a_cell_whose_claim_does_not_hold_is_refused(cheat, reason, certified_once):
-    folder = certified_once.results(f"scores/{certified.cell(f'{certified.NAME}-cheat={cheat}')}")
+    folder = certified_once.results(
+        f"scores/{clipped_noise.cell(f'{clipped_noise.NAME}-cheat={cheat}')}"
+    )
     (refusal,) = json.loads((folder / "gates.json").read_text())["refused"]
     assert refusal.startswith("certificate: seed 0, step 1: ") and reason in refusal
     assert refusal in (certified_once.root / "run.log").read_text()
     scores = (folder / "scores.csv").read_text()
     assert ",gate_certificate,forget,1.0" in scores and ",accuracy," not in scores
-    certificate = certified_once.results(certificate_name(f"{certified.NAME}-cheat={cheat}"))
+    certificate = certified_once.results(certificate_name(f"{clipped_noise.NAME}-cheat={cheat}"))
     assert main(["certify", str(folder), "--output", str(certificate)]) == 1
     assert not certificate.exists()
 
 
 def test_honest_cells_pass(certified_once):
     for variant in VARIANTS:
-        folder = certified_once.results(f"scores/{certified.cell(variant)}")
+        folder = certified_once.results(f"scores/{clipped_noise.cell(variant)}")
         assert json.loads((folder / "gates.json").read_text())["refused"] == []
 
 
@@ -139,7 +141,7 @@ def test_a_certified_cell_promises_its_epsilon_at_every_step(results):
 def test_its_digests_are_those_of_the_artefacts(results):
     """By hand, from the files."""
     first, second = read(results)["entries"][:2]
-    request = np.load(results / f"requests/digits/{certified.REQUEST}/request.npz")
+    request = np.load(results / f"requests/digits/{clipped_noise.REQUEST}/request.npz")
     all_ids = np.union1d(request["delete_0"], request["delete_1"])
     assert first["deleted"] == {"points": 10, "sha256": digest(request["delete_0"])}
     assert second["deleted"] == {"points": 20, "sha256": digest(all_ids)}
@@ -199,13 +201,13 @@ def test_a_sound_certificate_agrees(variant, results, capsys):
 
 
 def test_edited_weights_are_caught(results, capsys):
-    path = results / f"unlearned/{certified.cell(certified.NAME)}/unlearned.safetensors"
+    path = results / f"unlearned/{clipped_noise.cell(clipped_noise.NAME)}/unlearned.safetensors"
     with safe_open(path, "np") as file:
         metadata = file.metadata()
     tensors = load_file(path)
     tensors["3.bias"][1, 1, 0] += 1e-6
     save_file(tensors, path, metadata=metadata)
-    certificate = results / certificate_name(certified.NAME)
+    certificate = results / certificate_name(clipped_noise.NAME)
     check_caught(capsys, certificate, "unlearned.safetensors", "is not the file that its record")
     hide(path)
     check_caught(capsys, certificate, "seed 1, step 2: weights", "sha256")
@@ -228,7 +230,7 @@ def test_edited_ids_are_caught(results, capsys):
 
 
 def test_other_points_in_the_request_are_caught(results, capsys):
-    path = results / f"requests/digits/{certified.REQUEST}/request.npz"
+    path = results / f"requests/digits/{clipped_noise.REQUEST}/request.npz"
     arrays = dict(np.load(path))
     free_ids = np.setdiff1d(np.arange(200), np.union1d(arrays["delete_0"], arrays["delete_1"]))
     arrays["delete_0"] = np.sort(np.append(arrays["delete_0"][1:], free_ids[0]))
@@ -294,7 +296,7 @@ def test_edited_words_are_caught(results, capsys):
 
 def test_a_missing_artefact_is_named(results, capsys):
     (results / "data/digits/test_labels.npy").unlink()
-    check_caught(capsys, results / certificate_name(certified.NAME), "test_labels.npy")
+    check_caught(capsys, results / certificate_name(clipped_noise.NAME), "test_labels.npy")
 
 
 # -- the command
@@ -302,10 +304,10 @@ def test_a_missing_artefact_is_named(results, capsys):
 
 def test_the_command_writes_what_the_rule_writes(results, tmp_path, capsys):
     output = tmp_path / "copy.json"
-    folder = results / f"unlearned/{certified.cell(certified.NAME)}"
+    folder = results / f"unlearned/{clipped_noise.cell(clipped_noise.NAME)}"
     assert main(["certify", str(folder), "--output", str(output)]) == 0
     assert "4 entries, certified" in capsys.readouterr().out
-    assert output.read_bytes() == (results / certificate_name(certified.NAME)).read_bytes()
+    assert output.read_bytes() == (results / certificate_name(clipped_noise.NAME)).read_bytes()
     status, lines = verified(capsys, output, "--results", results)
     assert status == 0 and len(lines) > 40
     assert main(["verify", str(output)]) == 1
@@ -336,8 +338,8 @@ def test_what_is_no_cell_is_refused(results, capsys):
 
 
 def test_a_cell_is_told_by_its_folder(results):
-    folder = results / f"scores/{certified.cell('finetune')}"
-    expected = Cell("digits", "mlp", "finetune", certified.REQUEST, certified.FLEET)
+    folder = results / f"scores/{clipped_noise.cell('finetune')}"
+    expected = Cell("digits", "mlp", "finetune", clipped_noise.REQUEST, clipped_noise.FLEET)
     assert cell_of(folder / "scores.csv") == cell_of(folder) == (results, expected)
     content = json.loads(json.dumps(document(read_subject(*cell_of(folder)))))
     assert content == read(results, "finetune")
@@ -346,7 +348,9 @@ def test_a_cell_is_told_by_its_folder(results):
 
 def test_costs_have_the_digests_of_private_tensors(results):
     folder = results / "unlearned"
-    costs = read_costs(folder / certified.cell(certified.NAME) / "costs.json")
+    costs = read_costs(folder / clipped_noise.cell(clipped_noise.NAME) / "costs.json")
     assert [len(steps) for steps in costs["private_digests"]] == [2, 2]
     assert set(costs["private_digests"][0][0]) == {"secret/factor"}
-    assert read_costs(folder / certified.cell("finetune") / "costs.json")["private_digests"] == []
+    assert (
+        read_costs(folder / clipped_noise.cell("finetune") / "costs.json")["private_digests"] == []
+    )

@@ -19,6 +19,10 @@ DEVICE = os.environ.get("UNLEARN_TEST_DEVICE", "cpu")
 """Where the jobs of tests train; `UNLEARN_TEST_DEVICE=cuda` puts the conformance suite on a GPU."""
 
 
+CERTIFIED_DESCENT = ("langevin", "descent", "rewind")
+"""Trainers of models whose loss has proved constants, without momentum and schedule."""
+
+
 def build(kind: str, folder: str | Path = "unused", **options) -> Dataset:
     """A data set with the default options; all of its training points are evaluated."""
     return _common.dataset_of(kind, folder, **{"retain_sample": None} | options)
@@ -48,8 +52,10 @@ def job(
     """
     described_trainer = trainer_block(method, trainer or {})
     small = {"epochs": 2, "batch_size": 32, "lr": 0.1}
-    if described_trainer["kind"] == "deltagrad":
+    if described_trainer["kind"] in ("deltagrad", *CERTIFIED_DESCENT):
         small["momentum"] = 0.0
+    if described_trainer["kind"] in CERTIFIED_DESCENT:
+        small["schedule"] = "constant"
     return FleetJob(
         model=block("models", model, **(size or {})),
         recipe=Recipe(**small | recipe).values(),

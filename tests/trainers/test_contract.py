@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.jobs import job
+from tests.support.jobs import CERTIFIED_DESCENT, job
 from tests.support.project import ROOT
 from tests.support.streams import with_pixels
 from unlearn.core import parameters, registry
@@ -33,6 +33,8 @@ pytestmark = [
 
 def fleet_job(name, **keywords):
     """A small job with a trainer."""
+    if name in CERTIFIED_DESCENT:
+        return job("bounded_logistic", trainer={"kind": name}, **keywords)
     return job("mlp", trainer={"kind": name}, size={"hidden": 16}, **keywords)
 
 

@@ -11,7 +11,7 @@ from unlearn.api.models import Model, setting_of, weights_digest, weights_of
 from unlearn.api.scores import evaluate
 from unlearn.certification.artefacts import code_digest
 from unlearn.certification.document import document
-from unlearn.certification.subject import Publication, Remnant, Subject
+from unlearn.certification.subject import Publication, Remnant, CertificateSubject
 from unlearn.certification.verification import checks_of_subject, checks_of_text
 from unlearn.core.parameters import Parameters
 from unlearn.metrics.catalogue import METRICS
@@ -51,7 +51,7 @@ def verify(certificate: Mapping[str, Any], model: Model, oracle: Model | None = 
                 raise ValueError(f"certificate: {check.name}: {check.problem}")
 
 
-def _subject(model: Model, oracle: Model | None) -> Subject:
+def _subject(model: Model, oracle: Model | None) -> CertificateSubject:
     """What a certificate of a model is about."""
     if model.method is None or model.original is None:
         raise ValueError("model: it is a trained model; allowed: what `unlearn` returned")
@@ -65,7 +65,7 @@ def _subject(model: Model, oracle: Model | None) -> Subject:
         measured={} if oracle is None else _measured(model, oracle),
         remnants=_remnants(model),
     )
-    return Subject(
+    return CertificateSubject(
         cell=None,
         dataset=dataset.description["name"],
         dataset_sha256=digest(*dataset.arrays().values()),

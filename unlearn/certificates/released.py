@@ -7,7 +7,7 @@ import math
 
 from unlearn.certificates.chains import Deletion, Descent
 from unlearn.certificates.constants import Constants
-from unlearn.certificates.limits import check_positive, check_probability
+from unlearn.certificates.limits import check_count, check_positive, check_probability
 
 MIN_ORDER = 2.0
 MAX_ORDER = 1e4
@@ -50,8 +50,8 @@ def released_langevin_epsilon(descent: Descent, sigma: float, delta: float) -> f
         return 4 * order * (deviation / sigma) ** 2 / m * fading - math.log(delta) / (order - 1)
 
     ends = (math.log(MIN_ORDER), math.log(MAX_ORDER))
-    tolerance = {"xatol": ORDER_TOLERANCE}
-    return float(minimize_scalar(epsilon, ends, method="bounded", options=tolerance).fun)
+    options = {"xatol": ORDER_TOLERANCE}
+    return float(minimize_scalar(epsilon, bounds=ends, method="bounded", options=options).fun)
 
 
 def released_descent_to_delete_sigma(
@@ -66,8 +66,8 @@ def released_descent_to_delete_sigma(
     check_probability("delta", delta)
     m = constants.convexity.value
     check_positive("convexity", m)
-    if deletion.deleted_points != 1:
-        raise ValueError(f"deleted_points: {deletion.deleted_points} is not allowed; allowed: 1")
+    check_count("deleted_points", deletion.deleted_points, least=1, most=1)
+    check_count("steps", deletion.steps, least=1)
     smoothness = constants.smoothness.value
     fading = ((smoothness - m) / (smoothness + m)) ** deletion.steps
     logarithm = -math.log(delta)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from unlearn.certification.layout import cell_folder
-from unlearn.certification.subject import Publication, Remnant, Subject
+from unlearn.certification.subject import Publication, Remnant, CertificateSubject
 from unlearn.core import registry
 from unlearn.core.guarantee import Guarantee
 from unlearn.data import dataset
@@ -96,7 +96,7 @@ class CellArtefacts:
         return [Remnant(f"state/{name}", sha256, "stored") for name, sha256 in names.items()]
 
 
-def read_subject(results: Path, cell: Cell, tuned_on: str | None = None) -> Subject:
+def read_subject(results: Path, cell: Cell, tuned_on: str | None = None) -> CertificateSubject:
     """What a certificate of a cell is about.
 
     Args:
@@ -126,7 +126,7 @@ def read_subject(results: Path, cell: Cell, tuned_on: str | None = None) -> Subj
     artefacts = CellArtefacts(data, request, trained, unlearned, costs, trained_names)
     guarantee = read_json(scores_folder / "record.json")["parameters"]["job"]["guarantee"]
     measured = _measured(scores_folder / "scores.csv")
-    return Subject(
+    return CertificateSubject(
         cell=cell._asdict(),
         dataset=data.description["name"],
         dataset_sha256=digest(*data.arrays().values()),

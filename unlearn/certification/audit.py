@@ -7,11 +7,11 @@ import numpy as np
 
 from unlearn.certificates.lower_bound import epsilon_lower_bound, mu_lower_bound
 from unlearn.certificates.record import check
-from unlearn.certificates.worst_case import AuditedLoop, Runs, WorstCase
+from unlearn.algorithms.certified.worst_case import AuditedLoop, Runs, WorstCase
 from unlearn.core import seeding
 
 
-class AuditRow(NamedTuple):
+class CertificateAuditRow(NamedTuple):
     """An audit with one scale of the noise."""
 
     rule: str
@@ -32,7 +32,7 @@ class AuditRow(NamedTuple):
 
 def audit(
     loop: AuditedLoop, runs: int, noise_scales: Sequence[float], seed: int
-) -> Iterator[AuditRow]:
+) -> Iterator[CertificateAuditRow]:
     """A row for each scale of the noise.
 
     Args:
@@ -58,7 +58,7 @@ def audit(
             for has_deleted_points in (False, True)
         }
         mu_low = mu_lower_bound(scores[False], scores[True])
-        yield AuditRow(
+        yield CertificateAuditRow(
             rule=certificate.rule,
             noise_scale=scale,
             runs=runs,

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from unlearn.certificates.record import Certificate, recompute
-from unlearn.certification.subject import Publication, Subject
+from unlearn.certification.subject import Publication, CertificateSubject
 from unlearn.core.guarantee import Guarantee
 from unlearn.evaluation.certificate_gate import claim_violation
 from unlearn.storage.files import digest
@@ -50,7 +50,7 @@ VOID_AFTER = (
 )
 
 
-def document(subject: Subject) -> dict[str, Any]:
+def document(subject: CertificateSubject) -> dict[str, Any]:
     """The certificate of a subject as JSON.
 
     Raises:

@@ -43,7 +43,7 @@ class Publication:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class CertificateSubject:
     """What all publications of a certificate share."""
 
     cell: Mapping[str, str] | None

@@ -9,7 +9,7 @@ from unlearn.certificates.record import Certificate, check
 from unlearn.certification.artefacts import read_subject
 from unlearn.certification.document import document
 from unlearn.certification.layout import FOLDER, cell_of
-from unlearn.certification.subject import Subject
+from unlearn.certification.subject import CertificateSubject
 from unlearn.storage.files import ArtifactError, read_json
 from unlearn.study import schema
 from unlearn.study.grid import Cell
@@ -23,7 +23,7 @@ class Check(NamedTuple):
     """What differs, with both values; None where nothing does."""
 
 
-class Difference(NamedTuple):
+class StatedDifference(NamedTuple):
     """Where two JSON values differ, and how."""
 
     path: str
@@ -36,7 +36,9 @@ class Difference(NamedTuple):
         return f"{self.path}: {stated} is stated; the artefacts give {actual}"
 
 
-def checks_of_subject(certificate: Mapping[str, Any], subject: Subject) -> Iterator[Check]:
+def checks_of_subject(
+    certificate: Mapping[str, Any], subject: CertificateSubject
+) -> Iterator[Check]:
     """Checks of a certificate of the right form against what it is about, in a fixed order.
 
     Args:
@@ -127,7 +129,7 @@ def _difference(path: str, stated: Any, actual: Any) -> str | None:
     return None if difference is None else str(difference)
 
 
-def _differences(path: str, stated: Any, actual: Any) -> Iterator[Difference]:
+def _differences(path: str, stated: Any, actual: Any) -> Iterator[StatedDifference]:
     """All places where two JSON values differ, in the order of keys."""
     if isinstance(stated, Mapping) and isinstance(actual, Mapping):
         for key in sorted({*stated, *actual}):
@@ -136,4 +138,4 @@ def _differences(path: str, stated: Any, actual: Any) -> Iterator[Difference]:
         for index, pair in enumerate(zip(stated, actual, strict=True)):
             yield from _differences(f"{path}[{index}]", *pair)
     elif stated != actual or type(stated) is not type(actual):
-        yield Difference(path, stated, actual)
+        yield StatedDifference(path, stated, actual)

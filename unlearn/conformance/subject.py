@@ -30,6 +30,7 @@ MODELS = {
     "resnet9": "float32",
     "air": "float32",
     "logistic": "float32",
+    "bounded_logistic": "float32",
 }
 """Architecture -> its precision. A method runs on the first that it supports."""
 
@@ -145,10 +146,14 @@ def trainer_of(method: type[Method] | Method) -> str:
 
 
 def recipe_for(trainer: Trainer, model: str) -> Recipe:
-    """The recipe of the suite, without momentum where the trainer allows none."""
+    """The recipe of the suite, without momentum and schedule where the trainer allows none."""
     recipe = Recipe(**RECIPE)
-    place = Setting(data=SMALL_FACTS, model=architecture(model), recipe=recipe, trainer=trainer)
-    return recipe if trainer.supports(place) is None else replace_values(recipe, momentum=0.0)
+    for changes in ({}, {"momentum": 0.0}, {"momentum": 0.0, "schedule": "constant"}):
+        recipe = replace_values(recipe, **changes)
+        place = Setting(SMALL_FACTS, architecture(model), recipe, trainer)
+        if trainer.supports(place) is None:
+            break
+    return recipe
 
 
 def replace_values(recipe: Recipe, **changes: Any) -> Recipe:

@@ -11,7 +11,7 @@ from unlearn.core.setting import Setting
 from unlearn.training.state import State, Update
 
 if TYPE_CHECKING:
-    from unlearn.certificates.worst_case import AuditedLoop
+    from unlearn.algorithms.certified.worst_case import AuditedLoop
     from unlearn.models.base import Architecture
     from unlearn.requests.request import Step
     from unlearn.training.recipe import Recipe
