@@ -8,11 +8,11 @@ import pytest
 
 from tests.support import clipped_noise
 from tests.support.study import load
+from unlearn.algorithms.certified.worst_case import Runs, WorstCase
 from unlearn.certificates import chains
 from unlearn.certificates.calibration import descent_to_delete_closed_form, sigma_for
 from unlearn.certificates.contraction import Bound
 from unlearn.certificates.record import Certificate, recompute
-from unlearn.algorithms.certified.worst_case import Runs, WorstCase
 from unlearn.certification.audit import CertificateAuditRow, audit
 from unlearn.report.figures import _certified_audit
 from unlearn.study.resolve import StudyError

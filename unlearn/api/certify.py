@@ -11,7 +11,7 @@ from unlearn.api.models import Model, setting_of, weights_digest, weights_of
 from unlearn.api.scores import evaluate
 from unlearn.certification.artefacts import code_digest
 from unlearn.certification.document import document
-from unlearn.certification.subject import Publication, Remnant, CertificateSubject
+from unlearn.certification.subject import CertificateSubject, Publication, Remnant
 from unlearn.certification.verification import checks_of_subject, checks_of_text
 from unlearn.core.parameters import Parameters
 from unlearn.metrics.catalogue import METRICS

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from unlearn.certification.layout import cell_folder
-from unlearn.certification.subject import Publication, Remnant, CertificateSubject
+from unlearn.certification.subject import CertificateSubject, Publication, Remnant
 from unlearn.core import registry
 from unlearn.core.guarantee import Guarantee
 from unlearn.data import dataset

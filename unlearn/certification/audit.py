@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unlearn.algorithms.certified.worst_case import AuditedLoop, Runs, WorstCase
 from unlearn.certificates.lower_bound import epsilon_lower_bound, mu_lower_bound
 from unlearn.certificates.record import check
-from unlearn.algorithms.certified.worst_case import AuditedLoop, Runs, WorstCase
 from unlearn.core import seeding
 
 

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from unlearn.certificates.record import Certificate, recompute
-from unlearn.certification.subject import Publication, CertificateSubject
+from unlearn.certification.subject import CertificateSubject, Publication
 from unlearn.core.guarantee import Guarantee
 from unlearn.evaluation.certificate_gate import claim_violation
 from unlearn.storage.files import digest
