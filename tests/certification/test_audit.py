@@ -14,6 +14,7 @@ from unlearn.certificates.calibration import descent_to_delete_closed_form, sigm
 from unlearn.certificates.contraction import Bound
 from unlearn.certificates.record import Certificate, recompute
 from unlearn.certification.audit import CertificateAuditRow, audit
+from unlearn.core import registry
 from unlearn.report.figures import _certified_audit
 from unlearn.study.resolve import StudyError
 
@@ -132,6 +133,21 @@ def test_the_figure_has_the_certificate_and_every_bound():
     assert set(certificate.get_ydata()) == {table["mu"].iloc[0]}
     assert list(sound.get_xdata()) == [1, 0.75] and list(refuted.get_xdata()) == [0.5, 0.25, 0.1]
     assert list(sound.get_ydata()) == table["mu_low"].tolist()[:2]
+
+
+@pytest.mark.parametrize("kind", ["langevin", "descent_to_delete", "rewind"])
+def test_the_loops_of_the_methods_of_descent_are_audited(kind):
+    """Each at its defaults, with controls of a quarter and a tenth of the noise."""
+    loop = registry.find("methods", kind)(delta=DELTA).audited_loop()
+    results = rows(loop, scales=(1, 0.25, 0.1))
+    assert results[1].rule == kind
+    assert [row.is_refuted for row in results.values()] == [0, 1, 1]
+    assert results[1].epsilon == pytest.approx(1, rel=1e-9)
+    assert results[1].mu_low > 0.5 * results[1].mu
+
+
+def test_a_reference_has_no_loop():
+    assert registry.find("methods", "langevin")(start="retrained").audited_loop() is None
 
 
 # -- in a study
