@@ -25,6 +25,7 @@ include: "rules/train.smk"
 include: "rules/tuning.smk"
 include: "rules/unlearn.smk"
 include: "rules/score.smk"
+include: "rules/certificates.smk"
 include: "rules/audit.smk"
 include: "rules/relearn.smk"
 include: "rules/figures.smk"
@@ -51,6 +52,7 @@ wildcard_constraints:
     relearning=one_of(STUDY.relearnings),
     experiment=one_of(STUDY.experiments),
     picture=one_of(STUDY.pictures),
+    certificate_audit=one_of(STUDY.certificate_audits),
 
 
 onstart:
@@ -73,6 +75,7 @@ rule all:
         summaries=summaries(),
         trials=[*trial_tables(), *trial_figures()],
         pictures=pictures(),
+        certificate_audits=certificate_audit_files(),
         scores=SCORES,
         report=REPORT,
         complete=COMPLETE,

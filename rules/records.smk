@@ -34,6 +34,7 @@ def _made_for_jobs():
         yield "train", fleet | {"trainer": trainer}
         yield "unlearn", names
         yield "score", names
+        yield "certificate", names
     for experiment in STUDY.experiments.values():
         if experiment.relearning is not None:
             for cell in experiment.cells:
@@ -77,6 +78,9 @@ def _made_for_people():
     for name in STUDY.pictures:
         yield "picture_table", {"picture": name}
         yield "picture", {"picture": name}
+    for name in STUDY.certificate_audits:
+        yield "certified_audit", {"certificate_audit": name}
+        yield "certified_audit_figure", {"certificate_audit": name}
     for rule_name in ("scores", "report", "complete"):
         yield rule_name, {}
 

@@ -91,6 +91,7 @@ def write(
         "models": result.costs,
         "weights": list(result.compared),
         "certificates": list(result.certificates),
+        "private_digests": list(result.private_digests),
         "evaluation_seconds": result.evaluation_seconds,
         "superseded": list(result.superseded),
         "outputs_sha256": digest(result.logits, result.votes, result.ids),

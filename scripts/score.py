@@ -68,6 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
         oracle=oracle,
         original=original,
         references={name: _fleet(path, identity) for name, path in reference_paths.items()},
+        promised_level=job["guarantee"]["level"],
     )
     points = EvaluatedPoints(
         ids=data.evaluated_ids(request),
@@ -187,6 +188,7 @@ def _fleet(path: str, identity: dict[str, str]) -> ScoredFleet | None:
         weight_names=costs["weights"],
         costs=costs["models"],
         weight_shapes={name: weights.shape(name)[1:] for name in costs["weights"]},
+        claims=costs["certificates"],
     )
 
 
@@ -202,7 +204,7 @@ if __name__ == "__main__":
     parser.add_argument("--scoring", nargs="?", help="record.json of the scores of the points")
     parser.add_argument("--tuning", nargs="?", help="record.json of the choice of parameters")
     parser.add_argument("--references", nargs="*", default=[], help="record.json of other fleets")
-    parser.add_job("columns of the cell, names of those")
+    parser.add_job("columns of the cell, its guarantee, names of the references")
     parser.add_output("output", "the scores, csv")
     parser.add_output("gates", "why the cell is refused or flagged, json")
     command.run(main, parser)

@@ -24,6 +24,7 @@ FLOORS = (
     {"methods"},
     {"jobs", "report"},
     {"study"},
+    {"certification"},
     {"api", "conformance"},
 )
 """From the ground up. A room imports rooms of lower floors only."""

@@ -169,6 +169,8 @@ FAMILIES_BY_RULE = {
     "train": ["trainers", "models"],
     "unlearn": ["trainers", "methods", "models"],
     "relearn": ["trainers", "methods", "models"],
+    "certificate": ["trainers"],
+    "certified_audit": ["methods"],
     "figure": ["figures"],
 }
 """The families of components that the command of a rule imports by a computed name."""

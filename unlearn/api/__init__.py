@@ -5,11 +5,13 @@
     unlearned = api.unlearn(original, Finetune(epochs=2), forget_ids)
     oracle = api.retrain(original, forget_ids)
     api.evaluate(unlearned, oracle)
+    certificate = api.certify(unlearned, oracle)
 
 A network is an architecture of the library, such as `Cnn1()`, or a function without arguments
 that returns a fresh `torch.nn.Module` from images N x C x H x W to logits N x classes.
 """
 
+from unlearn.api.certify import certify, verify
 from unlearn.api.datasets import from_arrays, load_dataset
 from unlearn.api.models import Model, pretrained, retrain, train, unlearn
 from unlearn.api.scores import evaluate
@@ -18,6 +20,7 @@ from unlearn.training.recipe import Recipe
 __all__ = [
     "Model",
     "Recipe",
+    "certify",
     "evaluate",
     "from_arrays",
     "load_dataset",
@@ -25,4 +28,5 @@ __all__ = [
     "retrain",
     "train",
     "unlearn",
+    "verify",
 ]

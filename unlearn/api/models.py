@@ -20,6 +20,7 @@ from unlearn.methods.base import Method
 from unlearn.methods.retrain import Retrain
 from unlearn.models.base import Architecture
 from unlearn.requests.request import NO_IDS, Request, Step
+from unlearn.storage.fleet import state_digest
 from unlearn.storage.user_files import read_checkpoint
 from unlearn.trainers.base import Trainer
 from unlearn.trainers.standard import StandardTrainer
@@ -69,6 +70,10 @@ class Model:
     """The model before the first request; None for a trained one."""
     method: Method | None = None
     """The method that has served the last request; None for a trained model."""
+    claim: str | None = None
+    """The record that a certified method claims for the last request, as JSON."""
+    parent_sha256: str | None = None
+    """The digest of the weights that the last request started from."""
 
     @property
     def network_task(self) -> Task:
@@ -177,6 +182,7 @@ def unlearn(
     task = with_validation(model.task, model.dataset) if reads_validation else model.task
     measure = Measure(task, None, method.student_task(task))
     state = measure.unlearning(method, model.state, step, model.seed)
+    claim = measure.certificates[-1]
     return Model(
         model.dataset,
         model.task,
@@ -186,6 +192,8 @@ def unlearn(
         costs=(*model.costs, *measure.costs),
         original=model.original or model,
         method=method,
+        claim=claim and claim.to_json(),
+        parent_sha256=weights_digest(model),
     )
 
 
@@ -232,6 +240,14 @@ def _check_method(model: Model, method: Method, request: Request) -> None:
     for verb, needed in (("delete", deleted), ("add", added)):
         if needed and verb not in method.serves:
             raise ValueError(f"method: {type(method).__name__} cannot {verb} points")
+    setting = setting_of(model, method)
+    reason = model.task.trainer.supports(setting) or method.supports(setting)
+    if reason:
+        raise ValueError(f"method: {type(method).__name__}: {reason}")
+
+
+def setting_of(model: Model, method: Method) -> Setting:
+    """The components that a method meets."""
     dataset = model.dataset
     data = DataFacts(
         name=dataset.description["name"],
@@ -240,16 +256,24 @@ def _check_method(model: Model, method: Method, request: Request) -> None:
         points=len(dataset.train_labels),
         held_out=len(dataset.held_out_ids),
     )
-    setting = Setting(
+    return Setting(
         data=data,
         model=model.task.architecture,
         recipe=model.task.recipe,
         trainer=model.task.trainer,
         method=method,
     )
-    reason = model.task.trainer.supports(setting) or method.supports(setting)
-    if reason:
-        raise ValueError(f"method: {type(method).__name__}: {reason}")
+
+
+def weights_of(model: Model) -> dict[str, np.ndarray]:
+    """The tensors of a model that predictions need."""
+    names = model.task.trainer.served(model.state)
+    return {name: np.asarray(model.state[name]) for name in names}
+
+
+def weights_digest(model: Model) -> str:
+    """The digest of these tensors."""
+    return state_digest(weights_of(model))
 
 
 def _sorted_ids(ids: Sequence[int]) -> np.ndarray:

@@ -83,6 +83,9 @@ class ScoredFleet:
     """K x T records of what the step took."""
     weight_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """The shapes of these tensors of a model, by name: the size of the models."""
+    claims: Sequence[Sequence[str | None]] = ()
+    """K x T certificates as JSON; None where the method claims nothing, empty where it never
+    does."""
 
     def state(self, member: int, position: int) -> "MemberState":
         """One member after one step."""
@@ -150,6 +153,8 @@ class Comparison:
     """The fleet after doing nothing. It is `unlearned` itself where that is what is scored."""
     references: Mapping[str, ScoredFleet | None] = field(default_factory=dict)
     """Other fleets that predictions are compared with, by the names that metrics know."""
+    promised_level: str = "none"
+    """The level of guarantee that the plan states for the setting of the cell."""
 
     def compared(self) -> dict[str, ScoredFleet | None]:
         """The fleets that predictions are compared with, by the names that metrics know."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from unlearn.evaluation import cell_gates, gates
+from unlearn.evaluation import cell_gates, certificate_gate, gates
 from unlearn.evaluation.cell_gates import Violation
 from unlearn.evaluation.fleets import Comparison, EvaluatedPoints
 from unlearn.evaluation.score import Row, finite_number, raw_score
@@ -75,6 +75,11 @@ def _findings(
         reason = gates.seed_collision(seeds, fleets.original.logits[:, 0])
         if reason:
             yield Violation("seed collision", reason, is_refusal=True)
+    reason = certificate_gate.violation(
+        fleets.unlearned.claims, steps, seeds, fleets.promised_level
+    )
+    if reason:
+        yield Violation("certificate", reason, is_refusal=True)
     reason = gates.twins(points.twins)
     if reason:
         yield Violation("twin", reason, is_refusal=False)

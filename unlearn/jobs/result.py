@@ -35,6 +35,9 @@ class Result:
     """A digest of the training ids of each member."""
     certificates: Sequence[Sequence[Mapping | None]] = ()
     """After a request: what the method claims, K x T; empty where it claims nothing."""
+    private_digests: Sequence[Sequence[Mapping[str, str]]] = ()
+    """After a request of a method with claims, K x T: digests of the tensors that predictions do
+    not need and that the request has changed, by name; no artefact keeps them."""
     constituents: Mapping[str, np.ndarray] = field(default_factory=dict)
     """After training: float32 P x C, the logits of every network of an ensemble for the sample,
     then for validation and test points, by a digest of its weights."""

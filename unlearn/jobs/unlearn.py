@@ -14,7 +14,7 @@ from unlearn.jobs.result import Result
 from unlearn.jobs.setup import new_task
 from unlearn.requests.request import Request
 from unlearn.storage.files import digest
-from unlearn.training.state import State
+from unlearn.training.state import Overlay, State
 
 ORACLE_METHOD = "retrain"
 """The registered name of the method that is the oracle."""
@@ -54,6 +54,7 @@ def unlearn_fleet(
     predictor = Predictor(student_task, dataset, request, constituents)
     compared = student_task.trainer.compared(student_task)
     states = []
+    private_digests: list[list[dict[str, str]]] = []
     superseded: set[str] = set()
     base_ids = [member.train_ids(dataset.base_ids) for member in job.members]
     for member, member_ids, original in zip(job.members, base_ids, trained, strict=True):
@@ -61,12 +62,14 @@ def unlearn_fleet(
         served_names = task.trainer.served(original)
         trained_digest = guards.model_digest(original, served_names)
         weights: dict[str, list] = {name: [] for name in compared}
+        private_digests.append([])
         member_request = request if member.subset is None else request.within(member_ids)
         for step in member_request.steps(train_points, member_ids):
             task.data.fed[:] = False
             state = measure.unlearning(method, state, step, member.method_seed)
             if job.method["kind"] == ORACLE_METHOD:
                 guards.check_oracle(task.data.fed, step.forget_ids)
+            private_digests[-1].append(_private_digests(measure, state))
             predictor.add(state)
             measure.flag(diverged=not np.isfinite(predictor.logits[-1]).all())
             if method.continues and step.index > 1:  # a broken model is built upon
@@ -92,12 +95,22 @@ def unlearn_fleet(
         ids=predictor.ids,
         costs=[measure.costs[start : start + steps] for start in starts],
         certificates=_certificates(measure, steps),
+        private_digests=private_digests if any(measure.certificates) else [],
         compared=compared,
         superseded=sorted(superseded),
         machine=task.machine.describe(),
         evaluation_seconds=predictor.seconds,
         train_ids_sha256=[digest(ids) for ids in base_ids],
     )
+
+
+def _private_digests(measure: Measure, state: Overlay) -> dict[str, str]:
+    """Digests of changed tensors that predictions do not need, after a call with a claim."""
+    if measure.certificates[-1] is None:
+        return {}
+    served_names = set(measure.task.trainer.served(state))
+    tensors = state.changed_tensors()
+    return {name: digest(tensors[name]) for name in sorted(tensors) if name not in served_names}
 
 
 def _certificates(measure: Measure, steps: int) -> list[list[dict | None]]:

@@ -11,6 +11,7 @@ from unlearn.core.setting import Setting
 from unlearn.training.state import State, Update
 
 if TYPE_CHECKING:
+    from unlearn.algorithms.certified.worst_case import AuditedLoop
     from unlearn.models.base import Architecture
     from unlearn.requests.request import Step
     from unlearn.training.recipe import Recipe
@@ -110,6 +111,10 @@ class Method(Parameters):
         version is told by the parameters that matter; the others take their defaults.
         """
         return {}
+
+    def audited_loop(self) -> AuditedLoop | None:
+        """The loop of a certified method, to be audited on the worst case; None without one."""
+        return None
 
     def student_architecture(self) -> Architecture | None:
         """The architecture of the unlearned models, where they are of another one."""

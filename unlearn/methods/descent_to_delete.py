@@ -72,6 +72,13 @@ class DescentToDelete(Method):
             return {}
         return {"twin": self.values() | {"start": "retrained"}}
 
+    def audited_loop(self):
+        """The loop on the worst case, calibrated for epsilon; the reference has none."""
+        from unlearn.algorithms.certified.audited_descent import DescentLoop
+
+        loop = DescentLoop("descent_to_delete", self.epsilon, self.delta, self.steps)
+        return loop if self.start == "original" else None
+
     def unlearn(self, task, original, request, seed):
         """The published weights, the secret state and the ledger.
 

@@ -90,6 +90,13 @@ class Langevin(Method):
             return {}
         return {"twin": self.values() | {"start": "retrained"}}
 
+    def audited_loop(self):
+        """The loop on the worst case, calibrated for epsilon; the reference has none."""
+        from unlearn.algorithms.certified.audited_descent import STEPS, DescentLoop
+
+        loop = DescentLoop("langevin", self.epsilon, self.delta, self.steps or STEPS)
+        return loop if self.start == "original" else None
+
     def unlearn(self, task, original, request, seed):
         """The weights after K steps, and the ledger.
 

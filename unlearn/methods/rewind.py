@@ -69,6 +69,13 @@ class Rewind(Method):
             return {}
         return {"twin": self.values() | {"start": "retrained"}}
 
+    def audited_loop(self):
+        """The loop on the worst case, calibrated for epsilon; the reference has none."""
+        from unlearn.algorithms.certified.audited_descent import DescentLoop
+
+        loop = DescentLoop("rewind", self.epsilon, self.delta)
+        return loop if self.start == "original" else None
+
     def unlearn(self, task, original, request, seed):
         """The published weights and the ledger. ValueError if points are added or none is left."""
         from unlearn.algorithms.certified import serving

@@ -1,5 +1,6 @@
 """Fleets on disk: every tensor stacked along a leading axis, one entry a model, read lazily."""
 
+import hashlib
 import json
 import math
 import time
@@ -34,6 +35,18 @@ def write_fleet(path: Path, states: list[Mapping[str, np.ndarray]], identity: Ma
     with replacing(path) as partial:
         # several entries would be written in an order that differs from run to run
         save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(dict(identity))})
+
+
+def state_digest(tensors: Mapping[str, np.ndarray]) -> str | None:
+    """SHA-256 over name, dtype, shape and bytes of tensors, by name; None without tensors."""
+    if not tensors:
+        return None
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        sha.update(f"{name}\n{tensor.dtype.str}{tensor.shape}\n".encode())
+        sha.update(tensor.data.cast("B") if tensor.size else b"")
+    return sha.hexdigest()
 
 
 class Fleet(Mapping):

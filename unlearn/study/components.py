@@ -9,7 +9,7 @@ from typing import Any
 
 from unlearn.core.guarantee import Guarantee
 from unlearn.core.parameters import Parameters
-from unlearn.core.setting import DataFacts
+from unlearn.core.setting import DataFacts, Setting
 from unlearn.evaluation import placement
 from unlearn.study.grid import NO_GRID, Cell, Grid
 from unlearn.study.populations import Population
@@ -138,6 +138,18 @@ class Picture:
     classes: int
 
 
+@dataclass(frozen=True)
+class CertificateAudit:
+    """Methods whose certificates are audited from below."""
+
+    name: str
+    description: str
+    methods: tuple[Part, ...]
+    runs: int
+    noise_scales: tuple[float, ...]
+    seed: int
+
+
 @dataclass
 class Study:
     """Everything a study computes. Parts by canonical name; models by (data set, model)."""
@@ -154,6 +166,7 @@ class Study:
     relearnings: dict[str, Part] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
+    certificate_audits: dict[str, CertificateAudit] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
     populations: dict[str, Population] = field(default_factory=dict)
     trained_fleets: dict[str, str] = field(default_factory=dict)
@@ -170,6 +183,20 @@ class Study:
     """Request -> the one that methods are tuned on for it."""
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variant -> name of a reference -> the variant that its models are compared with, too."""
+
+    def guarantee(self, cell: Cell) -> Guarantee:
+        """How exact the method of a cell is in the setting of the cell, and why."""
+        variant = self.variants[cell.variant]
+        model = self.models[cell.dataset, cell.model]
+        setting = Setting(
+            data=self.datasets[cell.dataset].facts,
+            model=model.component,
+            recipe=model.recipe.component,
+            trainer=variant.trainer.component,
+            method=variant.component,
+            request=self.requests[cell.request].component,
+        )
+        return variant.component.guarantee_for(setting)
 
 
 def canonical_name(name: str, parameters: Mapping, base: Mapping) -> str:

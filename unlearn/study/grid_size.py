@@ -38,6 +38,8 @@ def check(config: Mapping) -> None:
         sizes[path] += math.prod(counts)
     for name, block in config["pictures"].items():
         _choices(block, "dataset", f"pictures.{name}", arrays)
+    for name, block in config["certificate_audits"].items():
+        _choices(block, "method", f"certificate_audits.{name}", arrays)
     cells = sum(sizes.values())
     if cells > MAX_CELLS:
         largest = max(sizes, key=sizes.__getitem__)

@@ -195,8 +195,13 @@ class Jobs:
         }
 
     def score(self, cell: Cell, references: Mapping[str, str]) -> dict[str, Any]:
-        """The columns that identify a cell's scores, and the names of the references."""
-        return {"cell": self._cell_columns(cell), "references": list(references)}
+        """The columns that identify a cell's scores, its guarantee, names of the references."""
+        guarantee = self.study.guarantee(cell)
+        return {
+            "cell": self._cell_columns(cell),
+            "guarantee": {"level": guarantee.level, "reason": guarantee.reason},
+            "references": list(references),
+        }
 
     def _cell_columns(self, cell: Cell) -> dict[str, Any]:
         """The columns that identify a cell; the rate is left out where the sampler has none."""
@@ -239,6 +244,22 @@ class Jobs:
     def figure(self, experiment: str) -> Mapping[str, Any]:
         """The figure block."""
         return self._experiment(experiment).figure
+
+    def certificate_audit(self, name: str) -> dict[str, Any]:
+        """The methods whose certificates are audited, and how often they run."""
+        audit = self.study.certificate_audits[name]
+        methods = [{"variant": part.name, "block": part.block()} for part in audit.methods]
+        return {
+            "methods": methods,
+            "runs": audit.runs,
+            "noise_scales": list(audit.noise_scales),
+            "seed": audit.seed,
+        }
+
+    def certificate_audit_modules(self, name: str) -> list[str]:
+        """The code of these methods."""
+        blocks = [part.block() for part in self.study.certificate_audits[name].methods]
+        return [module for block in blocks for module in registry.modules("methods", block)]
 
     def experiments(self) -> dict[str, Any]:
         """What the landing page says of every experiment."""

@@ -14,7 +14,7 @@ from typing import Any
 from unlearn.core.registry import ContractError
 from unlearn.storage import study_files
 from unlearn.storage.files import UserFileError
-from unlearn.study import expand, grid_size, messages, schema
+from unlearn.study import certificate_audits, expand, grid_size, messages, schema
 from unlearn.study.components import Study
 from unlearn.study.grid import union
 from unlearn.study.resolve import Resolver, StudyError
@@ -97,6 +97,8 @@ def _expanded(config: Mapping, source: str) -> Study:
         study.experiments[name] = expand.experiment(name, block, resolver)
     for name, block in config["pictures"].items():
         study.pictures[name] = expand.picture(name, block, resolver, config["experiments"])
+    for name, block in config["certificate_audits"].items():
+        study.certificate_audits[name] = certificate_audits.resolve(name, block, resolver)
     study.cells = union([experiment.grid for experiment in study.experiments.values()])
     study.audits = union([experiment.audits for experiment in study.experiments.values()])
     return study

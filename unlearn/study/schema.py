@@ -14,12 +14,19 @@ from unlearn.study import structure
 from unlearn.study.messages import InvalidError, explanation
 
 FILE = Path(__file__).with_name("study.schema.yaml")
+CERTIFICATE_FILE = Path(__file__).with_name("certificate.schema.yaml")
 
 
 @cache
 def study_schema() -> dict:
     """The schema of the top level of a study."""
     return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+@cache
+def certificate_schema() -> dict:
+    """The schema of a deletion certificate."""
+    return yaml.safe_load(CERTIFICATE_FILE.read_text(encoding="utf-8"))
 
 
 def definition(name: str) -> dict:
@@ -51,10 +58,15 @@ def validate(config: Mapping) -> dict:
         name: with_defaults(block, definition("picture"))
         for name, block in filled["pictures"].items()
     }
-    for section, blocks in (("experiments", experiments), ("pictures", pictures)):
+    audits = {
+        name: with_defaults(block, definition("certificate_audit"))
+        for name, block in filled["certificate_audits"].items()
+    }
+    sections = {"experiments": experiments, "pictures": pictures, "certificate_audits": audits}
+    for section, blocks in sections.items():
         for name, block in blocks.items():
             structure.check_description(block["description"], f"{section}.{name}.description")
-    return filled | {"experiments": experiments, "pictures": pictures}
+    return filled | sections
 
 
 def extended(config: Mapping, path: str = "") -> dict:
