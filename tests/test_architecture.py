@@ -37,6 +37,7 @@ IMPORTERS = {
         "algorithms",
         "perturbations/search.py",
         "perturbations/alternating_search.py",
+        "perturbations/linearization.py",
         "jobs",
         "api",
         "conformance",
