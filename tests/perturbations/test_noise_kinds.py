@@ -28,7 +28,7 @@ ON_DIGITS = [
     ("linear", {}),
     ("random_noise", {"epsilon": 0.1}),
     ("random_noise", {"epsilon": 0.1, "class_wise": True}),
-    ("error_maximizing", {"shift": 1}),
+    ("error_maximizing", {"shift": 1, "steps": 20}),
 ]
 
 
@@ -41,12 +41,17 @@ def pictures():
 @pytest.fixture(scope="module")
 def autoregressive(pictures):
     """Autoregressive noise on all of them, and its record."""
-    return noise_of(pictures, "autoregressive")
+    return noise_of(pictures, "autoregressive", pool=60)
 
 
 def grey(dataset):
     """The data set with images that are grey all over, so that no noise is cut off."""
     return dataclasses.replace(dataset, train_images=np.full_like(dataset.train_images, 128))
+
+
+def class_means(values, labels):
+    """The mean of each class, classes x values."""
+    return np.stack([values[labels == label].mean(0) for label in range(10)])
 
 
 @pytest.mark.parametrize(("kind", "parameters"), ON_DIGITS, ids=str)
@@ -98,7 +103,7 @@ def test_separable_noise_is_constant_in_a_patch_and_tells_the_class(digits):
     noise = patches[digits.base_ids].reshape(len(digits.base_ids), -1).astype(float)
     assert len(np.unique(noise, axis=0)) == len(noise)  # an image has its own
     labels = digits.train_labels[digits.base_ids]
-    means = np.stack([noise[::2][labels[::2] == label].mean(0) for label in range(10)])
+    means = class_means(noise[::2], labels[::2])
     distances = ((noise[1::2, None] - means) ** 2).sum(2)
     assert (distances.argmin(1) == labels[1::2]).all()
 
@@ -173,9 +178,9 @@ def test_a_larger_pool_gives_filters_that_differ_more():
 
 def test_rounded_autoregressive_noise_still_names_its_class(pictures, autoregressive):
     values, record = autoregressive
-    assert record["answer"] > 6
+    assert record["answer"] > 3
     random = np.random.default_rng(seeding.derive(0, "weights of autoregression"))
-    weights, _ = autoregression.class_weights(random, 10, 1500, (32, 32))
+    weights, _ = autoregression.class_weights(random, 10, 60, (32, 32))
     answers = autoregression.answers(values[pictures.base_ids], weights)
     assert (answers.argmin(1) == pictures.train_labels[pictures.base_ids]).all()
     assert record["norm"] == "l2" and record["budget"] == 1 and 0.97 < record["mean_l2"] <= 1
@@ -186,7 +191,9 @@ def test_autoregressive_noise_of_a_point_does_not_depend_on_the_others(pictures,
     values, _ = autoregressive
     for kept_ids in (pictures.base_ids[2::5], pictures.base_ids[9:10]):
         outside = np.setdiff1d(np.arange(len(values)), kept_ids)
-        fewer, _ = noise_of(dataclasses.replace(pictures, held_out_ids=outside), "autoregressive")
+        fewer, _ = noise_of(
+            dataclasses.replace(pictures, held_out_ids=outside), "autoregressive", pool=60
+        )
         assert np.array_equal(fewer[kept_ids], values[kept_ids])
 
 
@@ -206,9 +213,9 @@ def test_the_gradient_of_linear_noise_is_that_of_autograd():
 
 
 def test_linear_noise_has_the_label_and_noisy_images_have_none(digits):
-    _, record = noise_of(digits, "linear")
+    _, record = noise_of(digits, "linear", epsilon=0.376)
     assert record["label_error"] <= 0.03
-    assert record["source_error"] < 0.3 < 0.7 < record["error"]
+    assert record["source_error"] < 0.1 and record["error"] > 0.5
     n = len(digits.base_ids)
     assert record["gradient_evaluations"] == 300 * 32 + 30 * n
     assert record["forward_evaluations"] == 3 * n
@@ -244,7 +251,7 @@ def test_noise_that_rounding_takes_beyond_its_budget_is_made_smaller():
     assert (norms > 1.03 * 6).any() and (norms <= 1.03 * 6).any()
     assert np.array_equal(steps[norms <= 1.03 * 6], simply_rounded[norms <= 1.03 * 6])
     shorter_norms = pixel_steps.l2_norms(steps) * 255
-    assert 4.5 < shorter_norms.min() and shorter_norms.max() <= 1.03 * 6
+    assert shorter_norms.min() > 4.5 and shorter_norms.max() <= 1.03 * 6
 
 
 def test_noise_beyond_its_budget_or_its_record_is_refused(digits):
@@ -252,27 +259,29 @@ def test_noise_beyond_its_budget_or_its_record_is_refused(digits):
     about = record | {"share": 1, "seed": 0}
     with pytest.raises(ArtifactError, match=r"noise of L2 norm .*; its budget is 0\.1"):
         with_noise(digits, values, about | {"budget": 0.1})
-    with pytest.raises(ArtifactError, match="noise of .* of 255; its record allows 3"):
+    with pytest.raises(ArtifactError, match=r"noise of .* of 255; its record allows 3"):
         with_noise(digits, values, about | {"largest": 3})
 
 
-def test_noise_towards_the_next_label_is_taken_for_it(digits):
-    """Its source gives more noisy images the next label than noise away from the label does."""
-    _, away = noise_of(digits, "error_maximizing", steps=20)
-    values, towards = noise_of(digits, "error_maximizing", shift=1, steps=20)
-    assert towards["source_error"] == away["source_error"] < 0.2
-    assert towards["error"] > 0.6 and away["error"] > 0.6
-    back, _ = noise_of(digits, "error_maximizing", shift=9, steps=20)
-    assert not np.array_equal(values, back)
-    noise = values[digits.base_ids].reshape(len(digits.base_ids), -1).astype(float)
-    labels = digits.train_labels[digits.base_ids]
-    means = np.stack([noise[labels == label].mean(0) for label in range(10)])
-    pixels = digits.train_images[digits.base_ids].reshape(len(noise), -1).astype(float)
-    images = np.stack([pixels[labels == label].mean(0) for label in range(10)])
-    likeness = np.array(
-        [np.corrcoef(means[c], images[(c + 1) % 10] - images[c])[0, 1] for c in range(10)]
-    )
-    assert likeness.mean() > 0.3
+def test_noise_towards_another_label_looks_like_the_way_there(digits):
+    """The mean noise of a class resembles the difference of its mean image to that of the other."""
+    for shift in (1, 3):
+        values, record = noise_of(digits, "error_maximizing", shift=shift, steps=20, epsilon=0.3)
+        assert record["source_error"] < 0.2 and record["error"] > 0.6
+        noise = values[digits.base_ids].reshape(len(digits.base_ids), -1).astype(float)
+        images = digits.train_images[digits.base_ids].reshape(len(noise), -1).astype(float)
+        labels = digits.train_labels[digits.base_ids]
+        class_noise = class_means(noise, labels)
+        class_images = class_means(images, labels)
+        likeness = [
+            np.corrcoef(class_noise[c], class_images[(c + shift) % 10] - class_images[c])[0, 1]
+            for c in range(10)
+        ]
+        other_likeness = [
+            np.corrcoef(class_noise[c], class_images[(c - shift) % 10] - class_images[c])[0, 1]
+            for c in range(10)
+        ]
+        assert np.mean(likeness) > 0.3 and np.mean(likeness) > np.mean(other_likeness) + 0.1
 
 
 REFUSALS = [
@@ -285,7 +294,7 @@ REFUSALS = [
     ),
     ({"name": "separable", "patch": 2, "budget": 0.01}, r"budget: 0\.01 is less than one step"),
     ({"name": "separable", "patch": 2, "budget": 5}, r"budget: 5 is .* allowed: 0\.0314 to 3\.98"),
-    ({"name": "separable", "project": "max"}, "project: 'max' is not allowed"),
+    ({"name": "separable", "project": "max"}, "project: 'max' is not one of"),
     ({"name": "autoregressive"}, r"images of 8 x 8 x 1 are not allowed; allowed: 3 channels"),
     ({"name": "autoregressive", "epsilon": 0.1}, "epsilon"),
     ({"name": "linear", "step": 0.2}, r"step: 0\.2 is more than epsilon"),
@@ -308,15 +317,6 @@ def test_autoregressive_noise_of_grey_images_is_refused():
         load_study(plan)
 
 
-def test_features_are_of_noisy_images():
-    """Noise is made for the images that features are taken of, whatever models see."""
-    plan = config(noise={"name": "linear"}, features="hog")
-    parts = load_study(plan).datasets.values()
-    assert {part.source for part in parts if part.facts.features} >= {
-        part.name for part in parts if part.noise and not part.facts.features
-    }
-
-
 def test_models_learn_less_from_separable_and_linear_noise_than_from_random_noise():
     """A model that is trained on nothing else, by its accuracy on clean images."""
     whole = build("digits", retain_sample=1, validation=0)
@@ -329,5 +329,5 @@ def test_models_learn_less_from_separable_and_linear_noise_than_from_random_nois
         return right.mean()
 
     class_accuracy = accuracy("random_noise", class_wise=True)
-    assert accuracy("separable", project="linf", patch=2) < class_accuracy - 0.08
+    assert accuracy("separable", project="sign") < class_accuracy - 0.08
     assert accuracy("linear") < accuracy("random_noise") - 0.08
