@@ -5,8 +5,8 @@ pixels in 0..1, sign, clamp to the ball and to the range. Beside it the project'
 passes through the network alone. All run alternately in one process, one thread; medians are
 printed. `--images` are worked on with each architecture (a tenth of them with resnet18), 5 steps.
 
-`--noised` measures something else instead: the CPU seconds of noise that needs no search, separable,
-autoregressive and linear, at its defaults, on so many images.
+`--noised` measures something else instead: the CPU seconds of noise that needs no search,
+separable, autoregressive and linear, at its defaults, on so many images.
 
     python -m timings.noise [--data FOLDER] [--images 1000] [--repeats 5]
     python -m timings.noise [--data FOLDER] --noised 50000

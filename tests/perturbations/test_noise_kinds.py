@@ -72,9 +72,9 @@ def test_noise_is_within_its_bound_and_its_record_says_how_large(digits, kind, p
     assert (inner_noise < 0).mean() > 0.2 and (inner_noise > 0).mean() > 0.2
     noisy = digits.train_images.astype(int) + values
     assert noisy.min() >= 0 and noisy.max() <= 255
-    again, _ = noise_of(digits, kind, **parameters)
-    other, _ = noise_of(digits, kind, **parameters, seed=1)
-    assert np.array_equal(again, values) and not np.array_equal(other, values)
+    second_values, _ = noise_of(digits, kind, **parameters)
+    seeded_values, _ = noise_of(digits, kind, **parameters, seed=1)
+    assert np.array_equal(second_values, values) and not np.array_equal(seeded_values, values)
     with_noise(digits, values, record | {"share": 1, "seed": 0})  # accepts it
 
 
@@ -83,9 +83,11 @@ def test_noise_of_a_point_does_not_depend_on_the_others(digits, kind, parameters
     values, _ = noise_of(digits, kind, **parameters)
     for kept_ids in (digits.base_ids[1::3], digits.base_ids[5:6]):
         outside = np.setdiff1d(np.arange(len(values)), kept_ids)
-        fewer, _ = noise_of(dataclasses.replace(digits, held_out_ids=outside), kind, **parameters)
-        assert np.array_equal(fewer[kept_ids], values[kept_ids])
-        assert not fewer[outside].any()
+        part_values, _ = noise_of(
+            dataclasses.replace(digits, held_out_ids=outside), kind, **parameters
+        )
+        assert np.array_equal(part_values[kept_ids], values[kept_ids])
+        assert not part_values[outside].any()
 
 
 def test_linear_noise_of_a_point_does_not_depend_on_the_others(digits, monkeypatch):
@@ -152,9 +154,9 @@ def test_autoregressive_weights_sum_to_one_and_answer_their_own_signals_with_not
     noise = pixel_steps.scaled(signals.transpose(3, 0, 1, 2), 1.0) / 255
     assert np.allclose((noise**2).sum((1, 2, 3)), 1)
     answers = autoregression.answers(noise, weights)
-    own = answers[np.arange(20), labels].copy()
+    class_answers = answers[np.arange(20), labels].copy()
     answers[np.arange(20), labels] = np.inf
-    assert (own <= 1e-5 * answers.min(1)).all()
+    assert (class_answers <= 1e-5 * answers.min(1)).all()
     assert answers.min() > 0.3 * least_answer > 0.3
 
 
@@ -191,10 +193,10 @@ def test_autoregressive_noise_of_a_point_does_not_depend_on_the_others(pictures,
     values, _ = autoregressive
     for kept_ids in (pictures.base_ids[2::5], pictures.base_ids[9:10]):
         outside = np.setdiff1d(np.arange(len(values)), kept_ids)
-        fewer, _ = noise_of(
+        part_values, _ = noise_of(
             dataclasses.replace(pictures, held_out_ids=outside), "autoregressive", pool=60
         )
-        assert np.array_equal(fewer[kept_ids], values[kept_ids])
+        assert np.array_equal(part_values[kept_ids], values[kept_ids])
 
 
 def test_the_gradient_of_linear_noise_is_that_of_autograd():

@@ -2,7 +2,7 @@
 
 A signal x of a channel obeys x[i, j] = sum over k of b_k times the k-th pixel of the window of
 3 x 3 that ends in (i, j), row by row, without the last. The filter b with -1 in the last place
-answers with 0 to it (Sandoval-Segura et al. 2022, section 3).
+answers with 0 to it (Sandoval-Segura et al. 2022).
 """
 
 import numpy as np

@@ -19,8 +19,7 @@ class Autoregressive(Perturbation):
     filters of other classes do not.
 
     References:
-        Sandoval-Segura et al., "Autoregressive perturbations for data poisoning", NeurIPS 2022,
-        section 3.
+        Sandoval-Segura et al., "Autoregressive perturbations for data poisoning", NeurIPS 2022.
     """
 
     budget: float = parameter(

@@ -16,7 +16,7 @@ class ErrorMaximizing(Perturbation):
 
     References:
         Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018.
-        Fowl et al., "Adversarial examples make strong poisons", NeurIPS 2021, eq. 3.
+        Fowl et al., "Adversarial examples make strong poisons", NeurIPS 2021.
     """
 
     model: str = model_parameter()

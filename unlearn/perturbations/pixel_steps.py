@@ -85,9 +85,9 @@ def rounded(images: np.ndarray, noise: np.ndarray, bound: Bound) -> np.ndarray:
     if bound.norm == "linf":
         return steps
     noise = noise.copy()
-    while (beyond := l2_norms(steps) > L2_TOLERANCE * bound.budget).any():
-        noise[beyond] *= SHRINKAGE
-        steps[beyond] = _whole(x[beyond], noise[beyond], radius)
+    while (is_excess := l2_norms(steps) > L2_TOLERANCE * bound.budget).any():
+        noise[is_excess] *= SHRINKAGE
+        steps[is_excess] = _whole(x[is_excess], noise[is_excess], radius)
     return steps
 
 

@@ -28,7 +28,7 @@ class Separable(Perturbation):
     around it. An image draws one value for each patch and channel.
 
     References:
-        Yu et al., "Availability attacks create shortcuts", KDD 2022, algorithm 1.
+        Yu et al., "Availability attacks create shortcuts", KDD 2022.
     """
 
     patch: int = parameter(
