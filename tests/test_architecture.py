@@ -39,6 +39,7 @@ IMPORTERS = {
         "perturbations/search.py",
         "perturbations/alternating_search.py",
         "perturbations/deletion_noise.py",
+        "perturbations/linearization.py",
         "jobs",
         "api",
         "conformance",

@@ -5,7 +5,11 @@ pixels in 0..1, sign, clamp to the ball and to the range. Beside it the project'
 passes through the network alone. All run alternately in one process, one thread; medians are
 printed. `--images` are worked on with each architecture (a tenth of them with resnet18), 5 steps.
 
+`--noised` measures something else instead: the CPU seconds of noise that needs no search,
+separable, autoregressive and linear, at its defaults, on so many images.
+
     python -m timings.noise [--data FOLDER] [--images 1000] [--repeats 5]
+    python -m timings.noise [--data FOLDER] --noised 50000
 """
 
 import json
@@ -19,6 +23,8 @@ from torch.nn import functional
 
 from timings._common import dataset_of, job, options
 from unlearn.data.dataset import Dataset
+from unlearn.jobs.description import NoiseJob
+from unlearn.jobs.perturb import make_noise
 from unlearn.jobs.setup import new_task
 from unlearn.perturbations import search
 from unlearn.training.data import normalised
@@ -34,6 +40,7 @@ ARCHITECTURES = {
     "resnet9": {"width": 16},
     "resnet18": {},
 }
+DRAWN_KINDS = ("separable", "autoregressive", "linear")
 
 
 def search_plainly(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -114,9 +121,23 @@ def rates(kind: str, data: Dataset, images: int, repeats: int) -> dict:
     }
 
 
+def cpu_seconds(kind: str, data: Dataset) -> dict:
+    """The CPU seconds of making noise for a data set, and how large it is."""
+    noise = {"kind": kind, "parameters": {}}
+    start = time.process_time()
+    _, record, _ = make_noise(data, NoiseJob(noise=noise, device="cpu"))
+    seconds = time.process_time() - start
+    size = {name: round(record[name], 2) for name in ("largest", "mean_l2", "rms")}
+    return {"images": len(data.base_ids), "CPU seconds": round(seconds, 1)} | size
+
+
 def main() -> None:
     """Measure and print one JSON object."""
-    arguments = options(__doc__, images=1000, repeats=5)
+    arguments = options(__doc__, images=1000, repeats=5, noised=0)
+    if arguments.noised:
+        data = dataset_of("cifar10", arguments.data, validation=0, subset=arguments.noised)
+        print(json.dumps({kind: cpu_seconds(kind, data) for kind in DRAWN_KINDS}, indent=2))
+        return
     data = dataset_of("cifar10", arguments.data, subset=max(arguments.images, MIN_SUBSET))
     images = {"resnet18": arguments.images // 10}
     result = {

@@ -13,12 +13,16 @@ SMALL_SEARCHES = {
     },
     "error_maximizing": {"batch_size": 32, "epochs": 4, "steps": 5, "model": "cnn1"},
     "random_noise": {},
+    "separable": {"patch": 2},
+    "autoregressive": {},
+    "linear": {"batch_size": 32, "lr": 0.1, "training_steps": 300},
 }
+WITH_EPSILON = ("error_minimizing", "error_maximizing", "random_noise", "linear")
 
 
 def noise_job(kind="error_minimizing", **parameters):
     """The description of a small search."""
-    small = {"epsilon": 0.1} | SMALL_SEARCHES[kind]
+    small = SMALL_SEARCHES[kind] | ({"epsilon": 0.1} if kind in WITH_EPSILON else {})
     return NoiseJob(
         noise=block("noises", kind, **small | parameters), device="cpu", precision="float32"
     )

@@ -6,6 +6,7 @@ from unlearn.core import registry
 from unlearn.data.dataset import Dataset
 from unlearn.jobs.description import NoiseJob
 from unlearn.jobs.setup import new_task
+from unlearn.perturbations.pixel_steps import size
 from unlearn.training import meter
 from unlearn.training.meter import Meter
 
@@ -15,7 +16,8 @@ RECORDED_COSTS = ("wall_seconds", "gradient_evaluations", "forward_evaluations",
 def make_noise(dataset: Dataset, job: NoiseJob, label: str = "") -> tuple[np.ndarray, dict, dict]:
     """Noise for the training images, int8 like them, 0 outside base training; record and costs.
 
-    The record tells whether and how the search ended, its share of negative and its largest steps.
+    The record tells whether and how the search ended, the bound of the noise, its size and its
+    share of negative steps.
     ValueError if the search cannot be made.
     """
     task = new_task(dataset, job.fleet_job(), label)
@@ -26,9 +28,11 @@ def make_noise(dataset: Dataset, job: NoiseJob, label: str = "") -> tuple[np.nda
     )
     values = np.zeros(dataset.train_images.shape, dtype=np.int8)
     values[dataset.base_ids] = noise
-    record |= {
+    bound = perturbation.bound(task.data.shape)
+    record |= size(noise) | {
+        "norm": bound.norm,
+        "budget": bound.budget,
         "parameters": {"kind": job.noise["kind"], **job.noise["parameters"]},
         "negative": float((noise < 0).mean()),
-        "largest": int(np.abs(noise.astype(np.int16)).max(initial=0)),
     }
     return values, record, {name: cost[name] for name in RECORDED_COSTS}

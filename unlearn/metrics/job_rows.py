@@ -162,6 +162,9 @@ NOISES = (
         "Gradient evaluations for noise",
         noise_field="gradient_evaluations",
     ),
+    row(_NOISE, "noise_largest", "Largest change of a pixel (of 255)", noise_field="largest"),
+    row(_NOISE, "noise_mean_l2", "Mean L2 norm of noise", unit="norm", noise_field="mean_l2"),
+    row(_NOISE, "noise_rms", "Root mean squared change of a pixel (of 255)", noise_field="rms"),
 )
 
 RELEARNING = (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from unlearn.core import registry
 from unlearn.core.parameters import Parameters, parameter
+from unlearn.perturbations.limits import Bound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,13 @@ class Perturbation(Parameters):
     def modules(self) -> tuple[str, ...]:
         """The module of the source model."""
         return (registry.module("models", self.source_name),)
+
+    def check(self, shape: tuple[int, int, int], classes: int) -> None:
+        """Raise ValueError for images (H, W, C) or classes that this noise cannot be made for."""
+
+    def bound(self, shape: tuple[int, int, int]) -> Bound:
+        """The largest noise on images of a shape H, W, C."""
+        return Bound("linf", self.epsilon)
 
     def make(self, task: Task, ids: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
         """Noise for the points `ids`, and a record of how it was made.

@@ -11,8 +11,12 @@ from unlearn.perturbations.base import Perturbation, model_parameter, size_param
 class ErrorMaximizing(Perturbation):
     """A control. Noise that makes the loss of a trained model large.
 
+    With `shift` the noise makes the loss of another label small instead: targeted adversarial
+    poisoning (TAP).
+
     References:
         Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018.
+        Fowl et al., "Adversarial examples make strong poisons", NeurIPS 2021.
     """
 
     model: str = model_parameter()
@@ -20,6 +24,12 @@ class ErrorMaximizing(Perturbation):
     epsilon: float = limits.epsilon_parameter()
     step: float | None = limits.step_parameter()
     steps: int = parameter(20, minimum=1, help="Steps of the noise.")
+    shift: int = parameter(
+        0,
+        minimum=0,
+        help="The noise leads to the label that is so much higher, after the last the first again; "
+        "0: away from the label.",
+    )
     epochs: int = parameter(10, minimum=1, help="Training of the source model.")
     batch_size: int = parameter(128, minimum=2)
     lr: float = parameter(0.1, above=0)
@@ -29,6 +39,11 @@ class ErrorMaximizing(Perturbation):
         """Raise ValueError for noise that images cannot carry, or for an unknown source."""
         limits.check(self.epsilon, self.step)
         self.source()
+
+    def check(self, shape, classes):
+        """Raise ValueError for a shift that comes back to the label."""
+        if self.shift >= classes:
+            raise ValueError(f"shift: {self.shift} is too large; allowed: below {classes} classes")
 
     def make(self, task, ids):
         """The noise against a model trained on the points.
@@ -61,7 +76,9 @@ class ErrorMaximizing(Perturbation):
         labels = data.labels(ids)
         noise = torch.zeros(pixels.shape, device=pixels.device)
         source_error = search.error_rate(task, source, pixels, labels, noise)
-        search.follow(task, source, pixels, labels, noise, ball, self.steps, uphill=True)
+        aims = (labels + self.shift) % data.classes
+        uphill = self.shift == 0
+        search.follow(task, source, pixels, aims, noise, ball, self.steps, uphill=uphill)
         error = search.error_rate(task, source, pixels, labels, noise)
         record = {"converged": True, "error": error, "source_error": source_error, "rounds": 1}
         return search.rounded(pixels, noise, ball.radius, data.levels), record

@@ -3,11 +3,22 @@
 Importable without numpy and torch: the plan of a study checks them.
 """
 
+import math
+from typing import Literal, NamedTuple
+
 from unlearn.core.parameters import parameter
 from unlearn.data.source import LEVELS
 
 MAX_NOISE = 127
 """The largest noise, in steps of a pixel: it is stored in 8 bits, with a sign."""
+
+
+class Bound(NamedTuple):
+    """The largest noise on an image."""
+
+    norm: Literal["linf", "l2"]
+    budget: float
+    """The largest norm of the noise on an image; the range of a pixel is 1."""
 
 
 def epsilon_parameter() -> float:
@@ -36,3 +47,17 @@ def check(epsilon: float, step: float | None = None) -> None:
         )
     if step is not None and step > epsilon:
         raise ValueError(f"step: {step} is more than epsilon; allowed: up to {epsilon}")
+
+
+def check_budget(budget: float, shape: tuple[int, int, int]) -> None:
+    """ValueError for an L2 norm that noise on images of a shape H, W, C cannot have.
+
+    Spread over all pixels, it is a step of a pixel at least, and MAX_NOISE steps at most.
+    """
+    step = math.sqrt(math.prod(shape)) / LEVELS
+    if not step <= budget <= MAX_NOISE * step:
+        size = " x ".join(map(str, shape))
+        raise ValueError(
+            f"budget: {budget:g} is less than one step a pixel of images of {size}, or more than "
+            f"{MAX_NOISE}; allowed: {step:.3g} to {MAX_NOISE * step:.3g}"
+        )

@@ -99,6 +99,8 @@ class Resolver:
         elif noise:
             clean = {"noise": None, "noised": 1, "noised_seed": 0}
             source = self.dataset(block | clean, path).name
+            shape = component.kept_facts().shape
+            self.at(f"{path}.noise", noise.component.check, shape, facts.classes)
             self.register(self.study.noises, noise.name, noise)
         elif values["swapped"]:
             true_labels = {"swapped": None, "swapped_classes": None, "swapped_seed": 0}
