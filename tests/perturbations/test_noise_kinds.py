@@ -13,7 +13,7 @@ from tests.support.noised import config
 from unlearn.core import seeding
 from unlearn.jobs.train import train_fleet
 from unlearn.perturbations import autoregression, linearization, pixel_steps
-from unlearn.perturbations.limits import Bound
+from unlearn.perturbations.limits import NoiseBound
 from unlearn.perturbations.noisy_images import with_noise
 from unlearn.storage.files import ArtifactError
 from unlearn.study.load import StudyError, load_study
@@ -247,7 +247,7 @@ def test_noise_that_rounding_takes_beyond_its_budget_is_made_smaller():
     images = np.full((200, 4, 4, 1), 100, dtype=np.uint8)
     random = np.random.default_rng(0)
     noise = pixel_steps.scaled(random.standard_normal(images.shape), 6 / 255)
-    steps = pixel_steps.rounded(images, noise, Bound("l2", 6 / 255))
+    steps = pixel_steps.rounded(images, noise, NoiseBound("l2", 6 / 255))
     simply_rounded = np.rint(noise)
     norms = np.sqrt((simply_rounded**2).sum((1, 2, 3)))
     assert (norms > 1.03 * 6).any() and (norms <= 1.03 * 6).any()

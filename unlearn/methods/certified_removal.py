@@ -31,8 +31,8 @@ class CertifiedRemoval(Method):
 
     Pitfalls:
         The bound holds at the noise that was drawn, and the theorem asks for more: so the level is
-        `approximate`. Deletions must not be chosen by looking at the model. The benchmark draws b
-        from a public seed, and draws it again to measure `residual`; a service must destroy it.
+        `approximate`. Deletions must not be chosen by looking at the model. The benchmark's b is a
+        function of a public seed, drawn again to measure `residual`; a service must destroy it.
         `gap_bound` is one of gradients of the summed loss, not of weights.
 
     References:

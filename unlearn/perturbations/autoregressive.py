@@ -4,7 +4,7 @@ from unlearn.core import seeding
 from unlearn.core.parameters import parameter
 from unlearn.perturbations import limits
 from unlearn.perturbations.base import Perturbation
-from unlearn.perturbations.limits import Bound
+from unlearn.perturbations.limits import NoiseBound
 
 CHANNELS = 3
 MIN_SIDE = 16
@@ -47,7 +47,7 @@ class Autoregressive(Perturbation):
 
     def bound(self, shape):
         """The L2 budget."""
-        return Bound("l2", self.budget)
+        return NoiseBound("l2", self.budget)
 
     def make(self, task, ids):
         """Noise that is a function of the seed and of each id and its label alone.

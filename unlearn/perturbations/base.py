@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from unlearn.core import registry
 from unlearn.core.parameters import Parameters, parameter
-from unlearn.perturbations.limits import Bound
+from unlearn.perturbations.limits import NoiseBound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,9 +41,9 @@ class Perturbation(Parameters):
     def check(self, shape: tuple[int, int, int], classes: int) -> None:
         """Raise ValueError for images (H, W, C) or classes that this noise cannot be made for."""
 
-    def bound(self, shape: tuple[int, int, int]) -> Bound:
+    def bound(self, shape: tuple[int, int, int]) -> NoiseBound:
         """The largest noise on images of a shape H, W, C."""
-        return Bound("linf", self.epsilon)
+        return NoiseBound("linf", self.epsilon)
 
     def make(self, task: Task, ids: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
         """Noise for the points `ids`, and a record of how it was made.

@@ -13,7 +13,7 @@ MAX_NOISE = 127
 """The largest noise, in steps of a pixel: it is stored in 8 bits, with a sign."""
 
 
-class Bound(NamedTuple):
+class NoiseBound(NamedTuple):
     """The largest noise on an image."""
 
     norm: Literal["linf", "l2"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from unlearn.data.source import LEVELS
 from unlearn.perturbations import limits
-from unlearn.perturbations.limits import Bound
+from unlearn.perturbations.limits import NoiseBound
 
 if TYPE_CHECKING:
     from unlearn.training.task import Task
@@ -25,7 +25,7 @@ Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """draw(ids N, labels N): noise in steps of the pixels, float64 N x H x W x C."""
 
 
-def noise_of_ids(task: "Task", ids: np.ndarray, draw: Draw, bound: Bound) -> np.ndarray:
+def noise_of_ids(task: "Task", ids: np.ndarray, draw: Draw, bound: NoiseBound) -> np.ndarray:
     """The noise of points, int8 ids x H x W x C, from a function that draws it.
 
     Args:
@@ -63,7 +63,7 @@ def scaled(noise: np.ndarray, budget: float) -> np.ndarray:
     return (budget * LEVELS * rows / norms).reshape(noise.shape)
 
 
-def rounded(images: np.ndarray, noise: np.ndarray, bound: Bound) -> np.ndarray:
+def rounded(images: np.ndarray, noise: np.ndarray, bound: NoiseBound) -> np.ndarray:
     """Noise in whole steps within its bound, so that noisy images are whole numbers in their range.
 
     Noise of an L2 budget that is longer than L2_TOLERANCE allows, after rounding, is made a little

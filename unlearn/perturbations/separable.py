@@ -6,7 +6,7 @@ from unlearn.core import seeding
 from unlearn.core.parameters import parameter
 from unlearn.perturbations import limits
 from unlearn.perturbations.base import Perturbation
-from unlearn.perturbations.limits import Bound
+from unlearn.perturbations.limits import NoiseBound
 
 DEFAULT_EPSILON = 0.0314
 """8 of 255."""
@@ -96,9 +96,9 @@ class Separable(Perturbation):
     def bound(self, shape):
         """The L2 budget, or epsilon."""
         if self.project != "l2":
-            return Bound("linf", DEFAULT_EPSILON if self.epsilon is None else self.epsilon)
+            return NoiseBound("linf", DEFAULT_EPSILON if self.epsilon is None else self.epsilon)
         default = DEFAULT_RMS * math.sqrt(math.prod(shape))
-        return Bound("l2", default if self.budget is None else self.budget)
+        return NoiseBound("l2", default if self.budget is None else self.budget)
 
     def make(self, task, ids):
         """Noise that is a function of the seed and of each id and its label alone."""

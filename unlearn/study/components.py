@@ -149,6 +149,15 @@ class CertificateAudit:
     noise_scales: tuple[float, ...]
     seed: int
 
+    def job(self) -> dict[str, Any]:
+        """The description of the job."""
+        return {
+            "methods": [{"variant": part.name, "block": part.block()} for part in self.methods],
+            "runs": self.runs,
+            "noise_scales": list(self.noise_scales),
+            "seed": self.seed,
+        }
+
 
 @dataclass
 class Study:

@@ -247,14 +247,7 @@ class Jobs:
 
     def certificate_audit(self, name: str) -> dict[str, Any]:
         """The methods whose certificates are audited, and how often they run."""
-        audit = self.study.certificate_audits[name]
-        methods = [{"variant": part.name, "block": part.block()} for part in audit.methods]
-        return {
-            "methods": methods,
-            "runs": audit.runs,
-            "noise_scales": list(audit.noise_scales),
-            "seed": audit.seed,
-        }
+        return self.study.certificate_audits[name].job()
 
     def certificate_audit_modules(self, name: str) -> list[str]:
         """The code of these methods."""

@@ -1,15 +1,12 @@
 """The noise that clipped weights need, and the certificate that it gives."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from unlearn.algorithms.certified.parameters import NoisyParameters
 from unlearn.certificates import calibration, chains, record
 from unlearn.certificates.amplification import amplified_mu
 from unlearn.certificates.chains import Deletion, NoisySteps
 from unlearn.certificates.record import Certificate, Clipping
-
-if TYPE_CHECKING:
-    from unlearn.methods.noisy_finetuning import NoisyFinetuning
 
 REASON = "all weights are clipped to a radius before the noise"
 """Why every constant of the certificate is proved."""
@@ -17,7 +14,7 @@ REASON = "all weights are clipped to a radius before the noise"
 REFERENCE = "the same noisy steps, from a model that was trained without the deleted points"
 
 
-def procedure(method: "NoisyFinetuning") -> "NoisyProcedure":
+def procedure(method: NoisyParameters) -> "NoisyProcedure":
     """What the certificate of a method follows from, but for the noise."""
     return NoisyProcedure(
         rule=method.mode,

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import count, islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from unlearn.algorithms.certified.noisy_steps import (
     clipped_gradients,
     clipped_models,
 )
+from unlearn.algorithms.certified.parameters import NoisyParameters
 from unlearn.algorithms.certified.weight_vector import WeightVector
 from unlearn.core import seeding
 from unlearn.requests.request import Step
@@ -28,12 +28,9 @@ from unlearn.training.recipe import Recipe
 from unlearn.training.state import State, Update
 from unlearn.training.task import Task
 
-if TYPE_CHECKING:
-    from unlearn.methods.noisy_finetuning import NoisyFinetuning
-
 
 def unlearn(
-    method: "NoisyFinetuning", task: Task, original: State, request: Step, seed: int
+    method: NoisyParameters, task: Task, original: State, request: Step, seed: int
 ) -> Update:
     """The fine-tuned model and its certificate; no change if nothing is deleted.
 

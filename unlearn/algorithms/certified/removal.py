@@ -6,7 +6,6 @@ References:
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,18 +16,15 @@ from unlearn.algorithms.certified.objective_perturbation import (
     random_term,
     solve,
 )
+from unlearn.algorithms.certified.parameters import PerturbationParameters, RemovalParameters
 from unlearn.algorithms.certified.removal_ledger import RemovalLedger, removal_budget
 from unlearn.algorithms.certified.summed_loss import SummedLoss
 from unlearn.requests.request import Step
 from unlearn.training.state import State, Update
 from unlearn.training.task import Task
 
-if TYPE_CHECKING:
-    from unlearn.methods.certified_removal import CertifiedRemoval
-    from unlearn.trainers.removal import RemovalTrainer
 
-
-def train(trainer: "RemovalTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
+def train(trainer: PerturbationParameters, task: Task, ids: np.ndarray, seed: int) -> State:
     """The minimum of the perturbed loss on the points `ids`, and the ledger of its residual.
 
     Args:
@@ -49,7 +45,7 @@ def train(trainer: "RemovalTrainer", task: Task, ids: np.ndarray, seed: int) -> 
     return {loss.weight_name: weights.cpu()} | ledger.tensors()
 
 
-def retrain(trainer: "RemovalTrainer", task: Task, ids: np.ndarray, seed: int) -> State:
+def retrain(trainer: PerturbationParameters, task: Task, ids: np.ndarray, seed: int) -> State:
     """The same weights, without a ledger."""
     loss = SummedLoss(task, ids)
     term = random_term(loss, trainer.sigma, seed, restarts=0)
@@ -116,7 +112,7 @@ def residual_norms(loss: SummedLoss, term: torch.Tensor, weights: torch.Tensor) 
 
 
 def unlearn(
-    method: "CertifiedRemoval", task: Task, original: State, request: Step, seed: int
+    method: RemovalParameters, task: Task, original: State, request: Step, seed: int
 ) -> Update:
     """The weights after a Newton step; after a training on the rest where the budget is spent.
 

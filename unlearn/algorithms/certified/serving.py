@@ -5,13 +5,17 @@ The reference is the same procedure, with the same noise, on the retained points
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from unlearn.algorithms.certified import full_batch
 from unlearn.algorithms.certified.chain import Chain
+from unlearn.algorithms.certified.parameters import (
+    DescentParameters,
+    LangevinParameters,
+    StepParameters,
+)
 from unlearn.certificates import chains
 from unlearn.certificates.calibration import (
     descent_to_delete_closed_form,
@@ -26,11 +30,6 @@ from unlearn.certificates.record import Certificate
 from unlearn.requests.request import Step
 from unlearn.training.state import State, Update
 from unlearn.training.task import Task
-
-if TYPE_CHECKING:
-    from unlearn.methods.descent_to_delete import DescentToDelete
-    from unlearn.methods.langevin import Langevin
-    from unlearn.methods.rewind import Rewind
 
 LEDGER = "ledger/requests"
 """The tensor of a state with the requests so far, int64 J x 3: deleted, points before, steps."""
@@ -105,7 +104,9 @@ class Service:
         return self.chain.run(weights, [self.request.retain_ids], steps, noise)
 
 
-def langevin(method: "Langevin", task: Task, original: State, request: Step, seed: int) -> Update:
+def langevin(
+    method: LangevinParameters, task: Task, original: State, request: Step, seed: int
+) -> Update:
     """Noisy steps on the retained points; see the method."""
     service = Service(task, original, request, seed)
     sigma = task.trainer.sigma
@@ -132,7 +133,7 @@ def langevin(method: "Langevin", task: Task, original: State, request: Step, see
 
 
 def descent_to_delete(
-    method: "DescentToDelete", task: Task, original: State, request: Step, seed: int
+    method: StepParameters, task: Task, original: State, request: Step, seed: int
 ) -> Update:
     """Steps on the retained points, of which a noisy copy is published; see the method."""
     service = Service(task, original, request, seed)
@@ -160,7 +161,9 @@ def descent_to_delete(
     return service.update(tensors, descent, certificate(descent))
 
 
-def rewind(method: "Rewind", task: Task, original: State, request: Step, seed: int) -> Update:
+def rewind(
+    method: DescentParameters, task: Task, original: State, request: Step, seed: int
+) -> Update:
     """The last steps of learning again, of which a noisy copy is published; see the method."""
     service = Service(task, original, request, seed)
 
