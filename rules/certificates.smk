@@ -1,3 +1,44 @@
+"""Certificates, asked for by their names alone, and audits of certified methods from below."""
+
+
+def certificate_audit_files():
+    """The table and the figure of every audit."""
+    tables = [
+        AUDIT_TABLE.format(certificate_audit=name) for name in STUDY.certificate_audits
+    ]
+    figures = [
+        f"{AUDIT_FIGURE.format(certificate_audit=name)}.{kind}"
+        for name in STUDY.certificate_audits
+        for kind in ("svg", "png")
+    ]
+    return tables + figures
+
+
+def certificate_audit_job(wildcards):
+    return as_json(JOBS.certificate_audit(wildcards.certificate_audit))
+
+
+def certificate_audit_code(wildcards):
+    modules = JOBS.certificate_audit_modules(wildcards.certificate_audit)
+    return code("scripts.certified_audit", *modules)
+
+
+def certificate_job(wildcards):
+    is_tuned = wildcards.variant in STUDY.tunings
+    return as_json(
+        {
+            "cell": cell_of(wildcards)._asdict(),
+            "tuned_on": STUDY.pilots[wildcards.request] if is_tuned else None,
+        }
+    )
+
+
+def certificate_code(wildcards):
+    trainer = STUDY.variants[wildcards.variant].trainer.block()
+    modules = registry.modules("trainers", trainer)
+    return metric_code("scripts.certificate", *modules)
+
+
 rule certificate:
     """What one cell promises of the points that it has deleted."""
     input:
