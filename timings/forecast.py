@@ -107,7 +107,7 @@ def _jobs_of(plan: Study, cell: Cell) -> Iterator[Job]:
     """The jobs of a cell: noise where its images carry some, training, unlearning."""
     trainer = plan.variants[cell.variant].trainer.name
     data = plan.datasets[cell.dataset]
-    if data.parameters["features"]:  # of images, which may be noisy
+    if data.parameters["features"] or data.squeeze:  # of images, which may be noisy
         data = plan.datasets[data.source]
     if data.noise and data.parameters["noised"] > 0:
         noise = data.noise.name

@@ -29,7 +29,7 @@ _VALUE_TITLES = {
 }
 """Titles of values that mean little beside the bare name of their column, by column."""
 
-_FIELD_PREFIXES = {"dataset": ("dataset.", "noise."), "model": ("model.", "recipe.")}
+_FIELD_PREFIXES = {"dataset": ("dataset.", "noise.", "squeeze."), "model": ("model.", "recipe.")}
 """The prefixes of the columns with the parameters of a field."""
 
 

@@ -149,7 +149,9 @@ def possible(dataset: DatasetPart, request: Part, variant: Variant) -> bool:
 
 
 def check_picture(dataset: DatasetPart) -> Problem | None:
-    """Images, of which some carry noise."""
+    """Images, of which some carry noise, as they are before any squeeze."""
+    if dataset.squeeze is not None:
+        return Problem("dataset", f"{dataset.name} is squeezed; allowed: squeeze: null")
     if not dataset.facts.noised or dataset.facts.features:
         return Problem("dataset", f"{dataset.name} has no images that carry noise")
     return None
