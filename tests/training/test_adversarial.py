@@ -126,10 +126,10 @@ def test_robustness_grows(digits):
     attack = new_task(digits, model="mlp", adversarial=5, **options)
     accuracy = {}
     for steps in (0, 3):
-        task = new_task(digits, model="mlp", adversarial=steps, epochs=8, **options)
+        task = new_task(digits, model="mlp", adversarial=steps, epochs=20, **options)
         network = task.new_model(0)
-        fit(task, network, np.arange(800), task.recipe, 0)
-        ids = np.arange(800, 1200)
+        fit(task, network, np.arange(150), task.recipe, 0)
+        ids = np.arange(150)
         labels = attack.data.labels(ids)
         moved = adversary(attack).images(network, attack.data.images(ids), labels)
         accuracy[steps] = float((network(moved).argmax(1) == labels).float().mean())

@@ -55,7 +55,7 @@ def strong(pixels: torch.Tensor, ids: np.ndarray, seed: int, levels: float) -> t
     factor = MIN_CONTRAST + _field(contrast, height, width)
     images = ((images - 0.5) * factor + 0.5).clamp_(0, 1)
     unchanged = torch.arange(channels, device=pixels.device).expand(len(ids), -1)
-    order = torch.where(chance < REORDER_CHANCE, keys.argsort(1, stable=True), unchanged)
+    order = torch.where(chance < REORDER_CHANCE, keys.argsort(stable=True, dim=1), unchanged)
     return images.gather(3, order[:, None, None, :].expand_as(images)) * levels
 
 
