@@ -10,7 +10,7 @@ from unlearn.evaluation import placement
 from unlearn.evaluation.columns import PLANNED_COLUMNS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.relearning import RELEARNING_STEP
-from unlearn.study import messages, metric_checks
+from unlearn.study import matrix_checks, messages, metric_checks
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
 from unlearn.study.messages import InvalidError
@@ -51,6 +51,7 @@ def figure(
             )
     metric_checks.check_metrics(block["y"], block["split"], cells, study)
     metric_checks.check_fleets(block["y"], cells, study)
+    matrix_checks.check_keys(block, {*PLANNED_COLUMNS, *parameters})
     rows: dict[Cell, dict] = {}
     for cell in cells:
         setting = _setting(cell, draws)
@@ -64,7 +65,11 @@ def figure(
     metric_checks.check_drawn(block, drawn_cells, study)
     _check_populations(block, cells, study)
     _check_scale(block, rows)
-    _check_points(block, rows)
+    if registry.find("figures", block["kind"]).has_selections:
+        drawn = metric_checks.drawn_cells(block, rows)
+        matrix_checks.check_cells(block, {cell: rows[cell] for cell in drawn})
+    else:
+        _check_points(block, rows)
 
 
 def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:
@@ -96,6 +101,8 @@ def _check_columns(block: Mapping, columns: set[str]) -> None:
         _check_distances(block)
     if kind.compares_metrics:
         _check_comparison(block)
+        keys.remove("x")
+    if kind.has_selections:
         keys.remove("x")
     _check_normalised(block, kind.has_normalised_axis)
     for key in keys:
