@@ -106,8 +106,7 @@ SQUEEZED = [name for name, part in STUDY.datasets.items() if part.squeeze]
 SWAPPED = [
     name
     for name in DERIVED
-    if name not in (*FEATURED, *SQUEEZED)
-    and STUDY.datasets[name].facts.swapped_classes
+    if name not in (*FEATURED, *SQUEEZED) and STUDY.datasets[name].facts.swapped_classes
 ]
 NOISED = [name for name in DERIVED if name not in (*FEATURED, *SQUEEZED, *SWAPPED)]
 PLAIN = [name for name in STUDY.datasets if name not in DERIVED]
