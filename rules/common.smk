@@ -105,12 +105,13 @@ def per_attempt(amount):
 
 FEATURED = [name for name, part in STUDY.datasets.items() if part.features]
 DERIVED = [name for name, part in STUDY.datasets.items() if part.source]
+SQUEEZED = [name for name, part in STUDY.datasets.items() if part.squeeze]
 SWAPPED = [
     name
     for name in DERIVED
-    if name not in FEATURED and STUDY.datasets[name].facts.swapped_classes
+    if name not in (*FEATURED, *SQUEEZED) and STUDY.datasets[name].facts.swapped_classes
 ]
-NOISED = [name for name in DERIVED if name not in (*FEATURED, *SWAPPED)]
+NOISED = [name for name in DERIVED if name not in (*FEATURED, *SQUEEZED, *SWAPPED)]
 PLAIN = [name for name in STUDY.datasets if name not in DERIVED]
 ARRAYS = [
     f"{DATA}/{split}_{array}.npy"
@@ -138,7 +139,7 @@ def checkpoint_files(wildcards):
 
 
 def source_of(wildcards):
-    """The data set of the images that features are of, or that get noise or other labels."""
+    """The data set of the images that features are of, or that are changed or get other labels."""
     return DATASET.format(dataset=STUDY.datasets[wildcards.dataset].source)
 
 
@@ -149,9 +150,9 @@ def noise_of(wildcards):
 
 
 def noise_of_images(wildcards):
-    """The noise on the images that a data set shows or has features of, if there is any."""
+    """The noise on the images of a data set, squeezed or as features or not, if there is any."""
     part = STUDY.datasets[wildcards.dataset]
-    name = part.source if part.features else part.name
+    name = part.source if part.features or part.squeeze else part.name
     if name not in NOISED:
         return []
     part = STUDY.datasets[name]

@@ -113,6 +113,34 @@ rule noised:
         " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
 
 
+rule squeezed:
+    """A data set whose training images are squeezed, so that less of their noise is left."""
+    input:
+        dataset=source_of,
+    output:
+        dataset=f"{DATA}/dataset.json",
+        arrays=ARRAYS,
+        record=DATASET,
+    log:
+        f"{LOGS}/squeezed/{{dataset}}.log",
+    wildcard_constraints:
+        dataset=one_of(SQUEEZED),
+    priority: 38
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(30),
+    params:
+        squeeze=squeeze_of,
+        code=squeezed_code,
+    shell:
+        "python -m scripts.start torch squeezed --dataset {input.dataset:q}"
+        " --squeeze {params.squeeze:q} --output {output.dataset:q} --arrays {output.arrays:q}"
+        " --record {output.record:q} --code {params.code:q} 2>&1 | tee {log:q}"
+
+
 rule swapped:
     """A data set in which points of two classes have exchanged their labels."""
     input:

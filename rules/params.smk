@@ -26,6 +26,10 @@ def noised_share(wildcards):
     return as_json(JOBS.noise_share(wildcards.dataset))
 
 
+def squeeze_of(wildcards):
+    return as_json(JOBS.squeeze(wildcards.dataset))
+
+
 def swap_of(wildcards):
     return as_json(JOBS.swap(wildcards.dataset))
 
@@ -143,6 +147,10 @@ def data_code(wildcards):
 
 def features_code(wildcards):
     return code("scripts.features", *JOBS.features_modules(wildcards.dataset))
+
+
+def squeezed_code(wildcards):
+    return code("scripts.squeezed", *JOBS.squeeze_modules(wildcards.dataset))
 
 
 def noise_code(wildcards):

@@ -20,6 +20,7 @@ def _made_for_jobs():
         rule_name = "data"
         if name in DERIVED:
             rule_name = "swapped" if name in SWAPPED else "noised"
+            rule_name = "squeezed" if name in SQUEEZED else rule_name
             rule_name = "features" if name in FEATURED else rule_name
         yield rule_name, {"dataset": name}
         if name in NOISED:

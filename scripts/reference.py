@@ -37,6 +37,7 @@ TITLES = {
     "trainers": "Trainers",
     "methods": "Methods",
     "noises": "Noises",
+    "squeezes": "Squeezes",
     "figures": "Kinds of figure",
 }
 """Family -> title of its section, in the order of the page."""
@@ -49,6 +50,7 @@ INTRODUCTIONS = {
     "trainers": "A method names its trainer. The block of a method takes these parameters as well.",
     "methods": "Section `methods` of a study.",
     "noises": "Section `noises` of a study; option `noise` of a data set.",
+    "squeezes": "Section `squeezes` of a study; option `squeeze` of a data set.",
     "figures": "Key `kind` of the figure of an experiment.",
 }
 
@@ -128,7 +130,7 @@ def _shared_parameters(family: str) -> Iterator[tuple[str, type[Parameters]]]:
         first = registry.find(family, registry.names(family)[0])
         bases = {base.__name__: base for base in first.__mro__}
         yield "Points and pixels", bases[registry.FAMILIES[family].base]
-        yield "Recipe, features and noise", DatasetOptions
+        yield "Recipe, features, noise and squeeze", DatasetOptions
     if family == "models":
         yield "Recipe", ModelOptions
     if family == "methods":

@@ -74,9 +74,13 @@ def test_the_full_study_is_planned_from_its_configuration():
     assert int(jobs["table"]) == int(jobs["figure"]) == len(plan.experiments)
     parts = plan.datasets.values()
     featured = [part for part in parts if part.parameters["features"]]
-    noised = [part for part in parts if part.noise and not part.parameters["features"]]
-    swapped = [p for p in parts if p.facts.swapped_classes and not p.parameters["features"]]
-    assert int(jobs["data"]) == len(parts) - len(featured) - len(noised) - len(swapped)
+    squeezed = [part for part in parts if part.squeeze]
+    changed = [part for part in parts if not part.features and not part.squeeze]
+    noised = [part for part in changed if part.noise]
+    swapped = [part for part in changed if part.facts.swapped_classes]
+    derived = [*featured, *squeezed, *noised, *swapped]
+    assert int(jobs["data"]) == len(parts) - len(derived)
+    assert int(jobs.get("squeezed", 0)) == len(squeezed)
     assert int(jobs["features"]) == len(featured) > 0
     assert int(jobs["noised"]) == len(noised) > int(jobs["noise"]) > 0
     assert int(jobs["picture"]) == int(jobs["picture_table"]) == len(plan.pictures)
@@ -165,6 +169,7 @@ FAMILIES_BY_RULE = {
     "data": ["data"],
     "noise": ["noises", "models"],
     "features": ["features"],
+    "squeezed": ["squeezes"],
     "request": ["requests"],
     "train": ["trainers", "models"],
     "unlearn": ["trainers", "methods", "models"],

@@ -73,6 +73,8 @@ class Job(NamedTuple):
     models: int
     share: float = 1.0
     """The seconds of a model, as a share of those of a training by `what`."""
+    gradients: int = 1
+    """Those of a training step: adversarial training takes more than one."""
 
 
 def jobs(plan: Study) -> Iterator[tuple[str, Job]]:
@@ -107,7 +109,7 @@ def _jobs_of(plan: Study, cell: Cell) -> Iterator[Job]:
     """The jobs of a cell: noise where its images carry some, training, unlearning."""
     trainer = plan.variants[cell.variant].trainer.name
     data = plan.datasets[cell.dataset]
-    if data.parameters["features"]:  # of images, which may be noisy
+    if data.parameters["features"] or data.squeeze:  # of images, which may be noisy
         data = plan.datasets[data.source]
     if data.noise and data.parameters["noised"] > 0:
         noise = data.noise.name
@@ -116,8 +118,17 @@ def _jobs_of(plan: Study, cell: Cell) -> Iterator[Job]:
     folder = f"trained/{cell.dataset}/{cell.model}/{trainer}/{fleet}"
     models = len(plan.fleets[cell.fleet])
     trained_models = len(plan.fleets[fleet])
-    yield Job("train", cell.dataset, cell.model, trainer, "", fleet, folder, trained_models)
-    yield Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}", models)
+    gradients = _step_gradients(plan, cell)
+    training = Job("train", cell.dataset, cell.model, trainer, "", fleet, folder, trained_models)
+    yield training._replace(gradients=gradients)
+    unlearning = Job("unlearn", *cell, f"unlearned/{'/'.join(cell)}", models)
+    is_training = plan.variants[cell.variant].kind == "retrain"
+    yield unlearning._replace(gradients=gradients if is_training else 1)
+
+
+def _step_gradients(plan: Study, cell: Cell) -> int:
+    """The gradients of a training step of the model of a cell."""
+    return plan.models[cell.dataset, cell.model].recipe.component.adversarial + 1
 
 
 def _oracle_job(plan: Study, cell: Cell) -> Job:
@@ -125,7 +136,8 @@ def _oracle_job(plan: Study, cell: Cell) -> Job:
     trainer = plan.variants[cell.variant].trainer.name
     folder = f"oracles/{'/'.join(cell)}"
     models = len(plan.fleets[cell.fleet])
-    return Job("train", cell.dataset, cell.model, trainer, "", cell.fleet, folder, models)
+    job = Job("train", cell.dataset, cell.model, trainer, "", cell.fleet, folder, models)
+    return job._replace(gradients=_step_gradients(plan, cell))
 
 
 def _scoring_jobs(plan: Study, cell: Cell) -> Iterator[Job]:
@@ -259,6 +271,8 @@ def forecast(plan: Study, results: Path | None, recorded: pd.DataFrame) -> pd.Da
             continue
         level, seconds = _nearest(job, means)
         seconds *= job.models * job.share
+        if level > 2 or (level == 2 and "recipe=" not in job.model):  # recorded with others
+            seconds *= job.gradients
         rows[name]["jobs"] += 1
         rows[name]["seconds"] += seconds + START_SECONDS
         rows[name]["guessed"] += seconds * (level > 1)

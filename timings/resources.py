@@ -18,6 +18,7 @@ FOLDERS = {
     "features": "features",
     "noise": "noise",
     "noised": "noised",
+    "squeezed": "squeezed",
     "swapped": "swapped",
     "request": "requests",
     "train": "trained",

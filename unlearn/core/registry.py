@@ -40,6 +40,7 @@ FAMILIES = {
     "trainers": Family("unlearn.trainers", "Trainer"),
     "methods": Family("unlearn.methods", "Method"),
     "noises": Family("unlearn.perturbations", "Perturbation"),
+    "squeezes": Family("unlearn.data.squeezes", "Squeeze"),
     "figures": Family("unlearn.report.figures", "FigureKind"),
 }
 

@@ -29,6 +29,15 @@ def point_keys(seed: int, ids: np.ndarray) -> np.ndarray:
         return z ^ (z >> np.uint64(31))
 
 
+def point_uniforms(seed: int, ids: np.ndarray, count: int) -> np.ndarray:
+    """`count` numbers for each id, uniform in [0, 1), float64 N x count.
+
+    They are a function of (seed, id, count) alone.
+    """
+    places = np.asarray(ids, dtype=np.int64)[:, None] * count + np.arange(count)
+    return (point_keys(seed, places) >> np.uint64(11)) * 2.0**-53
+
+
 def shuffled(ids: np.ndarray, seed: int) -> np.ndarray:
     """`ids` in the random order of their keys, which all differ if the ids do."""
     ids = np.asarray(ids)

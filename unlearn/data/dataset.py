@@ -56,6 +56,7 @@ class Dataset:
     description: dict
     """name, classes, sha256 of all arrays, and how models see images: mean and std of
     images / levels, by channel or for all. `noise`: the record of the noise on the images.
+    `squeeze`: kind and parameters of the squeeze of training images, versions of libraries.
     `swap`: classes, ids and true labels of the points whose labels were exchanged.
     """
     scores: "PointScores | None" = None

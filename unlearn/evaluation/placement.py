@@ -14,6 +14,9 @@ from unlearn.metrics.catalogue import METRICS, floor
 CONTROLS = ("original", "retrain")
 """Methods that every experiment contains, whether it names them or not."""
 
+LABEL = "label"
+"""The key of a row or column of a matrix that holds its label; the others are columns."""
+
 ROLE = "method.role"
 """The column that says whether the method of a row is a control; a table may lack it."""
 
@@ -29,7 +32,7 @@ _VALUE_TITLES = {
 }
 """Titles of values that mean little beside the bare name of their column, by column."""
 
-_FIELD_PREFIXES = {"dataset": ("dataset.", "noise."), "model": ("model.", "recipe.")}
+_FIELD_PREFIXES = {"dataset": ("dataset.", "noise.", "squeeze."), "model": ("model.", "recipe.")}
 """The prefixes of the columns with the parameters of a field."""
 
 
@@ -61,8 +64,10 @@ def floors(figure: Mapping) -> list[str]:
 
 
 def axes(figure: Mapping) -> set[str]:
-    """The columns that the reader sees: x, colour and facet."""
-    return {figure[key] for key in ("x", "colour", "facet") if figure[key] is not None}
+    """The columns that the reader sees: x, colour, facet, and those of the labels of a matrix."""
+    columns = {figure[key] for key in ("x", "colour", "facet") if figure[key] is not None}
+    entries = [entry for key in ("rows", "columns") for entry in figure.get(key) or ()]
+    return columns.union(*entries) - {LABEL}
 
 
 def panel_fields(figure: Mapping) -> list[str]:

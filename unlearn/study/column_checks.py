@@ -23,6 +23,8 @@ def check_columns(block: Mapping, columns: set[str]) -> None:
     if kind.compares_metrics:
         _check_comparison(block)
         keys.remove("x")
+    if kind.has_selections:
+        keys.remove("x")
     _check_normalised(block, kind.has_normalised_axis)
     for key in keys:
         allowed = columns | ({"metric", "split"} if key != "x" else set())

@@ -12,6 +12,10 @@ from unlearn.training.fleet import Member
 MIN_PUBLIC_POINTS = 100
 """Held-out points that features are standardised by, at least."""
 
+IMMOVABLE_FEATURES = (
+    "features cannot be cropped, flipped or cut, nor changed by strong or adversarial"
+)
+
 
 class Problem(NamedTuple):
     """Why some parts do not fit each other."""
@@ -93,7 +97,7 @@ def check_model(dataset: DatasetPart, model: ModelPart, variant: Variant) -> Pro
     if facts.features and model.recipe.component.moves_pixels:
         return Problem(
             "model",
-            f"{model.recipe.name} on {dataset.name}: features cannot be cropped, flipped or cut",
+            f"{model.recipe.name} on {dataset.name}: {IMMOVABLE_FEATURES}",
         )
     side = min(facts.shape[:2])
     for key in ("crop", "cutout"):
@@ -149,7 +153,9 @@ def possible(dataset: DatasetPart, request: Part, variant: Variant) -> bool:
 
 
 def check_picture(dataset: DatasetPart) -> Problem | None:
-    """Images, of which some carry noise."""
+    """Images, of which some carry noise, as they are before any squeeze."""
+    if dataset.squeeze is not None:
+        return Problem("dataset", f"{dataset.name} is squeezed; allowed: squeeze: null")
     if not dataset.facts.noised or dataset.facts.features:
         return Problem("dataset", f"{dataset.name} has no images that carry noise")
     return None

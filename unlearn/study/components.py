@@ -42,9 +42,11 @@ class DatasetPart(Part):
     recipe: str
     facts: DataFacts
     source: str | None = None
-    """The data set of the images, where this one holds features of them, or noise on them."""
+    """The data set of the images, where this one holds features of them, or changed ones."""
     noise: Part | None = None
     """The noise that images carry."""
+    squeeze: Part | None = None
+    """The squeeze of training images, after any noise."""
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from unlearn.core import registry
 from unlearn.core.setting import DataFacts
 from unlearn.data.source import DataSource
 from unlearn.study import messages
+from unlearn.study.components import Part
 from unlearn.study.messages import InvalidError
 
 MIN_TRAINING_POINTS = 2
@@ -49,6 +50,9 @@ def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) 
             f"on; allowed: {MIN_TRAINING_POINTS} or more",
         )
     base_points = points - held_out
+    if values["squeeze"] and values["features"]:
+        message = f"{values['squeeze']} changes images; allowed: null beside features"
+        raise InvalidError("squeeze", message)
     swapped_classes = _swapped_classes(values, facts.classes, base_points)
     if swapped_classes and has_noise:
         raise InvalidError("swapped", "images of points with exchanged labels can carry no noise")
@@ -69,6 +73,14 @@ def data_facts(kind: str, source: DataSource, values: Mapping, has_noise: bool) 
         features=names,
         public_features=tuple(n for n in names if registry.find("features", n).standardise),
     )
+
+
+def check_squeeze(squeeze: Part, facts: DataFacts) -> None:
+    """Raise InvalidError for a squeeze of images that it cannot change."""
+    try:
+        squeeze.component.check(facts.shape)
+    except ValueError as error:
+        raise InvalidError("squeeze", f"{squeeze.name}: {facts.name} has {error}") from error
 
 
 def _swapped_classes(values: Mapping, classes: int, base_points: int) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from unlearn.evaluation import placement
 from unlearn.evaluation.columns import PLANNED_COLUMNS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.relearning import RELEARNING_STEP
-from unlearn.study import messages, metric_checks
+from unlearn.study import matrix_checks, messages, metric_checks
 from unlearn.study.column_checks import check_columns
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
@@ -54,6 +54,7 @@ def figure(
             )
     metric_checks.check_metrics(block["y"], block["split"], cells, study)
     metric_checks.check_fleets(block["y"], cells, study)
+    matrix_checks.check_keys(block, {*PLANNED_COLUMNS, *parameters})
     rows: dict[Cell, dict] = {}
     for cell in cells:
         setting = _setting(cell, draws)
@@ -67,7 +68,11 @@ def figure(
     metric_checks.check_drawn(block, drawn_cells, study)
     _check_populations(block, cells, study)
     _check_scale(block, rows)
-    check_points(block, rows, columns)
+    if registry.find("figures", block["kind"]).has_selections:
+        drawn = metric_checks.drawn_cells(block, rows)
+        matrix_checks.check_cells(block, {cell: rows[cell] for cell in drawn})
+    else:
+        check_points(block, rows, columns)
 
 
 def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:

@@ -65,6 +65,14 @@ class Jobs:
         parameters = self.study.datasets[dataset].parameters
         return {"share": parameters["noised"], "seed": parameters["noised_seed"]}
 
+    def squeeze(self, dataset: str) -> dict[str, Any]:
+        """How training images are squeezed."""
+        return self.study.datasets[dataset].squeeze.block()
+
+    def squeeze_modules(self, dataset: str) -> list[str]:
+        """The code of the squeeze."""
+        return registry.modules("squeezes", self.squeeze(dataset))
+
     def swap(self, dataset: str) -> dict[str, Any]:
         """How many points exchange labels, of which classes, and which."""
         parameters = self.study.datasets[dataset].parameters

@@ -24,7 +24,9 @@ def parameter_columns(
     return {
         "fleet": {population.name: population.columns for population in selection.populations},
         "dataset": {
-            part.name: _prefixed("dataset", part.parameters) | _noise_columns(part)
+            part.name: _prefixed("dataset", part.parameters)
+            | _noise_columns(part)
+            | _squeeze_columns(part)
             for part in selection.datasets
         },
         "request": {
@@ -75,3 +77,10 @@ def _noise_columns(dataset: DatasetPart) -> dict[str, Any]:
     if dataset.noise is None or not dataset.parameters["noised"]:
         return {}
     return _prefixed("noise", dataset.noise.parameters) | {"noise.kind": dataset.noise.kind}
+
+
+def _squeeze_columns(dataset: DatasetPart) -> dict[str, Any]:
+    """The parameters of the squeeze of a data set's images, if there is one."""
+    if dataset.squeeze is None:
+        return {}
+    return _prefixed("squeeze", dataset.squeeze.parameters) | {"squeeze.kind": dataset.squeeze.kind}

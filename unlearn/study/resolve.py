@@ -21,7 +21,7 @@ from unlearn.study.components import (
     canonical_name,
     choices,
 )
-from unlearn.study.data_facts import data_facts
+from unlearn.study.data_facts import check_squeeze, data_facts
 from unlearn.study.messages import InvalidError
 from unlearn.study.population_blocks import resolve_populations
 from unlearn.study.scoring import resolve_scoring
@@ -85,17 +85,23 @@ class Resolver:
         """The data set of a choice, and those that it is made from."""
         block = choice if isinstance(choice, Mapping) else {"name": choice}
         choice, noise = self._inner_part(choice, "noise", path)
+        choice, squeeze = self._inner_part(choice, "squeeze", path)
         name, kind, values = self.block("datasets", choice, path)
         if values["noise"] and noise is None:
             noise = self._part("noises", values["noise"], f"{path}.noise")
         if noise is None:
             self._check_clean(values, path)
+        if values["squeeze"] and squeeze is None:
+            squeeze = self._part("squeezes", values["squeeze"], f"{path}.squeeze")
         component = self.component("data", kind, values, path)
         facts = self.at(path, data_facts, kind, component, values, noise is not None)
         parameters = {key: value for key, value in values.items() if key != "recipe"}
         source = None
         if values["features"]:  # of noisy images, if there are any
             source = self.dataset(block | {"features": None}, path).name
+        elif squeeze:
+            self.at(path, check_squeeze, squeeze, facts)
+            source = self.dataset(block | {"squeeze": None}, path).name
         elif noise:
             clean = {"noise": None, "noised": 1, "noised_seed": 0}
             source = self.dataset(block | clean, path).name
@@ -114,6 +120,7 @@ class Resolver:
             facts=facts,
             source=source,
             noise=noise,
+            squeeze=squeeze,
         )
         return self.register(self.study.datasets, part.name, part)
 
@@ -239,7 +246,9 @@ class Resolver:
         if "name" not in block:
             self.fail(f"{path}.{key}", f"{dict(block)} needs the name of the {key} it changes")
         place = f"{path}.{key}"
-        part = self._recipe(block, place) if key == "recipe" else self._part("noises", block, place)
+        part = (
+            self._recipe(block, place) if key == "recipe" else self._part(f"{key}s", block, place)
+        )
         return choice | {key: part.name}, part
 
     def _recipe(self, choice: Any, path: str) -> Part:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from unlearn.requests.scoring import FLEET_MODELS
 from unlearn.study import memory
+from unlearn.study.compatibility import IMMOVABLE_FEATURES
 from unlearn.study.components import DatasetPart, ModelPart, Part, canonical_name
 from unlearn.training.fleet import Member, Subset
 
@@ -65,7 +66,7 @@ def resolve_scoring(
     if dataset.features and not model.component.flat:
         resolver.fail(f"{path}.model", f"{label}: features are for logistic and mlp")
     if dataset.features and model.recipe.component.moves_pixels:
-        resolver.fail(f"{path}.recipe", f"{label}: features cannot be cropped, flipped or cut")
+        resolver.fail(f"{path}.recipe", f"{label}: {IMMOVABLE_FEATURES}")
     if model.checkpoint is not None:
         resolver.fail(f"{path}.model", f"{label}: scoring models are trained, it has a checkpoint")
     for problem in memory.scoring_problems(label, model.component, dataset):

@@ -16,6 +16,7 @@ FAMILIES = {
     "requests": "requests",
     "methods": "methods",
     "noises": "noises",
+    "squeezes": "squeezes",
 }
 """Section of a study -> family of components; recipes are all of one kind."""
 
@@ -49,6 +50,11 @@ class DatasetOptions(Parameters):
         help="noise. The share of the points in base training that carry it, of every class alike.",
     )
     noised_seed: int = parameter(0, minimum=0, help="noise. Which points carry it.")
+    squeeze: str | None = parameter(
+        None,
+        help="A kind of squeeze, or a block with its name and parameters: training images lose "
+        "detail, and with it noise. Test and validation images never do.",
+    )
     swapped: float | None = parameter(
         None,
         above=0,

@@ -13,6 +13,7 @@ from torch.nn import functional
 from unlearn.core import seeding
 from unlearn.training.data import Data
 from unlearn.training.recipe import ALTERNATING, Recipe
+from unlearn.training.strong_augmentation import strong
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Epoch:
 def augmentation(
     recipe: Recipe, data: Data
 ) -> Callable[[torch.Tensor, np.ndarray, Epoch | int], torch.Tensor]:
-    """augment(pixels N x H x W x C, ids, epoch): crops and flips, then blanked squares.
+    """augment(pixels N x H x W x C, ids, epoch): crops and flips, strong, then blanked squares.
 
     The seed of an epoch serves where flips do not alternate.
     """
@@ -52,11 +53,14 @@ def augmentation(
             if recipe.flip == ALTERNATING:
                 is_mirrored = epoch.is_mirrored(ids)
             pixels = _shift(pixels, keys, recipe.crop, is_mirrored)
+        if recipe.strong:
+            pixels = strong(pixels, ids, seed, data.levels)
         if recipe.cutout:
             pixels = _blank_squares(pixels, keys, recipe.cutout, data)
         return pixels
 
-    return augment if moves or recipe.cutout else lambda pixels, ids, epoch: pixels
+    is_needed = moves or recipe.strong or recipe.cutout
+    return augment if is_needed else lambda pixels, ids, epoch: pixels
 
 
 def _shift(

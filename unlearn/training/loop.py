@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from unlearn.core import seeding
 from unlearn.models.layers import has_batch_statistics
+from unlearn.training.adversarial import Adversary
 from unlearn.training.augmentation import Epoch, mix
 from unlearn.training.data import normalised
 from unlearn.training.minibatches import minibatches
@@ -116,7 +117,8 @@ def moments(
     task.progress.begin(steps, label)
     fast = takes_stack_steps(model, recipe, task.machine)
     kind = StackOptimizer if fast else Optimizer
-    work = _Work(task, model)
+    work = _Work(task, model, recipe.adversarial)
+    adversary = Adversary(task.data, task.machine, recipe)
     with (
         task.meter.by_hand(),
         work,
@@ -128,8 +130,10 @@ def moments(
             if fast:
                 optimizer.fit_batch(images, labels, step)
             else:
+                is_moved = recipe.adversarial > 0
+                inputs = adversary.images(model, images, labels) if is_moved else images
                 with task.machine.autocast():
-                    logits = model(images).float()
+                    logits = model(inputs).float()
                     loss = functional.cross_entropy(
                         logits, labels, label_smoothing=recipe.label_smoothing
                     )
@@ -139,11 +143,15 @@ def moments(
 
 
 class _Work:
-    """Counts the samples of a training and charges them at its end."""
+    """Counts the samples of a training and charges them at its end.
 
-    def __init__(self, task: Task, model: nn.Module):
+    `ascent_steps`: gradients to the images before every step.
+    """
+
+    def __init__(self, task: Task, model: nn.Module, ascent_steps: int):
         self.task = task
         self.model = model
+        self.ascent_steps = ascent_steps
         self.samples = 0
         self.steps = 0
         self.example: torch.Tensor | None = None
@@ -160,8 +168,10 @@ class _Work:
 
     def __exit__(self, *_: object) -> None:
         if self.example is not None:
-            self.task.meter.gradients(self.model, self.example, self.samples)
-            self.task.meter.optimizer_steps += self.steps
+            meter = self.task.meter
+            meter.gradients(self.model, self.example, self.samples)
+            meter.input_gradients(self.model, self.example, self.ascent_steps * self.samples)
+            meter.optimizer_steps += self.steps
 
 
 def _min_points(model: nn.Module) -> int:

@@ -9,6 +9,13 @@ ALTERNATING = "alternating"
 """The flip that mirrors an image in every second epoch, the first or the second by its point."""
 SCHEDULES = ("constant", "cosine", "one_cycle")
 
+LATER_PARAMETERS = {
+    "label_smoothing": ("label_smoothing",),
+    "strong": ("strong",),
+    "adversarial": ("adversarial", "adversarial_radius", "adversarial_step"),
+}
+"""Parameters that earlier versions lacked, by the one that is 0 where they do nothing."""
+
 
 class Recipe(Parameters):
     """How a model is trained."""
@@ -32,6 +39,11 @@ class Recipe(Parameters):
         minimum=0,
         help="The side of a square that is blanked in every image (DeVries and Taylor 2017).",
     )
+    strong: bool = parameter(
+        False,
+        help="Random fields of brightness and contrast, and orders of channels, image by image "
+        "(after Qin et al. 2023).",
+    )
     mixup: float = parameter(
         0.0,
         minimum=0,
@@ -46,22 +58,45 @@ class Recipe(Parameters):
         help="Share of a label that is spread evenly over all classes (Szegedy et al. 2016).",
     )
 
+    adversarial: int = parameter(
+        0,
+        minimum=0,
+        maximum=1000,
+        help="Steps that move every image of a minibatch up the loss before the model is trained "
+        "on it (Madry et al. 2018); 0 moves none.",
+    )
+    adversarial_radius: float = parameter(
+        8 / 255,
+        above=0,
+        maximum=1,
+        help="adversarial. How far a pixel moves at most, as a share of its range.",
+    )
+    adversarial_step: float = parameter(
+        2 / 255, above=0, maximum=1, help="adversarial. The length of a step, as such a share."
+    )
+
     def validate(self) -> None:
         """Raise ValueError for what the optimiser refuses."""
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov: true needs a momentum above 0")
+        if self.adversarial and self.adversarial_step > 2 * self.adversarial_radius:
+            raise ValueError(
+                f"adversarial_step: {self.adversarial_step:g} is longer than the ball is wide; "
+                f"allowed: up to {2 * self.adversarial_radius:g}, twice adversarial_radius"
+            )
 
     def identity(self) -> dict[str, Any]:
-        """The parameters by name, without smoothing where there is none: as checkpoints know them.
+        """The parameters by name, without those of `LATER_PARAMETERS` that do nothing.
 
-        So a checkpoint of a version without smoothing has the same key as today's.
+        So a checkpoint of a version without them has the same key as today's.
         """
         values = self.values()
-        if not self.label_smoothing:
-            del values["label_smoothing"]
+        for switch, names in LATER_PARAMETERS.items():
+            if not getattr(self, switch):
+                values = {name: value for name, value in values.items() if name not in names}
         return values
 
     @property
     def moves_pixels(self) -> bool:
-        """Whether images are augmented in ways that features cannot be."""
-        return bool(self.crop or self.flip or self.cutout)
+        """Whether images are changed in ways that features cannot be."""
+        return bool(self.crop or self.flip or self.cutout or self.strong or self.adversarial)

@@ -148,6 +148,6 @@ def _are_plain(model: nn.Sequential) -> bool:
 def takes_stack_steps(model: nn.Module, recipe: Recipe, machine: Machine) -> bool:
     """Whether `StackOptimizer` gives what `Optimizer` gives on the mean cross-entropy."""
     is_plain_sgd = recipe.optimizer == "sgd" and not recipe.nesterov
-    is_plain_loss = not recipe.mixup and not recipe.label_smoothing
+    is_plain_loss = not (recipe.mixup or recipe.label_smoothing or recipe.adversarial)
     is_on_cpu = machine.device.type == "cpu" and machine.precision == "float32"
     return is_plain_sgd and is_plain_loss and is_on_cpu and not has_modes() and is_stack(model)

@@ -23,8 +23,10 @@ REPLAYABLE = {
     "crop": 0,
     "flip": False,
     "cutout": 0,
+    "strong": False,
     "mixup": 0,
     "label_smoothing": 0,
+    "adversarial": 0,
 }
 """The recipe of a step that is a function of weights, minibatch and rate alone."""
 

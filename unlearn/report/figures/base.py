@@ -27,6 +27,9 @@ class FigureKind(Parameters):
     has_normalised_axis: ClassVar[bool] = False
     """Whether metrics can be drawn from the oracle to doing nothing, as `normalised` says."""
 
+    has_selections: ClassVar[bool] = False
+    """Whether labels of rows and columns stand in the figure block; there is no x axis."""
+
     def draw(self, table: pd.DataFrame, spec: Mapping) -> Figure:
         """The figure of a long table, as `tables/<experiment>.csv`, and its figure block."""
         raise NotImplementedError
