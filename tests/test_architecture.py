@@ -56,6 +56,7 @@ FILE_OPENERS = {
     "storage": "artefacts and the user's files",
     "data/download.py": "raw data and their checksums",
     "data/features/imagenet.py": "the checksum of downloaded weights",
+    "data/squeezes/jpeg.py": "images in memory",
     "core/registry.py": "source code",
     "study/codehash.py": "source code",
     "study/schema.py": "the schema of a study",
