@@ -47,7 +47,9 @@ def check_keys(block: Mapping, columns: set[str]) -> None:
     pair = block["pairs"].get(metric)
     splits = [pair] if pair else block["split"] or METRICS[metric].splits
     if len(block["y"]) > 1 or len(splits) > 1:
-        choice = ", ".join(block["y"]) if len(block["y"]) > 1 else f"{metric} on {', '.join(splits)}"
+        choice = (
+            ", ".join(block["y"]) if len(block["y"]) > 1 else f"{metric} on {', '.join(splits)}"
+        )
         raise InvalidError("y", f"{choice}: a matrix shows one metric on one split")
     _check_published(block)
 
