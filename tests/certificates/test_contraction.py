@@ -162,7 +162,7 @@ def test_projections_after_the_noise_do_not_lift_the_bound():
     assert 0.3 * mu < (rates[1] - rates[0]).max() < mu + 0.02
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 6), st.floats(1.001, 3))
 def test_mu_falls_with_noise_and_rises_with_every_shift(seed, step, factor):
     rho, shift, sd, gap = random_chain(seed)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -51,13 +51,14 @@ DELTAS = [
 
 @pytest.mark.parametrize(("epsilon", "mu", "delta"), DELTAS)
 def test_delta_has_the_digits_of_long_arithmetic(epsilon, mu, delta):
-    assert delta_of(epsilon, mu) == pytest.approx(delta, rel=2e-13)
+    assert delta_of(epsilon, mu) == pytest.approx(delta, rel=2e-13, abs=0)
 
 
 @pytest.mark.parametrize(("epsilon", "mu", "delta"), DELTAS[1:])
 def test_roots_have_the_digits_of_long_arithmetic(epsilon, mu, delta):
-    assert epsilon_of(mu, delta) == pytest.approx(epsilon, rel=1e-14)
-    assert mu_of(epsilon, delta) == pytest.approx(mu, rel=1e-14)
+    rounding_of_delta = 2e-16 * mu
+    assert epsilon_of(mu, delta) == pytest.approx(epsilon, rel=2e-15, abs=rounding_of_delta)
+    assert mu_of(epsilon, delta) == pytest.approx(mu, rel=2e-15, abs=0)
 
 
 def test_delta_at_epsilon_zero_is_the_total_variation():
@@ -68,7 +69,7 @@ def test_delta_at_epsilon_zero_is_the_total_variation():
 def test_ends_of_the_range():
     assert delta_of(0, 0) == delta_of(5, 0) == 0
     assert delta_of(5, math.inf) == delta_of(5, 1e300) == 1
-    assert delta_of(1e300, 1) == delta_of(700, 1e-3) == 0
+    assert delta_of(1e300, 1) == delta_of(1e300, 1e-10) == delta_of(700, 1e-3) == 0
     assert epsilon_of(0, 1e-5) == 0 and epsilon_of(math.inf, 1e-5) == math.inf
     assert epsilon_of(1e-5, 1e-5) == 0 and epsilon_of(1e200, 1e-5) == math.inf
     assert epsilon_of(1e5, 1e-5) == pytest.approx(5e9, rel=1e-3)
@@ -79,6 +80,7 @@ MU = st.floats(-3, 4).map(lambda exponent: 10**exponent)
 DELTA = st.floats(-12, -0.3).map(lambda exponent: 10**exponent)
 
 
+@settings(deadline=None)
 @given(MU, DELTA)
 def test_conversions_come_back(mu, delta):
     epsilon = epsilon_of(mu, delta)
@@ -89,6 +91,7 @@ def test_conversions_come_back(mu, delta):
         assert delta_of(0, mu) <= delta * (1 + 1e-6)
 
 
+@settings(deadline=None)
 @given(MU, st.floats(0, 50), st.floats(1.01, 2))
 def test_delta_rises_with_mu_and_falls_with_epsilon(mu, epsilon, factor):
     assert delta_of(epsilon, mu) <= delta_of(epsilon, mu * factor)

@@ -90,10 +90,7 @@ class Descent:
         yield self.learning_steps, self.shift(absent_points, self.ledger[0].points)
         for deletion in self.ledger:
             absent_points -= deletion.deleted_points
-            yield (
-                deletion.steps,
-                self.shift(absent_points, deletion.retained_points),
-            )
+            yield deletion.steps, self.shift(absent_points, deletion.retained_points)
 
 
 @dataclass(frozen=True)
