@@ -411,7 +411,7 @@ MNIST_CONSTANTS = full_batch.constants(2, 0.011982)
 @pytest.fixture(scope="module")
 def threes_and_eights():
     """MNIST 3 against 8, all points."""
-    folder = raw_data("mnist")
+    folder = raw_data("MNIST")
     options = {"labels": [3, 8], "pixels": "symmetric", "validation": 0}
     return build("mnist", folder, **options | {"retain_sample": 1})
 
