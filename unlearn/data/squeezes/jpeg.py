@@ -26,6 +26,7 @@ class Jpeg(Squeeze):
             Image.fromarray(np.ascontiguousarray(pixels)).save(
                 buffer, format="JPEG", quality=self.quality, subsampling="4:2:0"
             )
+            buffer.seek(0)
             row[:] = np.asarray(JpegImageFile(buffer)).reshape(image.shape)
         return squeezed
 
