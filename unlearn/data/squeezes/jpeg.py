@@ -17,6 +17,7 @@ class Jpeg(Squeeze):
 
         import numpy as np
         from PIL import Image
+        from PIL.JpegImagePlugin import JpegImageFile
 
         squeezed = np.empty(images.shape, dtype=np.uint8)
         for row, image in zip(squeezed, images, strict=True):
@@ -25,7 +26,8 @@ class Jpeg(Squeeze):
             Image.fromarray(np.ascontiguousarray(pixels)).save(
                 buffer, format="JPEG", quality=self.quality, subsampling="4:2:0"
             )
-            row[:] = np.asarray(Image.open(buffer)).reshape(image.shape)
+            buffer.seek(0)
+            row[:] = np.asarray(JpegImageFile(buffer)).reshape(image.shape)
         return squeezed
 
     def versions(self):
