@@ -55,4 +55,4 @@ def test_every_experiment_on_digits(tmp_path):
     call = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *files]
     subprocess.run(call, cwd=project.root, check=True)
     results = project.root / "results" / "digits"
-    assert len(list(results.glob("figures/*.svg"))) == 26 and (results / "complete.json").exists()
+    assert len(list(results.glob("figures/*.svg"))) == 30 and (results / "complete.json").exists()

@@ -15,8 +15,8 @@ class Linear(Perturbation):
     lower `label_share` CE(W n, y) + (1 - `label_share`) KL(uniform, softmax(W (x - n))).
 
     References:
-        "Perturbation-induced linearization: constructing unlearnable data with solely linear
-        classifiers", ICLR 2026.
+        Liu, Chen and Zhang, "Perturbation-induced linearization: constructing unlearnable data
+        with solely linear classifiers", ICLR 2026.
     """
 
     epsilon: float = limits.epsilon_parameter()
