@@ -15,11 +15,11 @@ def certificate_audit_files():
 
 
 def certificate_audit_job(wildcards):
-    return as_json(JOBS.certificate_audit(wildcards.certificate_audit))
+    return as_json(STUDY.certificate_audits[wildcards.certificate_audit].job())
 
 
 def certificate_audit_code(wildcards):
-    modules = JOBS.certificate_audit_modules(wildcards.certificate_audit)
+    modules = STUDY.certificate_audits[wildcards.certificate_audit].modules()
     return code("scripts.certified_audit", *modules)
 
 

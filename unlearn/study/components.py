@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from unlearn.core import registry
 from unlearn.core.guarantee import Guarantee
 from unlearn.core.parameters import Parameters
 from unlearn.core.setting import DataFacts, Setting
@@ -159,6 +160,11 @@ class CertificateAudit:
             "noise_scales": list(self.noise_scales),
             "seed": self.seed,
         }
+
+    def modules(self) -> list[str]:
+        """The code of the methods."""
+        blocks = [part.block() for part in self.methods]
+        return [module for block in blocks for module in registry.modules("methods", block)]
 
 
 @dataclass

@@ -68,11 +68,11 @@ def figure(
     metric_checks.check_drawn(block, drawn_cells, study)
     _check_populations(block, cells, study)
     _check_scale(block, rows)
+    drawn_rows = {cell: rows[cell] for cell in metric_checks.drawn_cells(block, rows)}
     if registry.find("figures", block["kind"]).has_selections:
-        drawn = metric_checks.drawn_cells(block, rows)
-        matrix_checks.check_cells(block, {cell: rows[cell] for cell in drawn})
+        matrix_checks.check_cells(block, drawn_rows)
     else:
-        check_points(block, rows, columns)
+        check_points(block, drawn_rows, columns)
 
 
 def summary(pairs: Sequence[str], cells: Sequence[Cell], study: Study) -> None:

@@ -253,15 +253,6 @@ class Jobs:
         """The figure block."""
         return self._experiment(experiment).figure
 
-    def certificate_audit(self, name: str) -> dict[str, Any]:
-        """The methods whose certificates are audited, and how often they run."""
-        return self.study.certificate_audits[name].job()
-
-    def certificate_audit_modules(self, name: str) -> list[str]:
-        """The code of these methods."""
-        blocks = [part.block() for part in self.study.certificate_audits[name].methods]
-        return [module for block in blocks for module in registry.modules("methods", block)]
-
     def experiments(self) -> dict[str, Any]:
         """What the landing page says of every experiment."""
         blocks = {}

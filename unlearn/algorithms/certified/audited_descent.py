@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unlearn.algorithms.certified.descent import Step, descend
+from unlearn.algorithms.certified.descent import DescentStep, descend
 from unlearn.algorithms.certified.worst_case import Runs, WorstCase
 from unlearn.certificates.calibration import sigma_for
 from unlearn.certificates.record import RULES, Certificate, recompute
@@ -54,7 +54,7 @@ class DescentLoop:
         """The published weights of every run, runs x 1."""
         is_langevin = self.rule == "langevin"
         step_noise = math.sqrt(2 * case.rate) * noise if is_langevin else 0.0
-        step = Step(case.rate, case.weight_decay, step_noise)
+        step = DescentStep(case.rate, case.weight_decay, step_noise)
         numbers = runs.noise("descent").__next__
         start = np.zeros((len(runs.seeds), 1))
         first_steps = case.learning_steps - (self.steps if self.rule == "rewind" else 0)
