@@ -20,8 +20,8 @@ from unlearn.study.jobs import Jobs
 @pytest.mark.parametrize(
     ("paths", "max_cells"),
     [
-        (["config.yaml"], 1000),
-        (["config.yaml", "configs/gpu.yaml"], 2000),
+        (["config.yaml"], 1100),
+        (["config.yaml", "configs/gpu.yaml"], 2200),
         (["configs/demo.yaml"], 60),
         (["configs/demo.yaml", "configs/digits.yaml"], 120),
         (["configs/air.yaml"], 20),
