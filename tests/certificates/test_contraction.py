@@ -139,6 +139,13 @@ def test_nothing_hides_a_gap_after_the_last_noise():
     assert contraction([], [], [], gap=1) == (1, math.inf)
 
 
+@pytest.mark.filterwarnings("error")
+def test_noise_too_small_to_square_hides_nothing():
+    shift = np.array([1.0, 1])
+    assert contraction(np.ones(2), shift, np.array([1, 1e-70])).mu == pytest.approx(1e70)
+    assert contraction(np.ones(2), shift, np.array([1, 1e-90])).mu == math.inf
+
+
 def test_equal_chains_are_no_distance_apart():
     assert contraction(np.ones(3), np.zeros(3), np.zeros(3)) == (0, 0)
     assert contraction([], [], []) == (0, 0)

@@ -7,8 +7,8 @@ import numpy as np
 
 from unlearn.certificates.limits import check_nonnegative
 
-MIN_NOISE_SHARE = 1e-200
-"""Noise with less than this share of the variance counts as none, so that no ratio overflows."""
+MIN_NOISE_SHARE = 1e-150
+"""Noise with less than this share of the variance counts as none: squares must not overflow."""
 
 
 class Bound(NamedTuple):
