@@ -40,6 +40,7 @@ class CertifiedRemoval(Method):
         models", ICML 2020.
     """
 
+    label = "certified removal"
     trainer = "removal"
     guarantee = LEVEL.level
     serves = ("delete",)

@@ -35,6 +35,7 @@ class DescentToDelete(Method):
         unlearning", ALT 2021.
     """
 
+    label = "Descent-to-Delete"
     trainer = "descent"
     guarantee = "certified"
     reads = frozenset({"retain"})

@@ -37,6 +37,7 @@ class Langevin(Method):
         differential privacy", ICML 2024.
     """
 
+    label = "Langevin"
     trainer = "langevin"
     guarantee = "certified"
     reads = frozenset({"retain"})

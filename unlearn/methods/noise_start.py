@@ -32,6 +32,7 @@ class NoiseStart(Method):
         unlearning for neural networks", ICML 2025.
     """
 
+    label = "noise alone"
     reads = frozenset({"retain"})
     guarantee = "approximate"
     is_control = True

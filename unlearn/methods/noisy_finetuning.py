@@ -46,6 +46,7 @@ class NoisyFinetuning(Method):
         ICML 2025.
     """
 
+    label = "noisy fine-tuning"
     reads = frozenset({"retain"})
     guarantee = "certified"
     serves = ("delete",)
@@ -60,9 +61,7 @@ class NoisyFinetuning(Method):
     )
     epsilon: float = parameter(1.0, above=0, help="What sigma is chosen for, at delta.")
     delta: float = parameter(1e-5, above=0, below=1, help="The delta of the certificate.")
-    sigma: float | None = parameter(
-        None, above=0, help="The standard deviation of the noise; null is the least for epsilon."
-    )
+    sigma: float | None = parameter(None, above=0, help="Of the noise; null is the least.")
     start_radius: float = parameter(
         0.004, above=0, help="C0: the largest norm of all weights before the noise."
     )

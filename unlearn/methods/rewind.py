@@ -34,6 +34,7 @@ class Rewind(Method):
         Mu, Klabjan, "Rewind-to-Delete: certified machine unlearning for nonconvex functions", 2024.
     """
 
+    label = "Rewind-to-Delete"
     trainer = "rewind"
     guarantee = "certified"
     reads = frozenset({"retain"})
