@@ -34,6 +34,7 @@ from unlearn.study.load import load_study
 from unlearn.training.fleet import Member
 from unlearn.training.meter import Meter
 from unlearn.training.recipe import Recipe
+from unlearn.training.state import Overlay
 
 METHODS = tuple(TRAINERS)
 CLASSES = ("two classes", "three classes")
@@ -286,12 +287,17 @@ def test_rewinding_starts_every_request_at_the_checkpoint():
     )
 
 
-def test_the_reference_is_learning_without_the_points():
+def test_the_reference_goes_on_from_learning_without_the_points():
+    """With the noise of the request, as the method does from the trained model."""
     data = few_digits()
     task = certified_task(data, "langevin")
-    _, states = updates(task, "langevin", deletions(data.base_ids[:9]), start="retrained", steps=0)
+    request = deletions(data.base_ids[:9])
+    _, states = updates(task, "langevin", request, start="retrained", steps=2)
     retrained = task.trainer.retrain(task, data.base_ids[9:], 0)
-    assert np.array_equal(weights_of(task, states[0]), weights_of(task, retrained))
+    (step,) = request.steps(len(data.train_labels), data.base_ids)
+    method = registry.find("methods", "langevin")(steps=2)
+    continued = Overlay(retrained, method.unlearn(task, retrained, step, 0))
+    assert np.array_equal(weights_of(task, states[0]), weights_of(task, continued))
 
 
 # -- what is refused ---------------------------------------------------------------------------

@@ -20,8 +20,8 @@ class Langevin(Method):
         B = rho^K (1 - rho^T) 2 M |D_f| / (n m),
         V = 2 eta sigma^2 (1 - rho^(2 (T + K))) / (1 - rho^2)
 
-    K is the least number with which `epsilon` holds. Later requests add their terms to B, and
-    earlier ones fade. `start: retrained` is the reference of the certificate with equal noise.
+    K is the least number from 1 on with which `epsilon` holds. Later requests add their terms to B,
+    and earlier ones fade. `start: retrained` is the reference of the certificate with equal noise.
 
     Cost:
         K |D_r| gradients.
@@ -55,7 +55,7 @@ class Langevin(Method):
     delta: float = parameter(1e-5, above=0, below=1, help="The delta of the certificate.")
     steps: int | None = parameter(
         None,
-        minimum=0,
+        minimum=1,
         help="K; null takes the least that certifies `epsilon`. The certificate says what holds.",
     )
     max_steps: int = parameter(

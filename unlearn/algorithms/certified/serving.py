@@ -120,10 +120,11 @@ def langevin(
     steps = method.steps
     if steps is None:
         mu = mu_of(method.epsilon, method.delta)
-        steps = least_steps(
+        least = least_steps(
             lambda count: langevin_closed_form(service.descent(count), sigma).mu <= mu,
             method.max_steps,
         )
+        steps = max(least, 1)  # a model that stays as it is would pass for one that failed
     descent = service.descent(steps)
     if method.start == "retrained":
         return service.update({service.name: service.reference(descent)}, descent, None)
