@@ -25,6 +25,11 @@ def main(arguments: argparse.Namespace) -> None:
             f"{label}NOT CONVERGED in {record['rounds']} rounds: {record['error']:.1%} mistakes "
             "are left; the noise is kept"
         )
+    if record.get("weak"):
+        print(
+            f"{label}WEAK: new models of the noisy images mistake {record['probe_error']:.1%} of "
+            f"clean ones, those of clean images {record['probe_clean_error']:.1%}"
+        )
     write_array(arguments.values, noise)
     record |= {"dataset": dataset.fingerprint, "sha256": digest(noise)}
     write_json(arguments.output, record)

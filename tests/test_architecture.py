@@ -38,6 +38,7 @@ IMPORTERS = {
         "algorithms",
         "perturbations/search.py",
         "perturbations/alternating_search.py",
+        "perturbations/probe.py",
         "perturbations/deletion_noise.py",
         "perturbations/linearization.py",
         "jobs",

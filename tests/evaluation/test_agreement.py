@@ -72,7 +72,7 @@ def test_a_value_that_one_table_lacks_is_told():
     assert line.startswith("only regenerated: ")
 
 
-@pytest.mark.parametrize("count", ["draws", "failed", "diverged", "unconverged"])
+@pytest.mark.parametrize("count", ["draws", "failed", "diverged", "unconverged", "weak"])
 def test_a_count_that_differs_is_told_whatever_the_intervals_are(count):
     old = table([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).assign(**{count: 1})
     new = old.assign(**{count: [1, 2]})

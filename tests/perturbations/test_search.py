@@ -14,7 +14,7 @@ from tests.support.noise import noise_job, noise_of
 from unlearn.core import registry, seeding
 from unlearn.jobs.perturb import make_noise
 from unlearn.jobs.train import train_fleet
-from unlearn.perturbations import alternating_search, search
+from unlearn.perturbations import alternating_search, probe, search
 from unlearn.perturbations.noisy_images import with_noise
 from unlearn.training.cyclic_batches import CyclicBatches
 from unlearn.training.data import normalised
@@ -26,7 +26,8 @@ torch.set_num_threads(1)
 KINDS = [
     ("error_minimizing", {}),
     ("error_minimizing", {"class_wise": True, "steps": 1}),
-    ("error_minimizing", {"random_start": True, "step": 0.03}),
+    ("error_minimizing", {"start": "uniform", "step": 0.03}),
+    ("error_minimizing", {"start": "sign", "source": "renewed", "rounds": 2}),
     ("error_maximizing", {}),
     ("random_noise", {}),
     ("random_noise", {"uniform": True, "class_wise": True}),
@@ -70,14 +71,78 @@ def test_noise_of_classes_is_one_for_each(digits):
 
 def test_the_search_ends_at_its_error_or_at_its_cap(digits):
     _, record = noise_of(digits, rounds=40, epsilon=0.4)
-    assert record["converged"] and record["error"] <= 0.02 and 1 <= record["rounds"] < 40
+    assert record["converged"] and record["error"] <= 0.02 and 2 <= record["rounds"] < 40
+    assert record["clean_error"] >= 0.3
     values, record = noise_of(digits, rounds=2, stop_error=0.0, epsilon=0.004)
     assert (record["converged"], record["rounds"]) == (False, 2)
     assert values.any()
+
+
+def test_the_probe_tells_strong_noise_from_weak(digits):
+    whole = build("digits", retain_sample=1, validation=0)
+    marks = {"class_wise": True, "source": "renewed", "start": "sign", "probe_lr": 0.2}
+    _, strong = noise_of(whole, epsilon=0.49, **marks)
+    _, weak = noise_of(whole, epsilon=0.004, **marks)
+    assert (strong["weak"], weak["weak"]) == (False, True)
+    assert strong["probe_clean_error"] == weak["probe_clean_error"] < 0.1
+    assert strong["probe_error"] > weak["probe_error"] + 0.4
+    _, untold = noise_of(digits, rounds=2)
+    assert untold["weak"] is None  # six steps teach nothing
+
+
+def test_the_work_of_the_search_and_of_the_probe_is_counted(digits):
+    _, record = noise_of(digits, rounds=2, stop_error=0.0)
     n = len(digits.base_ids)
     training_points = 2 * 10 * 32
-    assert record["gradient_evaluations"] == 2 * 5 * n + training_points
-    assert record["forward_evaluations"] == 2 * n
+    probes = 2 * probe.MODELS
+    probe_training = probes * probe.EPOCHS * n
+    assert record["gradient_evaluations"] == 2 * 5 * n + training_points + probe_training
+    assert record["forward_evaluations"] == 2 * 2 * n + probes * min(n, probe.POINTS)
+
+
+def test_a_source_that_knows_the_images_never_converges(digits):
+    """It makes no mistakes on noisy images, with noise that is too small to matter."""
+    _, record = noise_of(
+        digits, epsilon=0.004, rounds=12, training_steps=40, stop_error=0.2, least_rounds=1
+    )
+    assert record["errors"][-1] <= 0.2 and record["clean_errors"][-1] < 0.3
+    assert (record["converged"], record["rounds"], record["renewals"]) == (False, 12, 3)
+
+
+def test_a_renewed_source_has_all_its_rounds(digits):
+    _, record = noise_of(digits, source="renewed", rounds=4, stop_error=1.0, clean_error=0.0)
+    assert (record["converged"], record["rounds"], record["renewals"]) == (True, 4, 0)
+    assert len(record["errors"]) == len(record["clean_errors"]) == 4
+
+
+def test_a_renewed_source_has_new_weights_in_every_round(digits):
+    described = noise_job(source="renewed", rounds=3)
+    cell = task(digits, model="cnn1")
+    options = registry.create("noises", described.noise)
+    searched = alternating_search.AlternatingSearch(options, cell, digits.base_ids)
+    weights, optimizers = [], []
+    train = searched._train_source
+
+    def recording_train(round_number):
+        weights.append(next(searched.source.parameters()).detach().clone())
+        optimizers.append(searched.optimizer)
+        train(round_number)
+
+    searched._train_source = recording_train
+    searched.run()
+    assert len(weights) == len({id(optimizer) for optimizer in optimizers}) == 3
+    for first, second in itertools.combinations(weights, 2):
+        assert not torch.equal(first, second)
+
+
+def test_random_starts_depend_on_seed_and_id_alone(digits):
+    described = noise_job(start="sign")
+    cell = task(digits, model="cnn1")
+    options = registry.create("noises", described.noise)
+    whole = alternating_search.AlternatingSearch(options, cell, digits.base_ids)
+    part = alternating_search.AlternatingSearch(options, cell, digits.base_ids[10:40])
+    assert torch.equal(whole.table[10:40], part.table)
+    assert (whole.table.abs() == whole.ball.radius).all()
 
 
 def test_following_the_gradient_lowers_the_loss(digits):
@@ -209,13 +274,13 @@ def test_the_source_is_trained_on_noisy_images(digits, monkeypatch):
     training_images = []
 
     class RecordingSearch(alternating_search.AlternatingSearch):
-        def _train_source(self, optimizer, round_number):
+        def _train_source(self, round_number):
             def record(module, arguments):
                 if len(arguments[0]) > 1:  # not the one that FLOPs are counted on
                     training_images.append(arguments[0].detach())
 
             hook = self.source.register_forward_pre_hook(record)
-            super()._train_source(optimizer, round_number)
+            super()._train_source(round_number)
             hook.remove()
 
     monkeypatch.setattr(alternating_search, "AlternatingSearch", RecordingSearch)

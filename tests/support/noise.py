@@ -7,6 +7,7 @@ SMALL_SEARCHES = {
     "error_minimizing": {
         "batch_size": 32,
         "rounds": 6,
+        "least_rounds": 2,
         "steps": 5,
         "stop_error": 0.02,
         "model": "cnn1",

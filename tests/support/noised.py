@@ -10,6 +10,7 @@ def config(experiment=None, **data):
     study = yaml.safe_load(yaml.safe_dump(TINY))
     study["noises"] = {"quick": {"name": "error_minimizing", "model": "cnn1", "rounds": 2}}
     study["noises"]["quick"] |= {"epsilon": 0.1, "steps": 3, "training_steps": 3}
+    study["noises"]["quick"] |= {"least_rounds": 1}
     noised = {"name": "digits", "noise": "quick", "noised": [0, 0.5, 1]}
     study["experiments"]["accuracy"] |= {
         "dataset": noised | data,

@@ -13,7 +13,7 @@ from unlearn.metrics.relearning import RELEARNING_STEP
 
 KEYS = [*PLANNED_COLUMNS, "metric", "split"]
 NUMBERS = ["mean", "ci_low", "ci_high", "n"]
-COUNTS = ["draws", "failed", "diverged", "unconverged"]
+COUNTS = ["draws", "failed", "diverged", "unconverged", "weak"]
 """Counts that agree only where they are equal; earlier tables lack some."""
 REQUIRED_COUNTS = COUNTS[:3]
 """Those without empty fields."""

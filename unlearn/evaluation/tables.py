@@ -86,8 +86,9 @@ def summarise(
         value is a finite number. `failed` counts models whose method raised an error, `diverged`
         those that are not finite; a model is of a seed and a draw. They are never averaged, and
         neither are the costs of diverged models. `unconverged` counts models whose images carry
-        the noise of a search that did not converge; these are averaged. `refused` counts models of
-        cells that a gate has refused. The columns of `controls` and `differences` set a value
+        the noise of a search that did not converge, and `weak` those from whose noise new models
+        learn nearly as from clean images; these are averaged. `refused` counts models of cells
+        that a gate has refused. The columns of `controls` and `differences` set a value
         beside the floor and doing nothing. `flags` names what calls for a second look.
     """
     scores = with_settings(scores, draws)
@@ -127,7 +128,7 @@ def summarise(
 
 
 def _flags(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells with the numbers of models that failed, diverged, or have unconverged noise."""
+    """The cells with the numbers of models that failed, diverged, or have noise to be doubted."""
     forget = scores[scores["split"] == "forget"]
     flags = cells.copy()
     flags["failed"] = _count(forget, cells, "completed", 0)
@@ -136,6 +137,7 @@ def _flags(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     if (scores["metric"] == "noise_converged").any():
         learn = scores[scores["split"] == "learn"]
         flags["unconverged"] = _count(learn, cells, "noise_converged", 0)
+        flags["weak"] = _count(learn, cells, "noise_weak", 1)
     return flags
 
 

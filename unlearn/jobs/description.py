@@ -113,7 +113,7 @@ class NoiseJob:
         """The job of training the source model."""
         noise = registry.create("noises", self.noise)
         return FleetJob(
-            model={"kind": noise.source_name, "parameters": noise.source().values()},
+            model={"kind": noise.architecture_name, "parameters": noise.architecture().values()},
             recipe=Recipe().values(),
             device=self.device,
             precision=self.precision,

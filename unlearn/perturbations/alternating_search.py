@@ -11,6 +11,8 @@ from unlearn.algorithms.losses import cross_entropy
 from unlearn.core import seeding
 from unlearn.data.splits import stratified_share
 from unlearn.perturbations import search
+from unlearn.perturbations.error_minimizing import KEPT
+from unlearn.perturbations.stop_rule import Decision, StopRule
 from unlearn.training.cyclic_batches import CyclicBatches
 from unlearn.training.data import normalised
 from unlearn.training.optimizers import Optimizer
@@ -27,28 +29,70 @@ class AlternatingSearch:
         """ValueError if a class has no image in the sample that class noise is searched on."""
         self.options = noise
         self.task = task
-        self.points = len(ids)
+        self.ids = ids
         self.pixels = task.data.train_images[index_of(ids).to(task.machine.device)]
         self.labels = task.data.labels(ids)
         self.ball = search.ball(task, noise.epsilon, noise.step)
         device = self.labels.device
-        classes = task.data.classes
-        self.table = self._start(classes if noise.class_wise else self.points).to(device)
+        rows = np.arange(task.data.classes) if noise.class_wise else ids
+        self.table = self._start(rows).to(device)
         """The noise of every class, or of every image."""
-        self.row_of = self.labels if noise.class_wise else torch.arange(self.points, device=device)
+        self.row_of = self.labels if noise.class_wise else torch.arange(len(ids), device=device)
         """The row of the table for each image."""
         self.sample = self._class_sample() if noise.class_wise else None
         """Rows of the images that the noise of classes is searched on."""
-        self.source = task.new_model(seeding.derive(noise.seed, "source of noise"), ids)
         self.batches = CyclicBatches(
-            np.arange(self.points), noise.batch_size, seeding.derive(noise.seed, "turns")
+            np.arange(len(ids)), noise.batch_size, seeding.derive(noise.seed, "turns")
         )
+        self.sources = 0
+        """How many models the noise has been searched with."""
+        self._renew()
 
     def run(self) -> tuple[np.ndarray, dict[str, Any]]:
-        """The noise, and the record of the search; ValueError if the model diverges."""
+        """The noise, and the record of the search; ValueError if the model diverges.
+
+        The record has `converged`, `rounds`, `renewals` of a kept source that knew the images, and
+        the mistakes of the source in the last round: `error` on noisy images, `clean_error` on the
+        same images without noise; `errors` and `clean_errors` are those of all rounds.
+        """
         options = self.options
+        is_kept = options.source == KEPT
+        rule = StopRule(options.stop_error, options.clean_error, options.least_rounds)
         errors: list[float] = []
+        clean_errors: list[float] = []
+        converged = not is_kept
         self.task.progress.begin(options.rounds, "rounds of noise")
+        for round_number in range(1, options.rounds + 1):
+            self._train_source(round_number)
+            self.source.eval()
+            self._improve_noise()
+            errors.append(self._error(is_noisy=True))
+            clean_errors.append(self._error(is_noisy=False))
+            self.task.progress.advance(len(self.ids))
+            decision = rule.after(errors[-1], clean_errors[-1]) if is_kept else Decision.RENEW
+            if decision == Decision.CONVERGED:
+                converged = True
+                break
+            if decision == Decision.RENEW and round_number < options.rounds:
+                self._renew()
+        noise = self.table[self.labels] if options.class_wise else self.table
+        levels = self.task.data.levels
+        record = {
+            "converged": converged,
+            "error": errors[-1],
+            "clean_error": clean_errors[-1],
+            "rounds": len(errors),
+            "renewals": rule.renewals,
+            "errors": errors,
+            "clean_errors": clean_errors,
+        }
+        return search.rounded(self.pixels, noise, self.ball.radius, levels), record
+
+    def _renew(self) -> None:
+        """A source with new weights, which goes on with the noise and the minibatches."""
+        options = self.options
+        seed = seeding.derive(options.seed, "source of noise", self.sources)
+        self.source = self.task.new_model(seed, self.ids)
         recipe = replace(
             self.task.recipe,
             optimizer="sgd",
@@ -58,22 +102,12 @@ class AlternatingSearch:
             schedule="constant",
             lr=options.lr,
         )
-        meter = self.task.meter
-        optimizer = Optimizer(
-            self.source, recipe, self.task.machine, meter=meter, clip=options.clip
+        self.optimizer = Optimizer(
+            self.source, recipe, self.task.machine, meter=self.task.meter, clip=options.clip
         )
-        while len(errors) < options.rounds and not (errors and errors[-1] <= options.stop_error):
-            self._train_source(optimizer, len(errors) + 1)
-            self.source.eval()
-            errors.append(self._improve_noise())
-            self.task.progress.advance(self.points)
-        noise = self.table[self.labels] if options.class_wise else self.table
-        levels = self.task.data.levels
-        rounded = search.rounded(self.pixels, noise, self.ball.radius, levels)
-        converged = errors[-1] <= options.stop_error
-        return rounded, {"converged": converged, "error": errors[-1], "rounds": len(errors)}
+        self.sources += 1
 
-    def _train_source(self, optimizer: Optimizer, round_number: int) -> None:
+    def _train_source(self, round_number: int) -> None:
         """A few training steps of the model on noisy images."""
         self.source.train()
         data = self.task.data
@@ -81,24 +115,36 @@ class AlternatingSearch:
             batch = index_of(self.batches.next()).to(self.labels.device)
             noise = self.table[self.row_of[batch]]
             images = normalised(search.noisy(self.pixels[batch], noise, data.levels), data)
-            if not optimizer.step(cross_entropy(self.source(images), self.labels[batch])):
+            if not self.optimizer.step(cross_entropy(self.source(images), self.labels[batch])):
                 raise ValueError(
                     f"lr: {self.options.lr} lets the source of the noise diverge in round "
                     f"{round_number}; allowed: less"
                 )
 
-    def _improve_noise(self) -> float:
-        """Steps of the noise; the share of noisy images that the model then gets wrong."""
-        task = self.task
+    def _improve_noise(self) -> None:
+        """Steps of the noise against the source."""
         if self.options.class_wise:
             self._improve_class_noise(self.source)
-            pixels = self.pixels[self.sample]
-            labels = self.labels[self.sample]
-            return search.error_rate(task, self.source, pixels, labels, self.table[labels])
+            return
         search.follow(
-            task, self.source, self.pixels, self.labels, self.table, self.ball, self.options.steps
+            self.task,
+            self.source,
+            self.pixels,
+            self.labels,
+            self.table,
+            self.ball,
+            self.options.steps,
         )
-        return search.error_rate(task, self.source, self.pixels, self.labels, self.table)
+
+    def _error(self, *, is_noisy: bool) -> float:
+        """The mistakes of the source on the images that the noise is searched on."""
+        pixels, labels, noise = self.pixels, self.labels, self.table
+        if self.options.class_wise:
+            pixels, labels = pixels[self.sample], labels[self.sample]
+            noise = self.table[labels]
+        if not is_noisy:
+            noise = torch.zeros((), device=pixels.device).expand(pixels.shape)
+        return search.error_rate(self.task, self.source, pixels, labels, noise)
 
     def _improve_class_noise(self, source: nn.Module) -> None:
         """Change the noise of classes in place, minibatch by minibatch."""
@@ -114,13 +160,13 @@ class AlternatingSearch:
             means = (sums / counts.clamp(min=1)).clamp_(-radius, radius)
             self.table.copy_(torch.where(counts > 0, means, self.table))
 
-    def _start(self, count: int) -> torch.Tensor:
-        shape = (count, *self.task.data.shape)
-        if not self.options.random_start:
-            return torch.zeros(shape)
-        random = np.random.default_rng(self.options.seed)
-        radius = self.ball.radius
-        return torch.from_numpy(random.uniform(-radius, radius, shape)).float()
+    def _start(self, keys: np.ndarray) -> torch.Tensor:
+        """The first noise of the points or classes `keys`, each a function of its key alone."""
+        shape, seed = self.task.data.shape, self.options.seed
+        if self.options.start == "zero":
+            return torch.zeros((len(keys), *shape))
+        draw = search.random_signs if self.options.start == "sign" else search.random_values
+        return self.ball.radius * torch.from_numpy(draw(keys, shape, seed))
 
     def _class_sample(self) -> torch.Tensor:
         labels = self.labels.cpu().numpy()

@@ -19,24 +19,24 @@ class Perturbation(Parameters):
     """Makes noise for training images. One file each, importable without torch."""
 
     @property
-    def source_name(self) -> str:
+    def architecture_name(self) -> str:
         """The registered name of the architecture that the noise is made with."""
         return getattr(self, "model", "logistic")
 
-    def source(self) -> Architecture:
+    def architecture(self) -> Architecture:
         """The architecture that the noise is made with.
 
         Raises ValueError if there is none of this name or size.
         """
-        if self.source_name not in registry.names("models"):
+        if self.architecture_name not in registry.names("models"):
             names = ", ".join(registry.names("models"))
-            raise ValueError(f"model: {self.source_name} is unknown; allowed: {names}")
+            raise ValueError(f"model: {self.architecture_name} is unknown; allowed: {names}")
         size = getattr(self, "size", None)
-        return registry.find("models", self.source_name).of_size(size)
+        return registry.find("models", self.architecture_name).of_size(size)
 
     def modules(self) -> tuple[str, ...]:
         """The module of the source model."""
-        return (registry.module("models", self.source_name),)
+        return (registry.module("models", self.architecture_name),)
 
     def check(self, shape: tuple[int, int, int], classes: int) -> None:
         """Raise ValueError for images (H, W, C) or classes that this noise cannot be made for."""

@@ -38,7 +38,7 @@ class ErrorMaximizing(Perturbation):
     def validate(self):
         """Raise ValueError for noise that images cannot carry, or for an unknown source."""
         limits.check(self.epsilon, self.step)
-        self.source()
+        self.architecture()
 
     def check(self, shape, classes):
         """Raise ValueError for a shift that comes back to the label."""

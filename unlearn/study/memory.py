@@ -33,7 +33,7 @@ def problems(selection: Selection, fleet_size: int) -> Iterator[Problem]:
                 yield from _problem("method", label, _weights(student, dataset), fleet_size)
     for dataset in selection.datasets:
         if dataset.noise is not None:
-            source = dataset.noise.component.source()
+            source = dataset.noise.component.architecture()
             image_shape = dataset.component.facts().shape
             weights = source.weight_count(image_shape, dataset.facts.classes)
             yield from _problem("dataset.noise", dataset.noise.name, weights, 1)

@@ -14,6 +14,12 @@ MAX_NAMES = 8
 MAX_REASONS = 2
 """Reasons that a note gives for the values that a metric does not have."""
 
+NOISE_NOTES = {
+    "unconverged": "noise did NOT CONVERGE, kept",
+    "weak": "noise is WEAK, new models learn from it",
+}
+"""What the notes say of data sets, by the count of a table."""
+
 
 def notes(rows: pd.DataFrame) -> list[str]:
     """The lines below a figure of these rows, at least one."""
@@ -36,9 +42,10 @@ def remarks(rows: pd.DataFrame) -> list[str]:
     lines += _flag_notes(rows)
     lines += _absence_notes(rows)
     lines += _precision_notes(rows)
-    if "unconverged" in rows and (rows["unconverged"] > 0).any():
-        datasets = rows.loc[rows["unconverged"] > 0, "dataset"].unique()
-        lines.append(f"noise did NOT CONVERGE, kept: {listing(datasets)}")
+    for count, text in NOISE_NOTES.items():
+        if count in rows and (rows[count] > 0).any():
+            datasets = rows.loc[rows[count] > 0, "dataset"].unique()
+            lines.append(f"{text}: {listing(datasets)}")
     return lines
 
 
