@@ -154,7 +154,7 @@ def test_the_bounds_of_a_hundred_removals_are_above_the_true_residual(bound):
 @pytest.mark.slow
 @pytest.mark.parametrize("bound", ["paper", "taylor"])
 def test_the_bounds_of_two_hundred_removals_from_mnist_hold(bound):
-    data = build("mnist", raw_data("mnist").parent, labels=[3, 8], pixels="symmetric", validation=0)
+    data = build("mnist", raw_data("MNIST"), labels=[3, 8], pixels="symmetric", validation=0)
     task = removal_task(data, sigma=10.0, weight_decay=0.001)
     state = task.trainer.train(task, data.base_ids, 0)
     ids = np.random.default_rng(0).permutation(data.base_ids)[:200]
