@@ -160,6 +160,11 @@ def test_cells_without_a_number_say_why():
         ({"rows": [{"label": "clean"}]}, "figure.rows.0"),
         ({"rows": 2 * [{"label": "a", "noise.kind": None}]}, "rows: two have the same label"),
         ({"published": {"values": {}}}, "figure.published.*source"),
+        ({"published": {"source": "a"}}, "published: of kind matrix it has source and values"),
+        (
+            {"published": {"source": "a", "values": {}, "curves": {"a": [[0, 1], [1, 2]]}}},
+            "published: of kind matrix it has source and values",
+        ),
         ({"kind": "lines"}, "figure.rows: lines has no rows; allowed: kind matrix"),
     ],
 )

@@ -10,7 +10,7 @@ from unlearn.evaluation import placement
 from unlearn.evaluation.columns import PLANNED_COLUMNS
 from unlearn.metrics.catalogue import METRICS
 from unlearn.metrics.relearning import RELEARNING_STEP
-from unlearn.study import matrix_checks, messages, metric_checks
+from unlearn.study import matrix_checks, messages, metric_checks, published_checks
 from unlearn.study.column_checks import check_columns
 from unlearn.study.components import Study
 from unlearn.study.grid import Cell
@@ -69,6 +69,7 @@ def figure(
     _check_populations(block, cells, study)
     _check_scale(block, rows)
     drawn_rows = {cell: rows[cell] for cell in metric_checks.drawn_cells(block, rows)}
+    published_checks.check_published(block, drawn_rows.values())
     if registry.find("figures", block["kind"]).has_selections:
         matrix_checks.check_cells(block, drawn_rows)
     else:

@@ -3,7 +3,6 @@
 Every check raises `messages.InvalidError` with the path below the checked block.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +23,7 @@ def check_keys(block: Mapping, columns: set[str]) -> None:
         columns: the columns of the table.
     """
     if not registry.find("figures", block["kind"]).has_selections:
-        for key in (*SIDES, "published"):
+        for key in SIDES:
             if block[key]:
                 raise InvalidError(key, f"{block['kind']} has no {key}; allowed: kind matrix")
         return
@@ -43,6 +42,11 @@ def check_keys(block: Mapping, columns: set[str]) -> None:
                 if column not in columns:
                     reason = messages.unknown("column", column, columns)
                     raise InvalidError(f"{key}.{label}", reason)
+    check_one_metric(block, "a matrix shows")
+
+
+def check_one_metric(block: Mapping, who: str) -> None:
+    """Check that y is one metric on one split; `who` begins what the message says of it."""
     metric = block["y"][0]
     pair = block["pairs"].get(metric)
     splits = [pair] if pair else block["split"] or METRICS[metric].splits
@@ -50,23 +54,7 @@ def check_keys(block: Mapping, columns: set[str]) -> None:
         choice = (
             ", ".join(block["y"]) if len(block["y"]) > 1 else f"{metric} on {', '.join(splits)}"
         )
-        raise InvalidError("y", f"{choice}: a matrix shows one metric on one split")
-    _check_published(block)
-
-
-def _check_published(block: Mapping) -> None:
-    """Check that published values are numbers of cells."""
-    rows, columns = (selections(block, side) for side in SIDES)
-    published = block["published"] or {"values": {}}
-    for label, values in published["values"].items():
-        path = f"published.values.{label}"
-        if label not in rows:
-            raise InvalidError("published.values", messages.unknown("row", label, rows))
-        for name, value in values.items():
-            if name not in columns:
-                raise InvalidError(path, messages.unknown("column", name, columns))
-            if not math.isfinite(value):
-                raise InvalidError(f"{path}.{name}", f"{value} is no finite number")
+        raise InvalidError("y", f"{choice}: {who} one metric on one split")
 
 
 def check_cells(block: Mapping, rows: Mapping[Cell, Mapping[str, Any]]) -> None:

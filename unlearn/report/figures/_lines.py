@@ -1,5 +1,6 @@
 """Lines with 95 % bands: a metric against a column, one line a colour, one panel a facet."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -40,6 +41,8 @@ COUNT_COLUMNS = (
 )
 """Columns whose ticks are whole numbers."""
 
+PUBLISHED_DASHES = ("-", "--", ":", "-.")
+
 MIN_LOG_RANGE = 10
 """The least ratio of the ends of a logarithmic y axis; below it chance would look like a trend."""
 
@@ -77,13 +80,15 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
             _categories.draw(axis, panel.rows, spec, styles, names)
         else:
             _draw_panel(axis, panel.rows, spec, styles)
+            _draw_published(axis, spec)
     if names:
         _style.label_rows(axes)
     else:
         _style.label_outer(axes, by_row=column_field != "metric")
     if not names or spec["x"] != spec["colour"] or all_rows[spec["x"]].isna().any():
         _legend.legend(figure, axes)
-    _style.footnote(figure, [*_notes.notes(all_rows), *zero_notes(axes)])
+    lines = [*_notes.notes(all_rows), *zero_notes(axes), *_notes.published_notes(spec)]
+    _style.footnote(figure, lines)
     _axis_labels.wrap(figure, axes)
     return figure
 
@@ -190,6 +195,22 @@ def _draw_line(axis: Axes, rows: pd.DataFrame, column: str, style: Mapping) -> N
             ends = (low[is_alone], high[is_alone])
             axis.vlines(x[is_alone], *ends, color=style["color"], linewidth=1)
         axis.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def _draw_published(axis: Axes, spec: Mapping) -> None:
+    """The curves of others, in grey below the lines of the study."""
+    curves = (spec["published"] or {}).get("curves", {})
+    for (label, points), dashes in zip(curves.items(), itertools.cycle(PUBLISHED_DASHES)):
+        x, y = np.array(sorted(points)).T
+        axis.plot(
+            x,
+            y,
+            label=f"{label} (published)",
+            color="0.65",
+            linewidth=1,
+            linestyle=dashes,
+            zorder=1,
+        )
 
 
 def _is_alone(has_interval: np.ndarray) -> np.ndarray:

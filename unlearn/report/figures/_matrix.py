@@ -83,8 +83,7 @@ def draw(table: pd.DataFrame, spec: Mapping) -> Figure:
     unit = " (%)" if metric.is_percentage else ""
     axis.set_title(f"{_labels.metric_label(metric.name, split)}{unit}", loc="left")
     lines = _notes.notes(rows)
-    if spec["published"]:
-        lines.append(f"grey: published values, {spec['published']['source']}")
+    lines += _notes.published_notes(spec)
     _style.footnote(figure, lines)
     return figure
 

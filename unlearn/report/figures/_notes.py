@@ -26,6 +26,11 @@ def notes(rows: pd.DataFrame) -> list[str]:
     return [*_interval_notes(rows), *remarks(rows)]
 
 
+def published_notes(spec: Mapping) -> list[str]:
+    """Where the numbers of others are from, if a figure has some."""
+    return [f"grey: published values, {spec['published']['source']}"] if spec["published"] else []
+
+
 def remarks(rows: pd.DataFrame) -> list[str]:
     """What is missing or flagged, without what a point is; empty where nothing is."""
     lines = []

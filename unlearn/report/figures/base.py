@@ -30,6 +30,9 @@ class FigureKind(Parameters):
     has_selections: ClassVar[bool] = False
     """Whether labels of rows and columns stand in the figure block; there is no x axis."""
 
+    published_form: ClassVar[str | None] = None
+    """What numbers of others look like in the figure block: `values`, `curves`, or None."""
+
     def draw(self, table: pd.DataFrame, spec: Mapping) -> Figure:
         """The figure of a long table, as `tables/<experiment>.csv`, and its figure block."""
         raise NotImplementedError

@@ -6,6 +6,8 @@ from unlearn.report.figures.base import FigureKind
 class Lines(FigureKind):
     """Metrics against a column of the table, with intervals; names of a column become rows."""
 
+    published_form = "curves"
+
     def draw(self, table, spec):
         """Panels of lines."""
         from unlearn.report.figures import _lines

@@ -7,6 +7,7 @@ class Matrix(FigureKind):
     """A metric in cells of rows and columns that the study names, published values below."""
 
     has_selections = True
+    published_form = "values"
 
     def draw(self, table, spec):
         """Cells with numbers, shaded by their value."""
