@@ -21,7 +21,7 @@ TRAINING_POINTS = 10_000
 POINTS = 2_000
 """The most images that its mistakes are counted on."""
 
-LEAST_STRENGTH = 0.2
+LEAST_STRENGTH = 0.1
 """Noise is weak below this share of the way from the mistakes of models of clean images to
 chance."""
 

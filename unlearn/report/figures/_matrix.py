@@ -106,7 +106,9 @@ def _text(record: Mapping | None, scale: float) -> str:
         return next((name for name in FAILURES if record.get(name, 0) > 0), EMPTY)
     mean = f"{record['mean'] * scale:.3g}"
     width = (record["ci_high"] - record["ci_low"]) / 2 * scale
-    return mean if math.isnan(width) else f"{mean} ± {width:.2g}"
+    if math.isnan(width):
+        return mean
+    return f"{mean} ± {width:.0f}" if width >= 10 else f"{mean} ± {width:.2g}"
 
 
 def _draw_cell(axis: Axes, place: tuple[float, float], text: str, published: float | None) -> None:
