@@ -12,6 +12,11 @@ from tests.support.project import SMALL, TINY, Project, finished_project, new_pr
 from unlearn.conformance.subject import small_digits
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of schedulers come first: they mostly wait, and nothing should wait for them."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_cluster"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def warm_servers():
     """End the processes that have imported Snakemake, if a test needed some."""

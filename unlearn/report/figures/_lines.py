@@ -199,7 +199,7 @@ def _draw_line(axis: Axes, rows: pd.DataFrame, column: str, style: Mapping) -> N
 
 def _draw_published(axis: Axes, spec: Mapping) -> None:
     """The curves of others, in grey below the lines of the study."""
-    curves = (spec["published"] or {}).get("curves", {})
+    curves = (spec.get("published") or {}).get("curves", {})
     for (label, points), dashes in zip(curves.items(), itertools.cycle(PUBLISHED_DASHES)):
         x, y = np.array(sorted(points)).T
         axis.plot(

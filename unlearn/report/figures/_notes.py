@@ -28,7 +28,7 @@ def notes(rows: pd.DataFrame) -> list[str]:
 
 def published_notes(spec: Mapping) -> list[str]:
     """Where the numbers of others are from, if a figure has some."""
-    return [f"grey: published values, {spec['published']['source']}"] if spec["published"] else []
+    return [f"grey: published values, {spec['published']['source']}"] if spec.get("published") else []
 
 
 def remarks(rows: pd.DataFrame) -> list[str]:
