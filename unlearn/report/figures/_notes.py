@@ -28,7 +28,8 @@ def notes(rows: pd.DataFrame) -> list[str]:
 
 def published_notes(spec: Mapping) -> list[str]:
     """Where the numbers of others are from, if a figure has some."""
-    return [f"grey: published values, {spec['published']['source']}"] if spec.get("published") else []
+    published = spec.get("published")
+    return [f"grey: published values, {published['source']}"] if published else []
 
 
 def remarks(rows: pd.DataFrame) -> list[str]:
