@@ -109,6 +109,13 @@ def test_a_source_that_knows_the_images_never_converges(digits):
     assert (record["converged"], record["rounds"], record["renewals"]) == (False, 12, 3)
 
 
+def test_a_source_that_the_last_round_would_renew_is_not_counted(digits):
+    _, record = noise_of(digits, rounds=3, stop_error=1.0, clean_error=1.0)
+    assert (record["converged"], record["rounds"], record["renewals"]) == (False, 3, 0)
+    _, record = noise_of(digits, rounds=4, stop_error=1.0, clean_error=1.0)
+    assert (record["rounds"], record["renewals"]) == (4, 1)
+
+
 def test_a_renewed_source_has_all_its_rounds(digits):
     _, record = noise_of(digits, source="renewed", rounds=4, stop_error=1.0, clean_error=0.0)
     assert (record["converged"], record["rounds"], record["renewals"]) == (True, 4, 0)

@@ -82,7 +82,7 @@ class AlternatingSearch:
             "error": errors[-1],
             "clean_error": clean_errors[-1],
             "rounds": len(errors),
-            "renewals": rule.renewals,
+            "renewals": self.sources - 1 if is_kept else 0,
             "errors": errors,
             "clean_errors": clean_errors,
         }
@@ -142,8 +142,7 @@ class AlternatingSearch:
         if self.options.class_wise:
             pixels, labels = pixels[self.sample], labels[self.sample]
             noise = self.table[labels]
-        if not is_noisy:
-            noise = torch.zeros((), device=pixels.device).expand(pixels.shape)
+        noise = noise if is_noisy else search.no_noise(pixels)
         return search.error_rate(self.task, self.source, pixels, labels, noise)
 
     def _improve_class_noise(self, source: nn.Module) -> None:

@@ -84,5 +84,5 @@ def is_weak(probe_error: float, probe_clean_error: float, chance: float) -> bool
 def _error(task: Task, model: torch.nn.Module, ids: np.ndarray) -> float:
     """The share of mistakes on clean images."""
     pixels = task.data.train_images[index_of(ids).to(task.machine.device)]
-    no_noise = torch.zeros((), device=pixels.device).expand(pixels.shape)
+    no_noise = search.no_noise(pixels)
     return search.error_rate(task, model.eval(), pixels, task.data.labels(ids), no_noise)

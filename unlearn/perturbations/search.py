@@ -46,6 +46,11 @@ def random_signs(keys: np.ndarray, shape: tuple[int, ...], seed: int) -> np.ndar
     return np.sign(random_values(keys, shape, seed))
 
 
+def no_noise(pixels: torch.Tensor) -> torch.Tensor:
+    """Zeros of the shape of images, which take no memory and cannot be changed in place."""
+    return torch.zeros((), device=pixels.device).expand(pixels.shape)
+
+
 def noisy(pixels: torch.Tensor, noise: torch.Tensor, levels: float) -> torch.Tensor:
     """pixels + noise, inside 0..levels, float32."""
     return (pixels + noise).clamp_(0, levels)

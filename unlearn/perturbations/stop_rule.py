@@ -29,7 +29,7 @@ class StopRule:
         self.stop_error = stop_error
         self.clean_error = clean_error
         self.least_rounds = least_rounds
-        self.renewals = 0
+        self._renewals = 0
         self._rounds = 0
         self._knowing_rounds = 0
 
@@ -41,8 +41,8 @@ class StopRule:
         if knows_noise and not knows_images and self._rounds >= self.least_rounds:
             return Decision.CONVERGED
         self._knowing_rounds = self._knowing_rounds + 1 if knows_noise and knows_images else 0
-        if self._knowing_rounds < PATIENCE or self.renewals == MAX_RENEWALS:
+        if self._knowing_rounds < PATIENCE or self._renewals == MAX_RENEWALS:
             return Decision.GO_ON
         self._knowing_rounds = 0
-        self.renewals += 1
+        self._renewals += 1
         return Decision.RENEW

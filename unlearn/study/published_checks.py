@@ -22,12 +22,13 @@ def check_published(block: Mapping, rows: Iterable[Mapping]) -> None:
     """
     if not block["published"]:
         return
-    kind = registry.find("figures", block["kind"])
-    form = kind.published_form
+    forms = {
+        name: registry.find("figures", name).published_form for name in registry.names("figures")
+    }
+    form = forms[block["kind"]]
     if form is None:
-        raise InvalidError(
-            "published", f"{block['kind']} has no published; allowed: kind lines, matrix"
-        )
+        kinds = ", ".join(name for name in forms if forms[name])
+        raise InvalidError("published", f"{block['kind']} has no published; allowed: kind {kinds}")
     for key in ("values", "curves"):
         if (key in block["published"]) != (key == form):
             raise InvalidError("published", f"of kind {block['kind']} it has source and {form}")
